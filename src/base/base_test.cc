@@ -1,0 +1,102 @@
+#include <atomic>
+#include <numeric>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/bytes.h"
+#include "base/cpu_features.h"
+#include "base/mapped_file.h"
+#include "base/rng.h"
+#include "base/thread_pool.h"
+#include "support/testing.h"
+
+namespace assay {
+namespace {
+
+Result<int> half(int value) {
+  if (value % 2 != 0) return Error{ErrorCode::kInvalidArgument, "odd"};
+  return value / 2;
+}
+Result<int> quarter(int value) {
+  ASSAY_TRY(const int once, half(value));
+  return half(once);
+}
+
+TEST(Result, TryPassesTheFirstErrorUp) {
+  EXPECT_EQ(quarter(8).value(), 2);
+  EXPECT_THAT(quarter(6), FailsWith(ErrorCode::kInvalidArgument, "odd"));
+}
+
+TEST(Error, ContextComesBeforeTheMessage) {
+  EXPECT_EQ((Error{ErrorCode::kCorrupt, "bad length"}.with_context("a.gguf").message), "a.gguf: bad length");
+}
+
+TEST(ByteReader, RefusesToReadPastTheEndAndNamesTheField) {
+  ByteReader reader(as_bytes("abc"));
+  EXPECT_THAT(reader.read<std::uint16_t>("magic"), IsOk());
+  EXPECT_THAT(reader.read<std::uint32_t>("version"), FailsWith(ErrorCode::kCorrupt, "version: needs 4 bytes at offset 2"));
+}
+
+TEST(AtomicFile, LeavesTheOldContentWhenItIsNotCommitted) {
+  TempDir dir;
+  ASSERT_THAT(write_file_atomically(dir / "x", "old"), IsOk());
+  {
+    auto file = AtomicFile::create(dir / "x");
+    ASSERT_THAT(file, IsOk());
+    ASSERT_THAT(file->write("new"), IsOk());
+  }
+  EXPECT_EQ(read_bytes(dir / "x"), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
+}
+
+TEST(AtomicFile, ReportsAFullDisk) {
+  auto file = AtomicFile::create("/dev/full-assay/x");
+  EXPECT_THAT(file, FailsWith(ErrorCode::kIo, "cannot create"));
+}
+
+TEST(MappedFile, ShowsTheBytesOfTheFileAlsoAfterRelease) {
+  TempDir dir;
+  const std::string content(10000, 'q');
+  write_bytes(dir / "x", content);
+  auto mapped = MappedFile::open(dir / "x");
+  ASSERT_THAT(mapped, IsOk());
+  mapped->release(mapped->bytes());
+  EXPECT_EQ(as_text(mapped->bytes()), content);
+}
+
+TEST(MappedFile, SaysWhichFileIsMissing) {
+  EXPECT_THAT(MappedFile::open("/nonexistent/model"), FailsWith(ErrorCode::kNotFound, "/nonexistent/model"));
+  EXPECT_THAT(MappedFile::open("/tmp"), FailsWith(ErrorCode::kIo, "regular file"));
+}
+
+TEST(ThreadPool, VisitsEveryIndexOnceForAnyCountAndGranularity) {
+  for (int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (std::int64_t count : {0, 1, 2, 7, 64, 1000}) {
+      for (std::int64_t granularity : {1, 3, 64}) {
+        std::vector<std::atomic<int>> visits(static_cast<std::size_t>(count));
+        pool.parallel_for(count, granularity, [&](WorkRange range) {
+          for (std::int64_t i = range.begin; i < range.end; ++i) ++visits[static_cast<std::size_t>(i)];
+        });
+        for (const auto& visit : visits) ASSERT_EQ(visit, 1) << count << " " << granularity << " " << threads;
+      }
+    }
+  }
+}
+
+TEST(Rng, GivesTheSameNumbersForASeedEverywhere) {
+  Rng rng(42);
+  EXPECT_EQ(rng.next(), 13679457532755275413ULL);
+  double sum = 0;
+  for (int i = 0; i < 10000; ++i) sum += rng.normal();
+  EXPECT_LT(std::abs(sum / 10000), 5.0 / std::sqrt(10000.0));  // five standard errors of the mean
+}
+
+TEST(CpuFeatures, NamesWhatItFound) {
+  CpuFeatures none;
+  EXPECT_EQ(to_string(none), "none");
+  EXPECT_FALSE(to_string(detect_cpu_features()).empty());
+}
+
+}  // namespace
+}  // namespace assay

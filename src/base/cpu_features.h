@@ -1,0 +1,21 @@
+// What the processor that this process runs on can do.
+#pragma once
+#include <string>
+
+namespace assay {
+
+struct CpuFeatures {
+  bool avx2 = false;        // AVX2, FMA and F16C together
+  bool avx512 = false;      // AVX-512 F, BW, DQ, VL
+  bool avx512_vnni = false;
+  bool avx512_bf16 = false;
+  bool neon = false;
+};
+
+// Asks the processor; a feature that the operating system does not save is reported as absent.
+CpuFeatures detect_cpu_features();
+
+// "avx2 avx512 avx512_vnni avx512_bf16", for the record of the environment; "none" where there is none.
+std::string to_string(const CpuFeatures& features);
+
+}  // namespace assay

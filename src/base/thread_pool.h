@@ -1,0 +1,53 @@
+// A fixed set of threads that split a range into equal contiguous parts.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace assay {
+
+// The part [begin, end) that one thread works on.
+struct WorkRange {
+  std::int64_t begin;
+  std::int64_t end;
+  int thread;  // in [0, num_threads)
+};
+
+// Static partition: which indices a thread gets depends on the range and the number of threads alone, so a body whose
+// result for an index does not depend on the partition gives the same bits for any number of threads.
+// Thread safety: parallel_for must be called from one thread at a time and not from inside of a body.
+class ThreadPool {
+ public:
+  // num_threads >= 1 counts the calling thread, which works too.
+  explicit ThreadPool(int num_threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int num_threads() const { return num_threads_; }
+
+  // Calls `body` at most once per thread, parts being multiples of `granularity` long (the last may be shorter);
+  // returns when all are done. Empty ranges call nothing. The body must not throw.
+  void parallel_for(std::int64_t count, std::int64_t granularity, const std::function<void(WorkRange)>& body);
+
+ private:
+  void worker(int thread);
+  WorkRange part(int thread) const;
+
+  const int num_threads_;
+  std::vector<std::thread> workers_;
+  const std::function<void(WorkRange)>* body_ = nullptr;
+  std::int64_t count_ = 0;
+  std::int64_t granularity_ = 1;
+  std::atomic<std::uint64_t> generation_{0};
+  std::atomic<int> pending_{0};
+  std::atomic<bool> stopping_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+};
+
+}  // namespace assay
