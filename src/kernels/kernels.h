@@ -1,0 +1,99 @@
+// The operations of a transformer's forward pass over float activations, and the choice of the instruction set.
+// Every operation exists as a plain reference in <op>_ref.cc and beside it for each instruction set; the table is chosen
+// once and passed along, so there is no global state. docs/numerics.md derives the bounds named here.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/cpu_features.h"
+#include "base/thread_pool.h"
+#include "tensor/group_quant.h"
+#include "tensor/matrix.h"
+
+namespace assay {
+
+struct KernelTable;  // kernels/kernel_table.h: the functions of one instruction set
+
+// The fastest table that `features` allow; the reference where there is none.
+const KernelTable& select_kernels(const CpuFeatures& features);
+// All tables that this processor runs, the reference first. For tests and for forcing one by name ("reference", "avx2",
+// "avx512", "neon").
+std::vector<const KernelTable*> runnable_kernels(const CpuFeatures& features);
+std::string_view name(const KernelTable& table);
+
+// How a linear layer sees its input.
+enum class Activations {
+  kFloat,  // as it is: the figures of quality are made with this
+  kInt8,   // rounded to 8 bits per 32 columns where the weights have at most 8 bits and one row is multiplied: generation
+};
+
+// What every operation needs; cheap to copy. Borrows both; an operation uses all threads of the pool.
+// Thread safety: one operation at a time per pool.
+struct KernelContext {
+  const KernelTable* table;
+  ThreadPool* pool;
+  Activations activations = Activations::kFloat;
+};
+
+// y[t, r] = bias[r] + sum_c W[r, c] * x[t, c].
+// Shapes:   W (rows, cols), x (T, cols), y (T, rows), bias (rows) or empty. T >= 0.
+// Aliasing: y overlaps nothing. Alignment: none required.
+// Numerics: |y - exact| <= (cols + 2) * 2^-24 * sum_c |W x| for kFloat (W the exact dequantized value rounded to float);
+//           kInt8 adds sum over groups of 32 of max|x| / 254 * sum |W|.
+// Determinism: the same bits for any number of threads. For kFloat a row of y does not depend on the other rows of x
+//           except that T == 1 may sum in another order than T > 1.
+// NaN and infinity in x propagate to y.
+void linear(const KernelContext& context, const WeightView& weight, MatrixView<const float> x,
+            std::span<const float> bias, MatrixView<float> y);
+
+// out[c] = W[row, c] as float, for all columns. Dense blocks give ggml's values bit for bit; group-quantized gives
+// float(scale) * (code - zero), rounded once.
+void dequantize_row(const KernelTable& table, const WeightView& weight, std::int64_t row, std::span<float> out);
+
+// y[t, c] = x[t, c] / sqrt(mean_c x[t, c]^2 + epsilon) * weight[c]; y may be x. weight (cols).
+void rms_norm(const KernelContext& context, MatrixView<const float> x, std::span<const float> weight, float epsilon,
+              MatrixView<float> y);
+
+// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, per row; y may be x. bias may be empty.
+void layer_norm(const KernelContext& context, MatrixView<const float> x, std::span<const float> weight,
+                std::span<const float> bias, float epsilon, MatrixView<float> y);
+
+// Rotates, in place, the first rotary_dim values of each head: for i < rotary_dim / 2,
+//   (x[i], x[i + rotary_dim/2]) <- (x[i] cos - x[i + rotary_dim/2] sin, x[i + rotary_dim/2] cos + x[i] sin).
+// x (T, num_heads * head_dim); angles (T, rotary_dim): per row rotary_dim / 2 cosines, then as many sines.
+void apply_rope(const KernelContext& context, MatrixView<float> x, std::int64_t head_dim, std::int64_t rotary_dim,
+                MatrixView<const float> angles);
+
+enum class Activation { kSilu, kGeluTanh, kGeluErf, kRelu };
+
+// x[t, c] = f(x[t, c]) in place. Numerics: within 4 ulp of the real function + 2^-24 |x|.
+void activate(const KernelContext& context, Activation f, MatrixView<float> x);
+// out[t, c] = f(gate[t, c]) * up[t, c]; out may be gate or up.
+void gated_activation(const KernelContext& context, Activation f, MatrixView<const float> gate,
+                      MatrixView<const float> up, MatrixView<float> out);
+
+// Causal attention of one sequence. Query i stands at position keys.rows - queries.rows + i and sees the keys at
+// positions p with own - window < p <= own (window 0: all p <= own).
+struct AttentionTask {
+  MatrixView<const float> queries;  // (T, num_heads * head_dim)
+  MatrixView<const float> keys;     // (P, num_kv_heads * head_dim), P >= T
+  MatrixView<const float> values;   // (P, num_kv_heads * head_dim)
+  MatrixView<float> out;            // (T, num_heads * head_dim)
+};
+struct AttentionShape {
+  std::int64_t num_heads;
+  std::int64_t num_kv_heads;  // divides num_heads; head h reads kv head h / (num_heads / num_kv_heads)
+  std::int64_t head_dim;
+  float scale;                // of the scores q.k
+  float softcap = 0;          // scores become softcap * tanh(score / softcap); 0: no
+  std::int64_t window = 0;
+};
+// out = softmax(mask(softcap(scale * Q K^T))) V for every task; the tasks are independent of each other, also in their bits.
+void attention(const KernelContext& context, const AttentionShape& shape, std::span<const AttentionTask> tasks);
+
+// y += x, element by element; same shape.
+void add_in_place(const KernelContext& context, MatrixView<const float> x, MatrixView<float> y);
+
+}  // namespace assay
