@@ -1,0 +1,47 @@
+// LAMBADA: is the last word of a passage what the model would have written?
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "eval/token_score.h"
+
+namespace assay::eval {
+
+// The scores of an example's target tokens, teacher-forced, in order (see token_split.h for which tokens these are).
+struct ExampleScore {
+  std::vector<TokenScore> tokens;
+  bool truncated = false;
+};
+
+// Definitions are those of lm-evaluation-harness 0.4.13's task `lambada_openai`, with n examples:
+struct LambadaRecord {
+  std::int64_t examples = 0;
+  double accuracy = 0;                       // share of examples whose target tokens all are arg max
+  std::optional<double> accuracy_stderr;     // its `mean_stderr`: sample deviation (n - 1) / sqrt(n); none for n == 1
+  double perplexity = 0;                     // exp(-mean over examples of the summed log_prob of the target): per word
+  std::optional<double> perplexity_stderr;   // delta method: perplexity * mean_stderr(summed log_prob); the harness
+                                             // estimates the same by 100 random bootstrap draws
+  std::map<int, double> top_k;               // share whose target tokens all have rank < k; top_k[1] == accuracy
+  std::map<int, std::optional<double>> top_k_stderr;
+  std::map<int, double> first_token_top_k;   // the same for the first target token alone
+  std::int64_t tokens = 0;                   // target tokens in all
+  std::int64_t near_ties = 0;  // examples with a margin < kNearTieMargin somewhere: rounding may flip their arg max
+  std::int64_t truncated = 0;  // examples whose context was cut to fit
+};
+
+// In logit units. Far above float32 rounding of logits near 20 (2e-6), far below what a model means.
+inline constexpr double kNearTieMargin = 1e-4;
+
+// Whether every target token is the arg max: the entry of one example in a paired comparison (paired.h).
+bool is_correct(const ExampleScore& example);
+
+// Sums run in the order of `examples`, in double, so equal inputs give equal bits whoever computed the scores.
+// Errors: kInvalidArgument if there are no examples, one has no tokens, a log_prob is NaN, positive or infinite, a
+// rank is negative, or a k is not positive; messages name the example by its index. Thread safe.
+Result<LambadaRecord> evaluate_lambada(std::span<const ExampleScore> examples, std::span<const int> top_k);
+
+}  // namespace assay::eval
