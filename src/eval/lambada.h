@@ -41,7 +41,7 @@ bool is_correct(const ExampleScore& example);
 
 // Sums run in the order of `examples`, in double, so equal inputs give equal bits whoever computed the scores.
 // Errors: kInvalidArgument if there are no examples, one has no tokens, a log_prob is NaN, positive or infinite, a
-// rank is negative, or a k is not positive; messages name the example by its index. Thread safe.
+// rank or margin is negative, is_argmax contradicts rank, or a k is not positive; messages name the example by its index. Thread safe.
 Result<LambadaRecord> evaluate_lambada(std::span<const ExampleScore> examples, std::span<const int> top_k);
 
 }  // namespace assay::eval

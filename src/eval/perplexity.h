@@ -19,15 +19,15 @@ struct TokenWindow {
 
 struct WindowOptions {
   std::int64_t context_length = 0;  // tokens that the model reads at once, a prefix token included; >= 2
-  std::int64_t stride = 0;  // how far windows advance; 0 means windows that do not overlap; <= tokens per window
+  std::int64_t stride = 0;  // how far windows advance; 0 means windows that do not overlap; <= context_length
   bool prefix_token = false;  // the caller feeds BOS before every window, so that its first token is scored too
 };
 
-// Windows of context_length tokens (with a prefix token: context_length - 1 further ones read and as many + 1 scored,
-// as the last scored token need not be read). Every token is scored at most once. Without overlap and without prefix
+// A window covers context_length tokens of the text, the last one fewer. Its last token is scored but not read, and the
+// prefix token, if any, is read in its place. Every token is scored at most once. Without overlap and without prefix
 // token the first token of every window is not scored (it has no context); with overlap each window scores only what
-// the one before did not, with at least window - stride tokens of context. A last window with nothing to score is
-// left out.
+// the one before did not, with at least context_length - stride tokens of context. A last window with nothing to score
+// is left out.
 // Errors: kInvalidArgument for options out of range, or a text too short to score a single token.
 Result<std::vector<TokenWindow>> plan_windows(std::int64_t num_tokens, const WindowOptions& options);
 

@@ -13,8 +13,7 @@ namespace assay::measure {
 // Of all processors together since boot, in clock ticks (1/100 s as a rule).
 struct CpuTicks {
   std::uint64_t total = 0;
-  std::uint64_t busy = 0;   // total without idle and waiting for input or output
-  std::uint64_t stolen = 0;  // part of busy: the hypervisor ran others
+  std::uint64_t busy = 0;   // total without idle and waiting for input or output; what the hypervisor stole is in it
 };
 // The content of /proc/stat. Errors: kUnsupported if it lacks the line "cpu".
 Result<CpuTicks> parse_cpu_ticks(std::string_view text);
