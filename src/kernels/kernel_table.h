@@ -1,0 +1,115 @@
+// The inner functions of one instruction set: single-threaded, on raw pointers, so that files compiled for an instruction
+// set include nothing but this. The files <op>.cc check shapes, split work among threads, own scratch memory and call these.
+#pragma once
+#include <cstdint>
+
+namespace assay {
+
+// How a row of weights is stored: the dense dtypes and the packed codes of tensor/group_quant.h.
+enum class WeightFormat : std::uint8_t {
+  kF32, kF16, kBF16, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K,
+  kGroup2, kGroup3, kGroup4, kGroup8,
+};
+inline constexpr int kNumWeightFormats = 17;
+inline constexpr int kNumActivations = 4;  // as enum Activation
+
+// A WeightView without its library types. scales holds IEEE half bits.
+struct WeightRows {
+  const std::uint8_t* data;
+  std::int64_t row_bytes;
+  std::int64_t cols;
+  WeightFormat format;
+  std::int64_t group_size;
+  std::int64_t num_groups;
+  const std::uint16_t* scales;
+  const std::uint8_t* zeros;
+};
+
+// out[c - begin] = W[row, c] for begin <= c < end. begin is a multiple of 256; so is end, unless it is cols.
+// No instruction set may differ from the reference in a bit.
+using DequantizeFn = void (*)(const WeightRows& weight, std::int64_t row, std::int64_t begin, std::int64_t end,
+                              float* out);
+
+// out[c * out_stride + r] = in[r * in_stride + c] for r < rows, c < cols.
+using TransposeFn = void (*)(const float* in, std::int64_t in_stride, std::int64_t rows, std::int64_t cols, float* out,
+                             std::int64_t out_stride);
+
+// y[i, j] = start[j] + sum_k x[k, i] * w[k, j], a sum in ascending order of k for every i and j, whatever num_rows and
+// num_cols are; start null: onto what y holds. Nothing beyond num_rows and num_cols is read or written.
+struct Tile {
+  const float* x;  // [depth][x_stride]
+  std::int64_t x_stride;
+  const float* w;  // [depth][w_stride]
+  std::int64_t w_stride;
+  std::int64_t depth;
+  const float* start;
+  float* y;  // [num_rows][y_stride]
+  std::int64_t y_stride;
+  int num_rows;  // at most KernelTable::tile_rows
+  int num_cols;  // at most KernelTable::tile_cols
+};
+using TileFn = void (*)(const Tile& tile);
+
+// The input of a matrix-vector product. x and q are padded with zeros to a multiple of 64 columns and aligned to 64 bytes.
+inline constexpr int kInt8Group = 32;
+struct VectorInput {
+  const float* x;
+  const std::int8_t* q;        // x[c] is about q[c] * q_scales[c / 32]; null where nobody reads it
+  const float* q_scales;
+  const std::int32_t* q_sums;  // sum of q over the 32
+};
+// y[r] = sum_c W[r, c] x[c] for begin <= r < end.
+using DotFn = void (*)(const WeightRows& weight, std::int64_t begin, std::int64_t end, const VectorInput& x, float* y);
+// Fills q, q_scales and q_sums for `cols` columns, a multiple of 32.
+using RoundInputFn = void (*)(const float* x, std::int64_t cols, std::int8_t* q, float* q_scales, std::int32_t* q_sums);
+
+// out[j] = sum_i q[i] * keys[j * stride + i] for i < head_dim.
+using ScoresFn = void (*)(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys,
+                          std::int64_t head_dim, float* out);
+// s[begin, end) becomes softmax(cap(scale * s)) where cap is softcap * tanh(. / softcap) if softcap > 0; the other values of
+// s[0, num_keys) become 0. begin < end.
+struct SoftmaxRow {
+  float* s;
+  std::int64_t num_keys;
+  std::int64_t begin;
+  std::int64_t end;
+  float scale;
+  float softcap;
+};
+using SoftmaxFn = void (*)(const SoftmaxRow& row);
+
+using RmsNormFn = void (*)(const float* x, const float* weight, std::int64_t cols, float epsilon, float* y);
+using LayerNormFn = void (*)(const float* x, const float* weight, const float* bias, std::int64_t cols, float epsilon,
+                             float* y);  // bias may be null
+using RopeFn = void (*)(float* x, std::int64_t num_heads, std::int64_t head_dim, std::int64_t rotary_dim,
+                        const float* angles);
+// out[c] = f(gate[c]) * up[c]; up null: f(gate[c]). A value does not depend on its place in the array.
+using ActivateFn = void (*)(const float* gate, const float* up, std::int64_t count, float* out);
+using AddFn = void (*)(const float* x, std::int64_t count, float* y);
+
+struct KernelTable {
+  const char* name;
+  int tile_rows;
+  int tile_cols;
+  DequantizeFn dequantize[kNumWeightFormats];
+  TransposeFn transpose;
+  TileFn multiply_tile;
+  DotFn dot[kNumWeightFormats];          // exact input
+  DotFn dot_reduced[kNumWeightFormats];  // rounded input; null where there is none and dot serves
+  RoundInputFn round_input;
+  ScoresFn scores;
+  SoftmaxFn softmax;
+  RmsNormFn rms_norm;
+  LayerNormFn layer_norm;
+  RopeFn rope;
+  ActivateFn activate[kNumActivations];
+  AddFn add;
+};
+
+// Each sets the functions that it has, and leaves the others.
+void use_dequantize_reference(KernelTable& table);
+void use_linear_reference(KernelTable& table);
+void use_elementwise_reference(KernelTable& table);
+void use_attention_reference(KernelTable& table);
+
+}  // namespace assay

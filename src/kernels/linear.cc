@@ -1,0 +1,128 @@
+// Splits matrix products among threads and into tiles.
+//
+// T > 1: a thread takes panels of tile_cols weight rows. Of each it converts up to kDepth columns to float, turned so that
+// the rows lie side by side, and multiplies them with all rows of x before it goes on: a packed weight is expanded once, and
+// 64 KiB of it at a time. x is turned once per call into tiles of tile_rows tokens.
+// T == 1: a thread takes weight rows and reads them as they are stored.
+#include <algorithm>
+
+#include "base/check.h"
+#include "kernels/kernels.h"
+#include "kernels/scratch.h"
+
+namespace assay {
+namespace {
+
+constexpr std::int64_t kDepth = 512;  // columns at a time; a multiple of 256, as DequantizeFn wants
+constexpr std::int64_t kVectorPadding = 64;
+constexpr std::int64_t kRowsPerTask = 16;
+
+struct Product {
+  const KernelTable& table;
+  const WeightView& weight;
+  WeightRows rows;
+  MatrixView<const float> x;
+  std::span<const float> bias;
+  MatrixView<float> y;
+};
+
+// Tile t of x begins at packed + t * tile_rows * cols and is [cols][tokens of the tile].
+void pack_input(const Product& p, ThreadPool& pool, float* packed) {
+  const std::int64_t tile_rows = p.table.tile_rows;
+  const std::int64_t num_tiles = (p.x.rows + tile_rows - 1) / tile_rows;
+  pool.parallel_for(num_tiles, 1, [&](WorkRange range) {
+    for (std::int64_t tile = range.begin; tile < range.end; ++tile) {
+      const std::int64_t begin = tile * tile_rows;
+      const std::int64_t count = std::min(tile_rows, p.x.rows - begin);
+      p.table.transpose(p.x.row(begin), p.x.stride, count, p.x.cols, packed + begin * p.x.cols, count);
+    }
+  });
+}
+
+// Columns [begin, begin + depth) of weight rows [first, first + count) as panel[depth][tile_cols].
+void expand_panel(const Product& p, std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t depth,
+                  float* rows, float* panel) {
+  const DequantizeFn dequantize = p.table.dequantize[static_cast<int>(p.rows.format)];
+  for (std::int64_t r = 0; r < count; ++r) dequantize(p.rows, first + r, begin, begin + depth, rows + r * kDepth);
+  p.table.transpose(rows, kDepth, count, depth, panel, p.table.tile_cols);
+}
+
+void multiply_panel(const Product& p, const float* packed, std::int64_t first, std::int64_t count, float* rows,
+                    float* panel, float* start) {
+  for (std::int64_t i = 0; i < count; ++i) start[i] = p.bias.empty() ? 0.0f : p.bias[static_cast<std::size_t>(first + i)];
+  for (std::int64_t begin = 0; begin < p.x.cols; begin += kDepth) {
+    const std::int64_t depth = std::min(kDepth, p.x.cols - begin);
+    expand_panel(p, first, count, begin, depth, rows, panel);
+    for (std::int64_t token = 0; token < p.x.rows; token += p.table.tile_rows) {
+      const std::int64_t tokens = std::min<std::int64_t>(p.table.tile_rows, p.x.rows - token);
+      Tile tile;
+      tile.x = packed + token * p.x.cols + begin * tokens;
+      tile.x_stride = tokens;
+      tile.w = panel;
+      tile.w_stride = p.table.tile_cols;
+      tile.depth = depth;
+      tile.start = begin == 0 ? start : nullptr;
+      tile.y = p.y.row(token) + first;
+      tile.y_stride = p.y.stride;
+      tile.num_rows = static_cast<int>(tokens);
+      tile.num_cols = static_cast<int>(count);
+      p.table.multiply_tile(tile);
+    }
+  }
+}
+
+void multiply_matrix(const Product& p, ThreadPool& pool) {
+  const Scratch<float> packed(p.x.rows * p.x.cols);
+  pack_input(p, pool, packed.get());
+  const std::int64_t panel_rows = p.table.tile_cols;
+  pool.parallel_for(p.weight.rows, panel_rows, [&](WorkRange range) {
+    const Scratch<float> rows(panel_rows * kDepth);
+    const Scratch<float> panel(panel_rows * kDepth);
+    const Scratch<float> start(panel_rows);
+    for (std::int64_t first = range.begin; first < range.end; first += panel_rows) {
+      const std::int64_t count = std::min(panel_rows, range.end - first);
+      multiply_panel(p, packed.get(), first, count, rows.get(), panel.get(), start.get());
+    }
+  });
+}
+
+void multiply_vector(const Product& p, ThreadPool& pool, Activations activations) {
+  const std::int64_t padded = (p.x.cols + kVectorPadding - 1) / kVectorPadding * kVectorPadding;
+  const Scratch<float> x(padded);
+  std::fill(std::copy_n(p.x.data, p.x.cols, x.get()), x.get() + padded, 0.0f);
+  VectorInput input{x.get(), nullptr, nullptr, nullptr};
+  DotFn dot = p.table.dot[static_cast<int>(p.rows.format)];
+  const DotFn reduced = p.table.dot_reduced[static_cast<int>(p.rows.format)];
+  const bool use_reduced = activations == Activations::kInt8 && reduced != nullptr;
+  const Scratch<std::int8_t> q(use_reduced ? padded : 0);
+  const Scratch<float> scales(use_reduced ? padded / kInt8Group : 0);
+  const Scratch<std::int32_t> sums(use_reduced ? padded / kInt8Group : 0);
+  if (use_reduced) {
+    p.table.round_input(x.get(), padded, q.get(), scales.get(), sums.get());
+    input = {x.get(), q.get(), scales.get(), sums.get()};
+    dot = reduced;
+  }
+  float* y = p.y.data;
+  pool.parallel_for(p.weight.rows, kRowsPerTask, [&](WorkRange range) {
+    dot(p.rows, range.begin, range.end, input, y);
+    if (p.bias.empty()) return;
+    for (std::int64_t r = range.begin; r < range.end; ++r) y[r] += p.bias[static_cast<std::size_t>(r)];
+  });
+}
+
+}  // namespace
+
+void linear(const KernelContext& context, const WeightView& weight, MatrixView<const float> x,
+            std::span<const float> bias, MatrixView<float> y) {
+  ASSAY_CHECK(x.cols == weight.cols && y.rows == x.rows && y.cols == weight.rows);
+  ASSAY_CHECK(bias.empty() || static_cast<std::int64_t>(bias.size()) == weight.rows);
+  if (x.rows == 0 || weight.rows == 0) return;
+  const Product product{*context.table, weight, weight_rows(weight), x, bias, y};
+  if (x.rows == 1) {
+    multiply_vector(product, *context.pool, context.activations);
+  } else {
+    multiply_matrix(product, *context.pool);
+  }
+}
+
+}  // namespace assay

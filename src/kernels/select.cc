@@ -1,0 +1,31 @@
+// Which tables exist, and which of them a processor runs.
+#include "kernels/kernel_table.h"
+#include "kernels/kernels.h"
+
+namespace assay {
+namespace {
+
+KernelTable make_reference() {
+  KernelTable table{};
+  table.name = "reference";
+  use_dequantize_reference(table);
+  use_linear_reference(table);
+  use_elementwise_reference(table);
+  use_attention_reference(table);
+  return table;
+}
+
+const KernelTable& reference_kernels() {
+  static const KernelTable table = make_reference();
+  return table;
+}
+
+}  // namespace
+
+std::vector<const KernelTable*> runnable_kernels(const CpuFeatures& /*features*/) { return {&reference_kernels()}; }
+
+const KernelTable& select_kernels(const CpuFeatures& features) { return *runnable_kernels(features).back(); }
+
+std::string_view name(const KernelTable& table) { return table.name; }
+
+}  // namespace assay
