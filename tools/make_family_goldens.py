@@ -160,7 +160,9 @@ CASES = {
         "Qwen2 with a window of 8 from layer max_window_layers = 1 on"),
     "qwen3": ("BF16", qwen3(), "Qwen3: norms on q and k, head_dim not hidden / heads"),
     "gemma2": ("BF16", gemma2(), "Gemma 2: soft-caps, every other layer with a window of 8, query_pre_attn_scalar"),
-    "gemma3": ("BF16", gemma3(), "Gemma 3: five local layers and a global one, two rope bases"),
+    "gemma3": (
+        "BF16", gemma3(query_pre_attn_scalar=12),
+        "Gemma 3 270M: five local layers and a global one, two rope bases, query_pre_attn_scalar = head_dim"),
     "gemma3-layer-types": (
         "F16", gemma3(num_hidden_layers=4, num_key_value_heads=2, rope_scaling={"rope_type": "linear", "factor": 8.0},
                       layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention"]),
