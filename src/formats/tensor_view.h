@@ -33,7 +33,7 @@ struct TensorDeclaration {
 Result<std::uint64_t> tensor_bytes(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape);
 
 // Text from a file as it may stand in a one-line message: in quotes, control bytes escaped, at most 120 bytes of it.
-std::string quoted(std::string_view text);
+std::string quote(std::string_view text);
 
 // "[2, 3]"
 std::string shape_text(const std::vector<std::int64_t>& shape);
