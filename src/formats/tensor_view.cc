@@ -6,6 +6,11 @@ namespace assay {
 
 Result<std::uint64_t> tensor_bytes(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape) {
   const DTypeInfo& type = info(dtype);
+  return tensor_bytes(name, StorageType{type.name, type.block_values, type.block_bytes}, shape);
+}
+
+Result<std::uint64_t> tensor_bytes(const std::string& name, const StorageType& type,
+                                   const std::vector<std::int64_t>& shape) {
   std::uint64_t values = 1;
   for (const std::int64_t dimension : shape) {
     if (dimension < 0) {
