@@ -9,7 +9,9 @@ namespace assay {
 // the functions of this library check that it was done.
 void use_single_threaded_blas();
 
-// What OpenBLAS found at run time, for the record of the environment: "OpenBLAS 0.3.21 SkylakeX".
+bool blas_is_single_threaded();
+
+// Build and the core that OpenBLAS chose its kernels for, for the record of the environment.
 std::string blas_description();
 
 }  // namespace assay

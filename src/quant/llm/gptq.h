@@ -50,6 +50,9 @@ struct GptqResult {
   LayerError error;                        // of the result against the W given, measured with H
 };
 
+// kInvalidArgument naming the option that is out of range: damp within (0, 1], block_size 1 to 4096, and the grid's.
+Status check_gptq_options(const GptqOptions& options);
+
 // Takes order, group_size, static_groups and damp of the options. H [in, in] symmetric; only the upper triangle is read.
 // Where H + damping is not positive definite, damping grows tenfold until it is; kCorrupt when it would exceed 1000 times the mean.
 // Dead columns (H_ii == 0) count as independent inputs of mean strength, so the result does not depend on H's scale.

@@ -43,6 +43,15 @@ QuantGrid find_grid(std::span<const float> values, std::span<const float> weight
 // codes[i] = clamp(round(w[i] / scale) + zero), halves to even; NaN gives code 0.
 void quantize_values(std::span<const float> values, QuantGrid grid, int bits, std::span<std::uint8_t> codes);
 
+// round(value / scale), halves to even, within [lowest, highest]; NaN gives lowest. REQUIRES: integers |lowest|, |highest| < 2^22.
+inline float nearest_step(float value, float scale, float lowest, float highest) {
+  constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding and subtracting it rounds to an integer
+  float step = value / scale;
+  step = step > lowest ? step : lowest;
+  step = step < highest ? step : highest;
+  return (step + kRounder) - kRounder;
+}
+
 inline float dequantize(std::uint8_t code, float scale, std::uint8_t zero) {
   return scale * static_cast<float>(static_cast<int>(code) - static_cast<int>(zero));
 }
