@@ -1,0 +1,281 @@
+#include "engine/forward.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "engine/rope.h"
+
+namespace assay {
+
+KvCache::KvCache(const ModelConfig& config)
+    : layers_(static_cast<std::size_t>(config.num_layers)), kv_dim_(config.kv_dim()) {}
+
+void KvCache::reserve(std::int64_t positions) {
+  if (layers_.empty() || layers_[0].keys.rows() >= positions) return;
+  // Doubling keeps the copying linear in the final length.
+  const std::int64_t capacity = std::max<std::int64_t>({positions, 2 * layers_[0].keys.rows(), 64});
+  for (auto& layer : layers_) {
+    for (Matrix<float>* old : {&layer.keys, &layer.values}) {
+      Matrix<float> grown(capacity, kv_dim_);
+      std::copy_n(old->data(), length_ * kv_dim_, grown.data());
+      *old = std::move(grown);
+    }
+  }
+}
+
+Forward::Forward(const LanguageModel& model, const KernelContext& kernels) : model_(model), kernels_(kernels) {}
+
+void Forward::apply(const Linear& layer, MatrixView<const float> x, MatrixView<float> y) {
+  if (layer.column_order.empty()) {
+    linear(kernels_, layer.weight, x, layer.bias, y);
+    return;
+  }
+  Matrix<float> reordered(x.rows, x.cols);
+  for (std::int64_t t = 0; t < x.rows; ++t) {
+    float* row = reordered.row(t);
+    for (std::int64_t c = 0; c < x.cols; ++c) row[c] = x.at(t, layer.column_order[static_cast<std::size_t>(c)]);
+  }
+  linear(kernels_, layer.weight, reordered.view(), layer.bias, y);
+}
+
+void Forward::normalize(const NormWeights& norm, MatrixView<const float> x, MatrixView<float> y) {
+  if (model_.config.family->norm == NormKind::kLayer) {
+    layer_norm(kernels_, x, norm.weight, norm.bias, model_.config.norm_epsilon, y);
+  } else {
+    rms_norm(kernels_, x, norm.weight, model_.config.norm_epsilon, y);
+  }
+}
+
+void Forward::normalize_heads(const NormWeights& norm, MatrixView<float> heads) {
+  // A row of n heads is n rows of one head.
+  const std::int64_t dim = model_.config.head_dim;
+  const MatrixView<float> rows(heads.data, heads.rows * (heads.cols / dim), dim);
+  rms_norm(kernels_, rows, norm.weight, model_.config.norm_epsilon, rows);
+}
+
+void Forward::begin_block(std::int64_t layer, BlockState& state) {
+  const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
+  state.inputs = Matrix<float>(state.hidden.rows(), model_.config.hidden_size);
+  if (model_.config.norm_before) {
+    normalize(*block.at(NormSlot::kAttention), state.hidden.view(), state.inputs.view());
+  } else {
+    state.inputs = state.hidden;
+  }
+}
+
+void Forward::split_qkv(MatrixView<const float> fused, Matrix<float>& q, Matrix<float>& k, Matrix<float>& v) const {
+  const ModelConfig& config = model_.config;
+  const std::int64_t dim = config.head_dim;
+  for (std::int64_t t = 0; t < fused.rows; ++t) {
+    const float* from = fused.row(t);
+    if (config.family->qkv_layout == QkvLayout::kConcatenated) {
+      std::copy_n(from, config.q_dim(), q.row(t));
+      std::copy_n(from + config.q_dim(), config.kv_dim(), k.row(t));
+      std::copy_n(from + config.q_dim() + config.kv_dim(), config.kv_dim(), v.row(t));
+      continue;
+    }
+    for (std::int64_t head = 0; head < config.num_heads; ++head, from += 3 * dim) {
+      std::copy_n(from, dim, q.row(t) + head * dim);
+      std::copy_n(from + dim, dim, k.row(t) + head * dim);
+      std::copy_n(from + 2 * dim, dim, v.row(t) + head * dim);
+    }
+  }
+}
+
+void Forward::compute_qkv(const Block& block, MatrixView<const float> x, Matrix<float>& q, Matrix<float>& k, Matrix<float>& v) {
+  const ModelConfig& config = model_.config;
+  q = Matrix<float>(x.rows, config.q_dim());
+  k = Matrix<float>(x.rows, config.kv_dim());
+  v = Matrix<float>(x.rows, config.kv_dim());
+  if (const auto& fused = block.at(Slot::kQkv)) {
+    Matrix<float> qkv(x.rows, config.q_dim() + 2 * config.kv_dim());
+    apply(*fused, x, qkv.view());
+    split_qkv(qkv.view(), q, k, v);
+  } else {
+    apply(*block.at(Slot::kQ), x, q.view());
+    apply(*block.at(Slot::kK), x, k.view());
+    apply(*block.at(Slot::kV), x, v.view());
+  }
+  if (const auto& norm = block.at(NormSlot::kQ)) normalize_heads(*norm, q.view());
+  if (const auto& norm = block.at(NormSlot::kK)) normalize_heads(*norm, k.view());
+}
+
+void Forward::rotate(std::int64_t layer, std::span<const SequenceRows> sequences, Matrix<float>& q, Matrix<float>& k) {
+  const ModelConfig& config = model_.config;
+  const Rope& rope = config.local_rope[static_cast<std::size_t>(layer)] ? config.rope_local : config.rope;
+  if (rope.rotary_dim == 0) return;
+  for (const auto& sequence : sequences) {
+    const std::int64_t start = sequence.cache != nullptr ? sequence.cache->length() : 0;
+    std::vector<std::int64_t> positions(static_cast<std::size_t>(sequence.num_rows));
+    for (std::int64_t i = 0; i < sequence.num_rows; ++i) positions[static_cast<std::size_t>(i)] = start + i;
+    Matrix<float> angles(sequence.num_rows, rope.rotary_dim);
+    fill_rope_angles(rope, positions, start + sequence.num_rows, angles.view());
+    const std::int64_t end = sequence.first_row + sequence.num_rows;
+    apply_rope(kernels_, q.view().rows_between(sequence.first_row, end), config.head_dim, rope.rotary_dim, angles.view());
+    apply_rope(kernels_, k.view().rows_between(sequence.first_row, end), config.head_dim, rope.rotary_dim, angles.view());
+  }
+}
+
+void Forward::attend(std::int64_t layer, std::span<const SequenceRows> sequences, BlockState& state) {
+  const ModelConfig& config = model_.config;
+  const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
+  Matrix<float> q, k, v;
+  compute_qkv(block, state.inputs.view(), q, k, v);
+  rotate(layer, sequences, q, k);
+  state.inputs = Matrix<float>(q.rows(), config.q_dim());
+  std::vector<AttentionTask> tasks;
+  for (const auto& sequence : sequences) {
+    const std::int64_t begin = sequence.first_row, end = begin + sequence.num_rows;
+    AttentionTask task{q.view().rows_between(begin, end), k.view().rows_between(begin, end), v.view().rows_between(begin, end),
+                       state.inputs.view().rows_between(begin, end)};
+    if (sequence.cache != nullptr) {
+      KvCache& cache = *sequence.cache;
+      auto& stored = cache.layers_[static_cast<std::size_t>(layer)];
+      std::copy_n(k.row(begin), sequence.num_rows * config.kv_dim(), stored.keys.row(cache.length()));
+      std::copy_n(v.row(begin), sequence.num_rows * config.kv_dim(), stored.values.row(cache.length()));
+      task.keys = stored.keys.view().rows_between(0, cache.length() + sequence.num_rows);
+      task.values = stored.values.view().rows_between(0, cache.length() + sequence.num_rows);
+    }
+    tasks.push_back(task);
+  }
+  const AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim, config.attention_scale,
+                             config.attention_softcap, config.windows[static_cast<std::size_t>(layer)]};
+  attention(kernels_, shape, tasks);
+}
+
+void Forward::project(std::int64_t layer, BlockState& state) {
+  const ModelConfig& config = model_.config;
+  const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
+  Matrix<float> projected(state.hidden.rows(), config.hidden_size);
+  apply(*block.at(Slot::kO), state.inputs.view(), projected.view());
+  if (const auto& norm = block.at(NormSlot::kPostAttention)) normalize(*norm, projected.view(), projected.view());
+  state.inputs = Matrix<float>(state.hidden.rows(), config.hidden_size);
+  const NormWeights& norm = *block.at(config.norm_before ? NormSlot::kMlp : NormSlot::kAttention);
+  if (config.parallel_residual) {
+    normalize(norm, state.hidden.view(), state.inputs.view());
+    add_in_place(kernels_, projected.view(), state.hidden.view());
+    return;
+  }
+  add_in_place(kernels_, projected.view(), state.hidden.view());
+  normalize(norm, state.hidden.view(), state.inputs.view());
+  if (!config.norm_before) state.hidden = state.inputs;
+}
+
+void Forward::expand(std::int64_t layer, BlockState& state) {
+  const ModelConfig& config = model_.config;
+  const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
+  const std::int64_t rows = state.inputs.rows(), width = config.intermediate_size;
+  Matrix<float> expanded(rows, width);
+  if (const auto& fused = block.at(Slot::kGateUp)) {
+    Matrix<float> both(rows, 2 * width);
+    apply(*fused, state.inputs.view(), both.view());
+    const MatrixView<const float> view = both.view();
+    gated_activation(kernels_, config.activation, view.cols_between(0, width), view.cols_between(width, 2 * width), expanded.view());
+  } else {
+    apply(*block.at(Slot::kUp), state.inputs.view(), expanded.view());
+    if (const auto& gate_layer = block.at(Slot::kGate)) {
+      Matrix<float> gate(rows, width);
+      apply(*gate_layer, state.inputs.view(), gate.view());
+      gated_activation(kernels_, config.activation, gate.view(), expanded.view(), expanded.view());
+    } else {
+      activate(kernels_, config.activation, expanded.view());
+    }
+  }
+  state.inputs = std::move(expanded);
+}
+
+void Forward::finish_block(std::int64_t layer, BlockState& state) {
+  const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
+  Matrix<float> contracted(state.hidden.rows(), model_.config.hidden_size);
+  apply(*block.at(Slot::kDown), state.inputs.view(), contracted.view());
+  if (const auto& norm = block.at(NormSlot::kPostMlp)) normalize(*norm, contracted.view(), contracted.view());
+  add_in_place(kernels_, contracted.view(), state.hidden.view());
+  if (!model_.config.norm_before) normalize(*block.at(NormSlot::kMlp), state.hidden.view(), state.hidden.view());
+}
+
+Result<Matrix<float>> Forward::embed(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences) {
+  const ModelConfig& config = model_.config;
+  const auto rows = static_cast<std::int64_t>(tokens.size());
+  Matrix<float> embedded(rows, config.embedding_dim);
+  for (std::int64_t t = 0; t < rows; ++t) {
+    const std::int32_t id = tokens[static_cast<std::size_t>(t)];
+    if (id < 0 || id >= config.vocab_size) {
+      return Error{ErrorCode::kInvalidArgument, "token id " + std::to_string(id) + " is outside of the model's vocabulary of " +
+                                                    std::to_string(config.vocab_size) + "; is this the model's tokenizer?"};
+    }
+    dequantize_row(*kernels_.table, model_.embedding.weight, id, {embedded.row(t), static_cast<std::size_t>(config.embedding_dim)});
+  }
+  if (config.embedding_scale != 1.0f) {
+    for (std::int64_t i = 0; i < rows * config.embedding_dim; ++i) embedded.data()[i] *= config.embedding_scale;
+  }
+  if (model_.project_in) {
+    Matrix<float> projected(rows, config.hidden_size);
+    apply(*model_.project_in, embedded.view(), projected.view());
+    embedded = std::move(projected);
+  }
+  std::vector<float> position_row(static_cast<std::size_t>(config.hidden_size));
+  for (const auto& sequence : sequences) {
+    const std::int64_t start = sequence.cache != nullptr ? sequence.cache->length() : 0;
+    if (start + sequence.num_rows > config.max_positions) {
+      return Error{ErrorCode::kInvalidArgument, "a sequence of " + std::to_string(start + sequence.num_rows) +
+                                                    " tokens is longer than the model's context of " + std::to_string(config.max_positions)};
+    }
+    for (std::int64_t i = 0; model_.positions && i < sequence.num_rows; ++i) {
+      dequantize_row(*kernels_.table, model_.positions->weight, start + i + config.family->position_offset, position_row);
+      float* row = embedded.row(sequence.first_row + i);
+      for (std::size_t c = 0; c < position_row.size(); ++c) row[c] += position_row[c];
+    }
+  }
+  return embedded;
+}
+
+Result<Matrix<float>> Forward::hidden_states(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences) {
+  BlockState state;
+  ASSAY_TRY(state.hidden, embed(tokens, sequences));
+  for (const auto& sequence : sequences) {
+    if (sequence.cache != nullptr) sequence.cache->reserve(sequence.cache->length() + sequence.num_rows);
+  }
+  for (std::int64_t layer = 0; layer < model_.config.num_layers; ++layer) {
+    begin_block(layer, state);
+    attend(layer, sequences, state);
+    project(layer, state);
+    expand(layer, state);
+    finish_block(layer, state);
+  }
+  for (const auto& sequence : sequences) {
+    if (sequence.cache != nullptr) sequence.cache->length_ += sequence.num_rows;
+  }
+  return std::move(state.hidden);
+}
+
+Matrix<float> Forward::logits(MatrixView<const float> hidden) {
+  const ModelConfig& config = model_.config;
+  Matrix<float> normalized(hidden.rows, config.hidden_size);
+  if (model_.final_norm) {
+    normalize(*model_.final_norm, hidden, normalized.view());
+  } else {
+    for (std::int64_t t = 0; t < hidden.rows; ++t) std::copy_n(hidden.row(t), hidden.cols, normalized.row(t));
+  }
+  if (model_.project_out) {
+    Matrix<float> projected(hidden.rows, config.embedding_dim);
+    apply(*model_.project_out, normalized.view(), projected.view());
+    normalized = std::move(projected);
+  }
+  Matrix<float> out(hidden.rows, config.vocab_size);
+  apply(model_.output_head(), normalized.view(), out.view());
+  if (config.final_softcap > 0) {
+    for (std::int64_t i = 0; i < out.rows() * out.cols(); ++i) {
+      out.data()[i] = config.final_softcap * std::tanh(out.data()[i] / config.final_softcap);
+    }
+  }
+  return out;
+}
+
+Result<Matrix<float>> Forward::next_logits(std::span<const std::int32_t> tokens, KvCache& cache) {
+  const SequenceRows sequence{0, static_cast<std::int64_t>(tokens.size()), &cache};
+  ASSAY_TRY(const Matrix<float> hidden, hidden_states(tokens, {&sequence, 1}));
+  return logits(hidden.view().rows_between(hidden.rows() - 1, hidden.rows()));
+}
+
+}  // namespace assay

@@ -1,0 +1,88 @@
+// The forward pass of every family, whole or in the stages between which a quantizer looks at the inputs of the
+// linear layers.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/model.h"
+#include "kernels/kernels.h"
+#include "tensor/matrix.h"
+
+namespace assay {
+
+// Keys and values of one running sequence, per layer. Grows as needed up to the model's longest context.
+class KvCache {
+ public:
+  explicit KvCache(const ModelConfig& config);
+  std::int64_t length() const { return length_; }
+  void clear() { length_ = 0; }
+
+ private:
+  friend class Forward;
+  void reserve(std::int64_t positions);
+  struct Layer {
+    Matrix<float> keys;    // (capacity, kv_dim)
+    Matrix<float> values;
+  };
+  std::vector<Layer> layers_;
+  std::int64_t kv_dim_ = 0;
+  std::int64_t length_ = 0;
+};
+
+// A run of consecutive rows of a batch that belong to one sequence. Without a cache the sequence starts at position 0
+// and is whole; with one it continues after cache->length() positions.
+struct SequenceRows {
+  std::int64_t first_row = 0;
+  std::int64_t num_rows = 0;
+  KvCache* cache = nullptr;
+};
+
+// What lies between two stages of a block, for some rows of a batch.
+struct BlockState {
+  Matrix<float> hidden;  // (T, hidden_size): the residual stream
+  Matrix<float> inputs;  // (T, n): the input of the linear layers of the next stage
+};
+
+// Runs a model. Borrows model and kernels; holds buffers, so one Forward serves one thread at a time.
+class Forward {
+ public:
+  Forward(const LanguageModel& model, const KernelContext& kernels);
+
+  // The stages of block `layer`, to be called in this order on the same state. After each, state.inputs is what the
+  // named layers will read:
+  //   begin_block -> Q, K, V (or QKV);   attend -> O;   project -> Gate, Up (or GateUp);   expand -> Down;   finish_block.
+  void begin_block(std::int64_t layer, BlockState& state);
+  void attend(std::int64_t layer, std::span<const SequenceRows> sequences, BlockState& state);
+  void project(std::int64_t layer, BlockState& state);
+  void expand(std::int64_t layer, BlockState& state);
+  void finish_block(std::int64_t layer, BlockState& state);
+
+  // Rows of the embedding (and learned positions). Errors: kInvalidArgument for an id outside of the vocabulary, a
+  // sequence longer than the model's context; rows of `sequences` must tile the tokens.
+  Result<Matrix<float>> embed(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences);
+
+  // embed and all blocks: the residual stream before the final norm, (T, hidden_size). Caches grow by their rows.
+  Result<Matrix<float>> hidden_states(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences);
+
+  // Final norm, head and final soft-cap: (rows, vocab_size).
+  Matrix<float> logits(MatrixView<const float> hidden);
+
+  // The logits of the last of `tokens`, which continue `cache`: generation and prompt processing. REQUIRES: tokens not empty.
+  Result<Matrix<float>> next_logits(std::span<const std::int32_t> tokens, KvCache& cache);
+
+ private:
+  void apply(const Linear& linear, MatrixView<const float> x, MatrixView<float> y);
+  void normalize(const NormWeights& norm, MatrixView<const float> x, MatrixView<float> y);
+  void normalize_heads(const NormWeights& norm, MatrixView<float> heads);
+  void compute_qkv(const Block& block, MatrixView<const float> x, Matrix<float>& q, Matrix<float>& k, Matrix<float>& v);
+  void split_qkv(MatrixView<const float> fused, Matrix<float>& q, Matrix<float>& k, Matrix<float>& v) const;
+  void rotate(std::int64_t layer, std::span<const SequenceRows> sequences, Matrix<float>& q, Matrix<float>& k);
+
+  const LanguageModel& model_;
+  KernelContext kernels_;
+};
+
+}  // namespace assay

@@ -1,0 +1,132 @@
+#include "engine/forward.h"
+
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "engine/load.h"
+#include "formats/safetensors/safetensors.h"
+#include "support/testing.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <typename T>
+std::vector<T> values(const SafetensorsFile& file, const std::string& name) {
+  const TensorView* tensor = file.find(name);
+  EXPECT_NE(tensor, nullptr) << name;
+  std::vector<T> out(tensor->bytes.size() / sizeof(T));
+  std::memcpy(out.data(), tensor->bytes.data(), tensor->bytes.size());
+  return out;
+}
+
+std::vector<std::string> family_cases() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(golden("families"))) {
+    if (entry.is_directory()) names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// The largest |got - exact| that two correct float32 computations of these logits may show. transformers' own float32
+// result differs from the float64 one by `reference_error`: an observed sample of the rounding of one order of summation.
+// Another order draws from the same distribution; over the V * T logits compared its maximum stays within eight times the
+// reference's maximum (both are maxima over the same number of draws; rounding errors are near Gaussian, and the factor
+// covers that vectorized sums keep fewer or more partial sums). A wrong formula shows up four orders above.
+double logit_bound(double reference_error) { return 8 * reference_error; }
+
+// True when every value is within `bound` of its reference; NaN never is.
+bool all_within(std::span<const float> got, std::span<const double> exact, double bound) {
+  if (got.size() != exact.size()) return false;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    if (!(std::abs(static_cast<double>(got[i]) - exact[i]) <= bound)) return false;
+  }
+  return true;
+}
+
+TEST(AllWithin, RejectsNanZeroASignFlipAndOneStepTooFar) {
+  const std::vector<double> exact{1.0, -2.0};
+  EXPECT_TRUE(all_within(std::vector<float>{1.0f, -2.0f}, exact, 1e-6));
+  EXPECT_FALSE(all_within(std::vector<float>{NAN, -2.0f}, exact, 1e-6));
+  EXPECT_FALSE(all_within(std::vector<float>{0.0f, -2.0f}, exact, 1e-6));
+  EXPECT_FALSE(all_within(std::vector<float>{1.0f, 2.0f}, exact, 1e-6));
+  EXPECT_FALSE(all_within(std::vector<float>{1.00001f, -2.0f}, exact, 1e-6));
+}
+
+class EveryFamily : public testing::TestWithParam<std::tuple<std::string, int>> {
+ protected:
+  void SetUp() override {
+    const auto tables = runnable_kernels(detect_cpu_features());
+    const auto index = static_cast<std::size_t>(std::get<1>(GetParam()));
+    if (index >= tables.size()) GTEST_SKIP() << "this processor has no such instruction set";
+    table_ = tables[index];
+    const fs::path folder = golden("families/" + std::get<0>(GetParam()));
+    auto loaded = load_model(folder);
+    ASSERT_THAT(loaded, IsOk());
+    model_ = std::move(*loaded);
+    auto file = MappedFile::open(folder / "golden.safetensors");
+    ASSERT_THAT(file, IsOk());
+    file_.emplace(std::move(*file));
+    auto parsed = parse_safetensors(file_->bytes());
+    ASSERT_THAT(parsed, IsOk());
+    golden_ = std::move(*parsed);
+  }
+
+  double reference_error(const std::string& index) const {
+    const auto single = values<float>(golden_, "logits_" + index);
+    const auto exact = values<double>(golden_, "logits64_" + index);
+    double largest = 0;
+    for (std::size_t i = 0; i < single.size(); ++i) largest = std::max(largest, std::abs(single[i] - exact[i]));
+    return largest;
+  }
+
+  ThreadPool pool_{2};
+  const KernelTable* table_ = nullptr;
+  LanguageModel model_;
+  std::optional<MappedFile> file_;
+  SafetensorsFile golden_;
+};
+
+TEST_P(EveryFamily, GivesTransformersLogitsForTwoSequencesInOneBatch) {
+  const auto first = values<std::int32_t>(golden_, "ids_0"), second = values<std::int32_t>(golden_, "ids_1");
+  std::vector<std::int32_t> tokens = first;
+  tokens.insert(tokens.end(), second.begin(), second.end());
+  const auto n0 = static_cast<std::int64_t>(first.size()), n1 = static_cast<std::int64_t>(second.size());
+  const SequenceRows sequences[] = {{0, n0, nullptr}, {n0, n1, nullptr}};
+  Forward forward(model_, {table_, &pool_});
+  auto hidden = forward.hidden_states(tokens, sequences);
+  ASSERT_THAT(hidden, IsOk());
+  const Matrix<float> logits = forward.logits(hidden->view());
+  const auto split = static_cast<std::size_t>(n0 * model_.config.vocab_size);
+  EXPECT_TRUE(all_within(logits.values().first(split), values<double>(golden_, "logits64_0"), logit_bound(reference_error("0"))));
+  EXPECT_TRUE(all_within(logits.values().subspan(split), values<double>(golden_, "logits64_1"), logit_bound(reference_error("1"))));
+}
+
+TEST_P(EveryFamily, GivesTheSameLogitsTokenByTokenThroughTheCache) {
+  const auto ids = values<std::int32_t>(golden_, "ids_0");
+  const auto exact = values<double>(golden_, "logits64_0");
+  Forward forward(model_, {table_, &pool_});
+  KvCache cache(model_.config);
+  const std::size_t prompt = 11;
+  const auto vocabulary = static_cast<std::size_t>(model_.config.vocab_size);
+  for (std::size_t t = prompt; t <= ids.size(); ++t) {
+    const auto chunk = t == prompt ? std::span(ids).first(prompt) : std::span(ids).subspan(t - 1, 1);
+    auto logits = forward.next_logits(chunk, cache);
+    ASSERT_THAT(logits, IsOk());
+    // A sequence that grows past LongRoPE's original length changes its frequencies; cached keys keep the earlier ones.
+    if (!model_.config.rope.long_inverse_frequencies.empty()) continue;
+    ASSERT_TRUE(all_within(logits->values(), std::span(exact).subspan((t - 1) * vocabulary, vocabulary), logit_bound(reference_error("0")))) << t;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Golden, EveryFamily, testing::Combine(testing::ValuesIn(family_cases()), testing::Range(0, 3)), [](const auto& test) {
+  std::string name = std::get<0>(test.param) + "_table" + std::to_string(std::get<1>(test.param));
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,53 @@
+#include "engine/model.h"
+
+#include <utility>
+
+namespace assay {
+namespace {
+
+std::uint64_t bytes_of(const Linear& linear) {
+  return linear.weight.weight_bytes() + linear.bias.size() * sizeof(float) + linear.column_order.size() * sizeof(std::int32_t);
+}
+
+std::uint64_t parameters_of(const Linear& linear) {
+  return static_cast<std::uint64_t>(linear.weight.rows * linear.weight.cols) + linear.bias.size();
+}
+
+}  // namespace
+
+void Linear::set_quantized(std::shared_ptr<const GroupQuantMatrix> matrix, std::vector<std::int32_t> order) {
+  quantized = std::move(matrix);
+  column_order = std::move(order);
+  weight = quantized->view();
+  copied.reset();
+}
+
+ModelSize model_size(const LanguageModel& model) {
+  ModelSize size;
+  std::uint64_t small_bytes = 0;
+  const auto count_norm = [&](const std::optional<NormWeights>& norm) {
+    if (!norm) return;
+    size.parameters += norm->weight.size() + norm->bias.size();
+    small_bytes += (norm->weight.size() + norm->bias.size()) * sizeof(float);
+  };
+  for (const auto& block : model.blocks) {
+    for (const auto& norm : block.norms) count_norm(norm);
+  }
+  count_norm(model.final_norm);
+  model.for_each_linear([&](const Linear& linear) {
+    size.linear_bytes += bytes_of(linear);
+    size.linear_parameters += parameters_of(linear);
+  });
+  for (const auto* outer : {&model.positions, &model.project_in, &model.project_out, &model.head}) {
+    if (!*outer) continue;
+    size.embedding_bytes += bytes_of(**outer);
+    size.parameters += parameters_of(**outer);
+  }
+  size.embedding_bytes += bytes_of(model.embedding);
+  size.parameters += parameters_of(model.embedding) + size.linear_parameters;
+  size.total_bytes = size.embedding_bytes + size.linear_bytes + small_bytes;
+  size.read_per_token_bytes = size.linear_bytes + small_bytes + bytes_of(model.output_head());
+  return size;
+}
+
+}  // namespace assay

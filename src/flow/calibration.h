@@ -1,0 +1,35 @@
+// Calibration data: token sequences on which the statistics of a quantization are taken.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "text/tokenizer.h"
+
+namespace assay {
+
+struct CalibrationOptions {
+  std::int64_t samples = 128;           // at most so many sequences
+  std::int64_t sequence_length = 512;   // at most so many tokens each
+  std::uint64_t seed = 0;               // which parts of a longer text are taken
+};
+
+struct CalibrationSet {
+  std::vector<std::vector<std::int32_t>> sequences;
+  std::uint64_t hash = 0;  // of the ids: identifies the data in records and when a run is resumed
+
+  std::int64_t num_tokens() const;
+};
+
+// Understands by content: JSON token ids ([[1, 2], ...] or {"samples": [[1, 2], ...]}, taken as they are, in order, cut to
+// the options), lines of {"text": "..."}, and plain text. Text is tokenized, joined, cut into pieces of sequence_length, and
+// `samples` of them are drawn by the seed, in the order of the text. `name` stands in error messages.
+// Errors: kCorrupt (not JSON, a line without "text", invalid UTF-8), kInvalidArgument (nothing to calibrate with, ids
+// outside of [0, vocabulary_size)).
+Result<CalibrationSet> parse_calibration(ByteView file, const std::string& name, const Tokenizer& tokenizer,
+                                         std::int64_t vocabulary_size, const CalibrationOptions& options);
+
+}  // namespace assay

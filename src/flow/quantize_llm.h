@@ -1,0 +1,60 @@
+// Quantizes a language model block by block into a GPTQ checkpoint folder.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "base/result.h"
+#include "engine/model.h"
+#include "flow/calibration.h"
+#include "kernels/kernels.h"
+#include "quant/llm/gptq.h"
+
+namespace assay {
+
+enum class LlmMethod { kRtn, kGptq };
+const char* to_string(LlmMethod method);
+
+struct LlmQuantizeOptions {
+  LlmMethod method = LlmMethod::kGptq;
+  GptqOptions gptq;                    // bits, sym, search, group size, order, damping; RTN reads grid and group size
+  bool true_sequential = true;         // o sees quantized q, k, v; down sees quantized gate and up
+  std::optional<int> embedding_bits;   // 8 or 4: embedding and head, too, round to nearest; other loaders cannot read it
+  std::uint64_t activation_memory_bytes = std::uint64_t{4} << 30;  // calibration activations beyond this go to disk
+  bool restart = false;                // forget what an interrupted run left
+};
+
+struct LayerReport {
+  std::string name;
+  int bits = 0;
+  std::int64_t rows = 0, cols = 0;
+  double weight_error = 0;             // ||W - Q|| / ||W||
+  std::optional<double> output_error;  // relative squared error of the layer's outputs on the calibration inputs
+  double damp_used = 0;
+  int damp_retries = 0;                // above 0: H was not positive definite at the damping asked for
+  double seconds = 0;                  // of the solver
+};
+
+struct LlmQuantizeReport {
+  std::vector<LayerReport> layers;
+  std::int64_t calibration_sequences = 0, calibration_tokens = 0;
+  std::int64_t resumed_blocks = 0;     // taken over from an interrupted run
+  double seconds = 0;
+  ModelSize size;                      // as the folder stores it: float16 scales, packed zero points
+  std::uint64_t output_bytes = 0;      // of the .safetensors file
+};
+
+// Quantizes `model` in place and writes the folder `out`: config.json, quantize_config.json, model.safetensors and the
+// tokenizer's files of `source` (the path the model was loaded from). v1 checkpoint format where the zero points allow it.
+// `out` must not exist or be empty. Finished blocks are kept in `out`.partial, from which the same call with the same settings
+// goes on; other settings there are refused unless options.restart. The result does not depend on the number of threads.
+// Errors: kInvalidArgument (settings; an output that exists), kUnsupported (a layer whose sizes the format cannot hold; a
+// model that is quantized already), kCorrupt (NaN weights, by layer), kIo, kInterrupted.
+Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const std::filesystem::path& source, const std::filesystem::path& out,
+                                       const CalibrationSet& calibration, const LlmQuantizeOptions& options,
+                                       const KernelContext& kernels, Progress& progress);
+
+}  // namespace assay
