@@ -20,9 +20,29 @@ const KernelTable& reference_kernels() {
   return table;
 }
 
+#if defined(__x86_64__)
+KernelTable make_avx512() {
+  KernelTable table = make_reference();
+  table.name = "avx512";
+  use_linear_avx512(table);
+  return table;
+}
+
+const KernelTable& avx512_kernels() {
+  static const KernelTable table = make_avx512();
+  return table;
+}
+#endif
+
 }  // namespace
 
-std::vector<const KernelTable*> runnable_kernels(const CpuFeatures& /*features*/) { return {&reference_kernels()}; }
+std::vector<const KernelTable*> runnable_kernels(const CpuFeatures& features) {
+  std::vector<const KernelTable*> tables = {&reference_kernels()};
+#if defined(__x86_64__)
+  if (features.avx512) tables.push_back(&avx512_kernels());
+#endif
+  return tables;
+}
 
 const KernelTable& select_kernels(const CpuFeatures& features) { return *runnable_kernels(features).back(); }
 
