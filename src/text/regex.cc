@@ -35,13 +35,17 @@ struct Regex::Compiled {
 
 Result<Regex> Regex::compile(std::string_view oniguruma_pattern) {
   ASSAY_TRY(const std::string pattern, translate_oniguruma(oniguruma_pattern));
+  return compile_pcre2(pattern);
+}
+
+Result<Regex> Regex::compile_pcre2(std::string_view pattern) {
   const std::unique_ptr<pcre2_compile_context, ContextFree> context(pcre2_compile_context_create(nullptr));
   if (context == nullptr) return Error{ErrorCode::kResourceLimit, "regex: out of memory"};
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int code = 0;
   PCRE2_SIZE offset = 0;
   auto compiled = std::make_shared<Compiled>();
-  compiled->source = std::string(oniguruma_pattern);
+  compiled->source = std::string(pattern);
   // In Oniguruma's Ruby syntax ^ and $ are always about lines, and a dot is any character but a newline.
   compiled->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
                                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &offset,

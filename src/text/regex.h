@@ -24,7 +24,9 @@ Result<std::string> translate_oniguruma(std::string_view pattern);
 // A compiled pattern. Immutable, thread safe, cheap to copy.
 class Regex {
  public:
+  // Errors: kUnsupported with the pattern and the reason.
   static Result<Regex> compile(std::string_view oniguruma_pattern);
+  static Result<Regex> compile_pcre2(std::string_view pcre2_pattern);  // as it is, without translation
 
   // Appends spans that cover `text` in order, matches and gaps, as Oniguruma's find_iter gives them.
   // REQUIRES: valid UTF-8. Errors: kResourceLimit where the pattern backtracks beyond PCRE2's limits.

@@ -39,9 +39,13 @@ class Tokenizer {
   // Errors: kCorrupt (JSON, missing or contradicting fields), kUnsupported (a component by name), kResourceLimit.
   static Result<Tokenizer> from_tokenizer_json(ByteView tokenizer_json, ByteView tokenizer_config_json);
 
-  // The GPT-2 folder without tokenizer.json: byte-level BPE, <|endoftext|> as BOS, EOS and unknown token.
-  static Result<Tokenizer> from_vocab_and_merges(ByteView vocab_json, ByteView merges_txt);
+  // The GPT-2 folder without tokenizer.json: byte-level BPE. Without a tokenizer_config_json <|endoftext|> is BOS and
+  // EOS, and nothing is added; with one (OPT needs it) bos_token, add_bos_token, add_prefix_space, ... count.
+  static Result<Tokenizer> from_vocab_and_merges(ByteView vocab_json, ByteView merges_txt,
+                                                 ByteView tokenizer_config_json = {});
 
+  // Model "llama": the ids of SentencePiece's BPE; missing ids are taken as 1 (BOS), 2 (EOS), 0 (unknown).
+  // Errors: also kUnsupported for a `pre` that is not known, with the list of those that are.
   static Result<Tokenizer> from_gguf_vocabulary(GgufVocabulary vocabulary);
 
   // The ids of `utf8`; may hold NUL. add_special_tokens adds what the post-processor adds (BOS for Llama 2, Gemma;
