@@ -89,8 +89,9 @@ std::optional<Matrix<float>> inverse_factor(Matrix<double> a) {
 
 Status check_hessian(MatrixView<const float> h) {
   for (std::int64_t row = 0; row < h.rows; ++row) {
-    ASSAY_RETURN_IF_ERROR(check_finite("Hessian row " + std::to_string(row) + ", upper part",
-                                       {h.row(row) + row, 1, h.cols - row}));
+    const float* begin = h.row(row);
+    const float* bad = std::find_if(begin + row, begin + h.cols, [](float value) { return !std::isfinite(value); });
+    if (bad != begin + h.cols) return not_finite("Hessian", row, bad - begin, *bad);
     if (h.at(row, row) < 0.0f) {
       return Error{ErrorCode::kCorrupt, "Hessian[" + std::to_string(row) + ", " + std::to_string(row) + "] is " +
                                             std::to_string(h.at(row, row)) + ", expected a sum of squares"};

@@ -30,14 +30,16 @@ Status check_grid_options(const GridOptions& options, std::int64_t group_size) {
   return {};
 }
 
+Error not_finite(std::string_view name, std::int64_t row, std::int64_t col, float value) {
+  return {ErrorCode::kCorrupt, std::string(name) + "[" + std::to_string(row) + ", " + std::to_string(col) + "] is " +
+                                   std::to_string(value) + ", expected finite values"};
+}
+
 Status check_finite(std::string_view name, MatrixView<const float> values) {
   for (std::int64_t row = 0; row < values.rows; ++row) {
     const float* begin = values.row(row);
     const float* bad = std::find_if(begin, begin + values.cols, [](float value) { return !std::isfinite(value); });
-    if (bad != begin + values.cols) {
-      return Error{ErrorCode::kCorrupt, std::string(name) + "[" + std::to_string(row) + ", " + std::to_string(bad - begin) +
-                                            "] is " + std::to_string(*bad) + ", expected finite values"};
-    }
+    if (bad != begin + values.cols) return not_finite(name, row, bad - begin, *bad);
   }
   return {};
 }

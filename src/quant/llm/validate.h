@@ -12,7 +12,10 @@ namespace assay {
 // kInvalidArgument naming the option that is out of range.
 Status check_grid_options(const GridOptions& options, std::int64_t group_size);
 
-// kCorrupt naming the first NaN or Inf: "<name>[row, col] is nan, expected finite values".
+// kCorrupt: "<name>[row, col] is nan, expected finite values".
+Error not_finite(std::string_view name, std::int64_t row, std::int64_t col, float value);
+
+// The first NaN or Inf, as not_finite names it.
 Status check_finite(std::string_view name, MatrixView<const float> values);
 
 // Columns per group, at least 1: group_size, or the whole row for -1.
