@@ -43,7 +43,8 @@ Result<ClozeExample> split_passage(std::int64_t number, std::string_view passage
     return at_line(number, "no space in the passage; expected a context, a space and the last word");
   }
   if (passage.find_first_not_of(kBlank, space) == std::string_view::npos) {
-    return at_line(number, "no word after the last space of the passage; expected it to end in the word to be guessed");
+    return at_line(
+        number, "no word after the last space of the passage; expected it to end in the word to be guessed");
   }
   return ClozeExample{std::string(passage.substr(0, space)), std::string(passage.substr(space))};
 }
@@ -53,7 +54,8 @@ Result<std::string> passage_of_json(const Line& line) {
     const auto object = nlohmann::json::parse(line.text);
     if (!object.is_object()) return at_line(line.number, "not a JSON object; expected {\"text\": \"...\"}");
     const auto text = object.find("text");
-    if (text == object.end()) return at_line(line.number, "\"text\" is missing; expected {\"text\": \"...\"}");
+    if (text == object.end())
+      return at_line(line.number, "\"text\" is missing; expected {\"text\": \"...\"}");
     if (!text->is_string()) {
       return at_line(line.number, std::string("\"text\" is a ") + text->type_name() + "; expected a string");
     }
@@ -83,7 +85,8 @@ Status check_same_format(const Line& first, bool json, const Line& line) {
 
 Result<std::vector<ClozeExample>> parse_cloze_examples(ByteView file, ClozeFormat format) {
   const std::vector<Line> lines = lines_of(as_text(file));
-  if (lines.empty()) return Error{ErrorCode::kCorrupt, "no passages: the file is empty or has blank lines only"};
+  if (lines.empty())
+    return Error{ErrorCode::kCorrupt, "no passages: the file is empty or has blank lines only"};
   const bool detect = format == ClozeFormat::kAuto;
   const bool json = detect ? looks_like_json(lines.front().text) : format == ClozeFormat::kJsonLines;
   if (detect && lines.front().text.starts_with('[') && nlohmann::json::accept(as_text(file))) {

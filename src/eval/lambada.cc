@@ -19,14 +19,16 @@ Status check_example(const ExampleScore& example, std::size_t index) {
       return invalid("log_prob is " + std::to_string(token.log_prob) + "; expected a finite number <= 0");
     }
     if (token.rank < 0) return invalid("rank is " + std::to_string(token.rank) + "; expected at least 0");
-    if (!(token.margin >= 0)) return invalid("margin is " + std::to_string(token.margin) + "; expected at least 0");
+    if (!(token.margin >= 0))
+      return invalid("margin is " + std::to_string(token.margin) + "; expected at least 0");
     if (token.is_argmax != (token.rank == 0)) return invalid("is_argmax contradicts rank");
   }
   return {};
 }
 
 bool all_within(const ExampleScore& example, int k) {
-  return std::all_of(example.tokens.begin(), example.tokens.end(), [k](const TokenScore& t) { return t.rank < k; });
+  return std::all_of(example.tokens.begin(), example.tokens.end(),
+                     [k](const TokenScore& t) { return t.rank < k; });
 }
 
 // The share of examples for which `holds`, with its standard error.
@@ -49,13 +51,15 @@ void add_counts(const ExampleScore& example, LambadaRecord* record) {
 }  // namespace
 
 bool is_correct(const ExampleScore& example) {
-  return std::all_of(example.tokens.begin(), example.tokens.end(), [](const TokenScore& t) { return t.is_argmax; });
+  return std::all_of(example.tokens.begin(), example.tokens.end(),
+                     [](const TokenScore& t) { return t.is_argmax; });
 }
 
 Result<LambadaRecord> evaluate_lambada(std::span<const ExampleScore> examples, std::span<const int> top_k) {
   if (examples.empty()) return Error{ErrorCode::kInvalidArgument, "no examples; expected at least one"};
   for (const int k : top_k) {
-    if (k <= 0) return Error{ErrorCode::kInvalidArgument, "top-k is " + std::to_string(k) + "; expected at least 1"};
+    if (k <= 0)
+      return Error{ErrorCode::kInvalidArgument, "top-k is " + std::to_string(k) + "; expected at least 1"};
   }
   LambadaRecord record;
   record.examples = static_cast<std::int64_t>(examples.size());
@@ -73,12 +77,14 @@ Result<LambadaRecord> evaluate_lambada(std::span<const ExampleScore> examples, s
   record.accuracy_stderr = accuracy.stderr_of_mean;
   const Moments log_likelihood = moments(log_likelihoods);
   record.perplexity = std::exp(-log_likelihood.mean);
-  if (log_likelihood.stderr_of_mean) record.perplexity_stderr = record.perplexity * *log_likelihood.stderr_of_mean;
+  if (log_likelihood.stderr_of_mean)
+    record.perplexity_stderr = record.perplexity * *log_likelihood.stderr_of_mean;
   for (const int k : top_k) {
     const Moments within = share(examples, [k](const ExampleScore& e) { return all_within(e, k); });
     record.top_k[k] = within.mean;
     record.top_k_stderr[k] = within.stderr_of_mean;
-    record.first_token_top_k[k] = share(examples, [k](const ExampleScore& e) { return e.tokens.front().rank < k; }).mean;
+    record.first_token_top_k[k] =
+        share(examples, [k](const ExampleScore& e) { return e.tokens.front().rank < k; }).mean;
   }
   return record;
 }

@@ -20,9 +20,10 @@ struct PairedRecord {
 // McNemar's exact test (binomial, p = 1/2, over the examples on which the two disagree): p_value =
 // min(1, 2 * P[X <= min(only_first, only_second)]), 1 if they never disagree.
 // `first[i]` and `second[i]`: whether example i is correct, the same examples in the same order.
-// Errors: kInvalidArgument if the lengths differ or are 0. Numerics: relative error of p_value below 1e-8 for up to
-// 10^4 disagreements (at most 5000 rounded additions to a logarithm below 7000); p below 1e-300 may become 0.
-// Thread safe.
-Result<PairedRecord> compare_paired(std::span<const std::uint8_t> first, std::span<const std::uint8_t> second);
+// Errors: kInvalidArgument if the lengths differ or are 0. Numerics: relative error of p_value below 1e-8 for
+// up to 10^4 disagreements (at most 5000 rounded additions to a logarithm below 7000); p below 1e-300 may
+// become 0. Thread safe.
+Result<PairedRecord> compare_paired(std::span<const std::uint8_t> first,
+                                    std::span<const std::uint8_t> second);
 
 }  // namespace assay::eval

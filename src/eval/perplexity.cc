@@ -17,12 +17,14 @@ Result<std::vector<TokenWindow>> plan_windows(std::int64_t num_tokens, const Win
   const std::int64_t length = options.context_length;
   const std::int64_t stride = options.stride == 0 ? length : options.stride;
   if (stride < 1 || stride > length) {
-    return Error{ErrorCode::kInvalidArgument, "stride is " + std::to_string(options.stride) + "; expected 1 to " +
-                                                  std::to_string(length) + ", or 0 for windows that do not overlap"};
+    return Error{ErrorCode::kInvalidArgument, "stride is " + std::to_string(options.stride) +
+                                                  "; expected 1 to " + std::to_string(length) +
+                                                  ", or 0 for windows that do not overlap"};
   }
   const std::int64_t unscored = options.prefix_token ? 0 : 1;
   if (num_tokens <= unscored) {
-    return Error{ErrorCode::kInvalidArgument, "the text has " + std::to_string(num_tokens) + " tokens; expected at least " +
+    return Error{ErrorCode::kInvalidArgument, "the text has " + std::to_string(num_tokens) +
+                                                  " tokens; expected at least " +
                                                   std::to_string(unscored + 1)};
   }
   std::vector<TokenWindow> windows;
@@ -43,7 +45,8 @@ Result<PerplexityRecord> evaluate_perplexity(std::span<const double> log_probs, 
   for (std::size_t i = 0; i < log_probs.size(); ++i) {
     if (!(std::isfinite(log_probs[i]) && log_probs[i] <= 0)) {
       return Error{ErrorCode::kInvalidArgument, "log_prob of scored token " + std::to_string(i) + " is " +
-                                                    std::to_string(log_probs[i]) + "; expected a finite number <= 0"};
+                                                    std::to_string(log_probs[i]) +
+                                                    "; expected a finite number <= 0"};
     }
     losses.push_back(-log_probs[i]);
   }

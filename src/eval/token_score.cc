@@ -8,8 +8,9 @@ namespace assay::eval {
 
 Result<TokenScore> score_token(std::span<const float> logits, std::int64_t target) {
   if (target < 0 || static_cast<std::uint64_t>(target) >= logits.size()) {
-    return Error{ErrorCode::kInvalidArgument, "target token is " + std::to_string(target) + "; expected one of " +
-                                                  std::to_string(logits.size()) + " logits"};
+    return Error{ErrorCode::kInvalidArgument, "target token is " + std::to_string(target) +
+                                                  "; expected one of " + std::to_string(logits.size()) +
+                                                  " logits"};
   }
   const float target_logit = logits[static_cast<std::size_t>(target)];
   float largest = -std::numeric_limits<float>::infinity();
@@ -18,8 +19,8 @@ Result<TokenScore> score_token(std::span<const float> logits, std::int64_t targe
   for (std::size_t i = 0; i < logits.size(); ++i) {
     const float logit = logits[i];
     if (!std::isfinite(logit)) {
-      return Error{ErrorCode::kCorrupt, "logit of token " + std::to_string(i) + " is " + std::to_string(logit) +
-                                            "; expected a finite number"};
+      return Error{ErrorCode::kCorrupt, "logit of token " + std::to_string(i) + " is " +
+                                            std::to_string(logit) + "; expected a finite number"};
     }
     if (logit > largest) {
       second = largest;

@@ -42,18 +42,22 @@ Result<ScoredTokens> split_context_and_target(std::string_view context, std::str
   if (first_invalid_utf8(context) < context.size()) {
     return Error{ErrorCode::kInvalidArgument, "the context is not valid UTF-8"};
   }
-  ASSAY_TRY(EncodedPair pair, context.empty() ? encode_without_context(target, encode, options.prefix_token_id)
-                                              : encode_pair(context, target, encode));
+  ASSAY_TRY(EncodedPair pair, context.empty()
+                                  ? encode_without_context(target, encode, options.prefix_token_id)
+                                  : encode_pair(context, target, encode));
   if (pair.context.empty()) {
-    return Error{ErrorCode::kInvalidArgument, "the context has no tokens; expected text other than white space"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "the context has no tokens; expected text other than white space"};
   }
   if (pair.targets.empty()) {
-    return Error{ErrorCode::kInvalidArgument, "no token is left for the target \"" + std::string(target) + "\""};
+    return Error{ErrorCode::kInvalidArgument,
+                 "no token is left for the target \"" + std::string(target) + "\""};
   }
   const auto max_length = static_cast<std::size_t>(options.max_length);
   if (pair.targets.size() > max_length) {
     return Error{ErrorCode::kResourceLimit, "the target has " + std::to_string(pair.targets.size()) +
-                                                " tokens; the model reads at most " + std::to_string(max_length)};
+                                                " tokens; the model reads at most " +
+                                                std::to_string(max_length)};
   }
   ScoredTokens scored;
   scored.input = std::move(pair.context);

@@ -9,12 +9,13 @@
 
 namespace assay::eval {
 
-// The tokenizer, from outside. With add_special_tokens it adds what the tokenizer adds by itself to a text (Llama's BOS;
-// GPT-2 and SmolLM2: nothing), without it only the tokens of the text.
-using EncodeText = std::function<Result<std::vector<std::int32_t>>(std::string_view text, bool add_special_tokens)>;
+// The tokenizer, from outside. With add_special_tokens it adds what the tokenizer adds by itself to a text
+// (Llama's BOS; GPT-2 and SmolLM2: nothing), without it only the tokens of the text.
+using EncodeText =
+    std::function<Result<std::vector<std::int32_t>>(std::string_view text, bool add_special_tokens)>;
 
 struct SplitOptions {
-  std::int64_t max_length = 0;      // tokens that the model can read at once, > 0
+  std::int64_t max_length = 0;       // tokens that the model can read at once, > 0
   std::int32_t prefix_token_id = 0;  // what stands in for an empty context: BOS, or EOS where there is no BOS
 };
 
@@ -29,13 +30,13 @@ struct ScoredTokens {
 
 // What lm-evaluation-harness 0.4.13 does for a causal model (api/model.py `_encode_pair` and `loglikelihood`,
 // models/huggingface.py `_loglikelihood_tokens`):
-// - White space at the end of the context (as Python's str.rstrip sees it, U+00A0 and friends included) moves to the
+// - White space at the end of the context (what Python's str.rstrip removes, U+00A0 included) moves to the
 //   front of the target.
 // - whole = encode(context + target), context tokens = encode(context), both with special tokens;
-//   targets = whole[len(context tokens):]. So the targets are not encode(target), and where the tokenizer merges
-//   across the border the fed tokens are not a prefix of whole; the harness has it so.
-// - An empty context: targets = encode(target) without special tokens, context tokens = {prefix_token_id}; if the
-//   targets start with prefix_token_id already, that one token becomes the context instead.
+//   targets = whole[len(context tokens):]. So the targets are not encode(target), and where the tokenizer
+//   merges across the border the fed tokens are not a prefix of whole; the harness has it so.
+// - An empty context: targets = encode(target) without special tokens, context tokens = {prefix_token_id};
+//   if the targets start with prefix_token_id already, that one token becomes the context instead.
 // - input = the last max_length + 1 of (context tokens + targets), without the last one.
 // Errors: what `encode` returns; kInvalidArgument if no context token or no target token is left;
 // kResourceLimit if there are more target tokens than max_length.

@@ -5,8 +5,8 @@
 
 namespace assay::eval {
 
-// The offset of the first byte that is not part of a well-formed sequence (RFC 3629: no overlong forms, surrogates or
-// code points above U+10FFFF), or text.size().
+// The offset of the first byte that is not part of a well-formed sequence (RFC 3629: no overlong forms,
+// surrogates or code points above U+10FFFF), or text.size().
 std::size_t first_invalid_utf8(std::string_view text);
 
 // The bytes of white space at the end, as Python's str.rstrip() removes it (str.isspace of every code point).

@@ -1,13 +1,13 @@
 #include "measure/bandwidth.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <new>
 #include <span>
 #include <vector>
-
-#include <sys/mman.h>
 
 #include "base/rng.h"
 #include "measure/environment.h"
@@ -25,7 +25,8 @@ constexpr std::uint64_t kSmallestPartBytes = 1ULL << 20;
 constexpr int kMinRepetitions = 3;
 constexpr std::int64_t kWordsPerPage = 4096 / sizeof(std::uint64_t);
 
-// Anonymous memory in large pages where the system has them, so that address translation is not what is measured.
+// Anonymous memory in large pages where the system has them, so that address translation is not what is
+// measured.
 class Array {
  public:
   static Result<Array> create(std::uint64_t num_bytes) {
@@ -56,16 +57,16 @@ std::uint64_t default_array_bytes() {
 Status check_size(std::uint64_t num_bytes, int num_threads) {
   const std::uint64_t smallest = kSmallestPartBytes * static_cast<std::uint64_t>(num_threads);
   if (num_bytes < smallest) {
-    return Error{ErrorCode::kInvalidArgument, "array_bytes is " + std::to_string(num_bytes) + "; expected at least " +
-                                                  std::to_string(smallest) + " for " + std::to_string(num_threads) +
-                                                  " threads"};
+    return Error{ErrorCode::kInvalidArgument, "array_bytes is " + std::to_string(num_bytes) +
+                                                  "; expected at least " + std::to_string(smallest) +
+                                                  " for " + std::to_string(num_threads) + " threads"};
   }
   const auto text = read_text("/proc/meminfo");
   const auto free_bytes = text ? parse_memory_field(*text, "MemAvailable") : std::nullopt;
   if (free_bytes && num_bytes > *free_bytes / 2) {
     return Error{ErrorCode::kResourceLimit, "measuring memory bandwidth takes " + std::to_string(num_bytes) +
-                                                " bytes, more than half of the " + std::to_string(*free_bytes) +
-                                                " that are free"};
+                                                " bytes, more than half of the " +
+                                                std::to_string(*free_bytes) + " that are free"};
   }
   return {};
 }
@@ -91,14 +92,17 @@ std::uint64_t fill(std::span<std::uint64_t> words, ThreadPool& pool) {
 std::uint64_t read_all(std::span<const std::uint64_t> words, const ReadKernel& kernel, ThreadPool& pool) {
   std::vector<std::uint64_t> sums(static_cast<std::size_t>(pool.num_threads()), 0);
   pool.parallel_for(static_cast<std::int64_t>(words.size()), kWordsPerPage, [&](WorkRange range) {
-    sums[static_cast<std::size_t>(range.thread)] = kernel.sum_words(words.data() + range.begin, range.end - range.begin);
+    sums[static_cast<std::size_t>(range.thread)] =
+        kernel.sum_words(words.data() + range.begin, range.end - range.begin);
   });
   std::uint64_t total = 0;
   for (const std::uint64_t sum : sums) total += sum;
   return total;
 }
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 }  // namespace
 

@@ -16,7 +16,9 @@ Result<std::uint64_t> read_counter(const std::filesystem::path& path) {
   return *value;
 }
 
-bool is_zone(const std::filesystem::path& folder) { return folder.filename().string().starts_with("intel-rapl:"); }
+bool is_zone(const std::filesystem::path& folder) {
+  return folder.filename().string().starts_with("intel-rapl:");
+}
 
 std::string name_of(const std::filesystem::path& zone) {
   const auto text = read_text(zone / "name");
@@ -39,11 +41,13 @@ Result<EnergyCounter> EnergyCounter::start(const std::filesystem::path& root) {
     if (!is_zone(package) || !is_package(name_of(package))) continue;
     ASSAY_RETURN_IF_ERROR(add_zone(package, name_of(package), &counter.zones_));
     for (const auto& part : entries_of(package)) {
-      if (is_zone(part) && name_of(part) == "dram") ASSAY_RETURN_IF_ERROR(add_zone(part, "dram", &counter.zones_));
+      if (is_zone(part) && name_of(part) == "dram")
+        ASSAY_RETURN_IF_ERROR(add_zone(part, "dram", &counter.zones_));
     }
   }
   if (counter.zones_.empty()) {
-    return Error{ErrorCode::kNotFound, "no energy counter of a processor package (RAPL) below " + root.string()};
+    return Error{ErrorCode::kNotFound,
+                 "no energy counter of a processor package (RAPL) below " + root.string()};
   }
   counter.started_ = std::chrono::steady_clock::now();
   return counter;
@@ -54,9 +58,11 @@ Status EnergyCounter::sample() {
     ASSAY_TRY(const std::uint64_t now, read_counter(zone.counter));
     const bool wrapped = now < zone.last_microjoules;
     if (wrapped && zone.range_microjoules < zone.last_microjoules) {
-      return Error{ErrorCode::kCorrupt, zone.counter.string() + " fell below its last value, which was above its range"};
+      return Error{ErrorCode::kCorrupt,
+                   zone.counter.string() + " fell below its last value, which was above its range"};
     }
-    zone.used_microjoules += wrapped ? zone.range_microjoules - zone.last_microjoules + now : now - zone.last_microjoules;
+    zone.used_microjoules +=
+        wrapped ? zone.range_microjoules - zone.last_microjoules + now : now - zone.last_microjoules;
     zone.last_microjoules = now;
   }
   return {};

@@ -19,18 +19,19 @@ struct EnergyRecord {
   std::vector<std::string> domains;   // what was summed: "package-0", "dram", ...
 };
 
-// Reads <root>/intel-rapl:*/{name,energy_uj,max_energy_range_uj}: the zones named package-*, and their sub-zones
-// named dram. (AMD's counters appear under the same name; psys contains the packages and core is contained in them,
-// so neither is added.) Not thread safe.
+// Reads <root>/intel-rapl:*/{name,energy_uj,max_energy_range_uj}: the zones named package-*, and their
+// sub-zones named dram. (AMD's counters appear under the same name; psys contains the packages and core is
+// contained in them, so neither is added.) Not thread safe.
 class EnergyCounter {
  public:
-  // Errors, whose message is the reason to print beside "not available": kNotFound where there is no package zone (no
-  // RAPL: virtual machines, other processors), kIo where the counters may not be read (by default only root may),
-  // kCorrupt where their content is not a number.
+  // Errors, whose message is the reason to print beside "not available": kNotFound where there is no package
+  // zone (no RAPL: virtual machines, other processors), kIo where the counters may not be read (by default
+  // only root may), kCorrupt where their content is not a number.
   static Result<EnergyCounter> start(const std::filesystem::path& root = "/sys/class/powercap");
 
-  // Takes the counters in between. A counter wraps around at max_energy_range_uj (often 262 kJ: 20 minutes at 200 W)
-  // and one wrap between two readings is recognised, two are not: call at least every few minutes of a long run.
+  // Takes the counters in between. A counter wraps around at max_energy_range_uj (often 262 kJ: 20 minutes at
+  // 200 W) and one wrap between two readings is recognised, two are not: call at least every few minutes of a
+  // long run.
   Status sample();
 
   // Reads the counters: the energy since start(). May be called again.
@@ -45,7 +46,8 @@ class EnergyCounter {
     std::uint64_t used_microjoules = 0;
   };
   EnergyCounter() = default;
-  static Status add_zone(const std::filesystem::path& folder, const std::string& name, std::vector<Zone>* zones);
+  static Status add_zone(const std::filesystem::path& folder, const std::string& name,
+                         std::vector<Zone>* zones);
 
   std::vector<Zone> zones_;
   std::chrono::steady_clock::time_point started_;

@@ -1,5 +1,7 @@
 #include "measure/environment.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <charconv>
 #include <map>
@@ -7,8 +9,6 @@
 #include <system_error>
 #include <thread>
 #include <utility>
-
-#include <sched.h>
 
 #include "base/cpu_features.h"
 #include "measure/text_fields.h"
@@ -130,8 +130,10 @@ Environment read_environment(const std::filesystem::path& root) {
   if (const auto text = read_text(root / "proc/meminfo")) {
     environment.memory_total_bytes = parse_memory_field(*text, "MemTotal");
   }
-  if (const auto text = read_text(root / "proc/loadavg")) environment.load_average = parse_first_number(*text);
-  if (const auto text = read_text(root / "sys/fs/cgroup/cpu.max")) environment.cpu_quota = parse_cpu_quota(*text);
+  if (const auto text = read_text(root / "proc/loadavg"))
+    environment.load_average = parse_first_number(*text);
+  if (const auto text = read_text(root / "sys/fs/cgroup/cpu.max"))
+    environment.cpu_quota = parse_cpu_quota(*text);
   environment.last_level_cache_bytes = read_last_level_cache_bytes(root);
   environment.governor = read_trimmed(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
   environment.kernel = read_trimmed(root / "proc/sys/kernel/osrelease");

@@ -1,11 +1,11 @@
 #include "measure/memory.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <string>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "measure/environment.h"
 #include "measure/text_fields.h"

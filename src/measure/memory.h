@@ -16,8 +16,8 @@ struct MemoryUsage {
 // Of this process. Errors: kUnsupported where the system has no /proc/self/status or it lacks the fields.
 Result<MemoryUsage> read_memory_usage();
 
-// The peak starts anew from what is resident now. Errors: kUnsupported where /proc/self/clear_refs cannot be written
-// (not permitted in some containers): then peaks are since the start of the process.
+// The peak starts anew from what is resident now. Errors: kUnsupported where /proc/self/clear_refs cannot be
+// written (not permitted in some containers): then peaks are since the start of the process.
 Status reset_peak_memory();
 
 // The content of /proc/<pid>/status.

@@ -5,7 +5,8 @@
 namespace assay::measure {
 namespace {
 
-// Four sums, so that an addition need not wait for the one before; 32-byte vectors are two registers in the baseline.
+// Four sums, so that an addition need not wait for the one before; 32-byte vectors are two registers in the
+// baseline.
 using Vector = std::uint64_t __attribute__((vector_size(32)));
 constexpr std::int64_t kWordsPerVector = sizeof(Vector) / sizeof(std::uint64_t);
 constexpr int kNumAccumulators = 4;
@@ -31,7 +32,9 @@ constexpr std::int64_t kWordsPerStep = kWordsPerVector * kNumAccumulators;
   return total;
 }
 
-std::uint64_t sum_baseline(const std::uint64_t* words, std::int64_t count) { return sum_with_vectors(words, count); }
+std::uint64_t sum_baseline(const std::uint64_t* words, std::int64_t count) {
+  return sum_with_vectors(words, count);
+}
 
 #if defined(__x86_64__)
 [[gnu::target("avx2")]] std::uint64_t sum_avx2(const std::uint64_t* words, std::int64_t count) {

@@ -6,8 +6,8 @@
 
 namespace assay::measure {
 
-// REQUIRES of every function here: values is not empty and holds no NaN. Order of the values does not matter but for
-// rounding. Thread safe.
+// REQUIRES of every function here: values is not empty and holds no NaN. Order of the values does not matter
+// but for rounding. Thread safe.
 double mean(std::span<const double> values);
 
 // With n - 1; none for a single value.
@@ -24,8 +24,8 @@ struct Interval {
   double high = 0;
 };
 
-// Percentile bootstrap of the median: the middle `confidence` (in (0, 1)) of the medians of `resamples` (>= 1) draws
-// with replacement. The same seed gives the same interval on every machine.
+// Percentile bootstrap of the median: the middle `confidence` (in (0, 1)) of the medians of `resamples` (>=
+// 1) draws with replacement. The same seed gives the same interval on every machine.
 Interval bootstrap_median_interval(std::span<const double> values, double confidence, int resamples,
                                    std::uint64_t seed);
 

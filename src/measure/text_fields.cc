@@ -1,13 +1,13 @@
 #include "measure/text_fields.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <system_error>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 
@@ -23,7 +23,8 @@ Result<std::string> read_text(const std::filesystem::path& path) {
   std::string content;
   char buffer[4096];
   ssize_t num_read = 0;
-  while ((num_read = read(fd, buffer, sizeof buffer)) > 0) content.append(buffer, static_cast<std::size_t>(num_read));
+  while ((num_read = read(fd, buffer, sizeof buffer)) > 0)
+    content.append(buffer, static_cast<std::size_t>(num_read));
   const int reason = errno;
   close(fd);
   if (num_read < 0) return failed("read", reason);
@@ -78,7 +79,8 @@ std::optional<std::string_view> find_field(std::string_view text, std::string_vi
   while (!text.empty()) {
     const std::string_view line = take_line(&text);
     const std::size_t at = line.find(separator);
-    if (at != std::string_view::npos && trimmed(line.substr(0, at)) == name) return trimmed(line.substr(at + 1));
+    if (at != std::string_view::npos && trimmed(line.substr(0, at)) == name)
+      return trimmed(line.substr(at + 1));
   }
   return std::nullopt;
 }

@@ -11,7 +11,8 @@
 
 namespace assay::measure {
 
-// The whole file; such files have no size beforehand, so they are read until they end. Errors: kNotFound, kIo.
+// The whole file; such files have no size beforehand, so they are read until they end. Errors: kNotFound,
+// kIo.
 Result<std::string> read_text(const std::filesystem::path& path);
 
 // What a folder contains, in the order of names; nothing if it cannot be read.

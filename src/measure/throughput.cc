@@ -1,11 +1,11 @@
 #include "measure/throughput.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <string>
-
-#include <unistd.h>
 
 #include "measure/statistics.h"
 #include "measure/text_fields.h"
@@ -56,7 +56,8 @@ void add_statistics(TimingRecord* record) {
 }  // namespace
 
 Result<CpuTicks> parse_cpu_ticks(std::string_view text) {
-  // user nice system idle iowait irq softirq steal; guest times that follow are contained in user and nice (proc(5)).
+  // user nice system idle iowait irq softirq steal; guest times that follow are contained in user and nice
+  // (proc(5)).
   constexpr int kNumFields = 8;
   constexpr int kIdle = 3, kInputOutput = 4;
   const auto fields = find_field(text, "cpu", ' ');
@@ -83,8 +84,8 @@ std::optional<double> other_cpu_share(const CpuTicks& before, const CpuTicks& af
 
 Result<TimingRecord> time_repetitions(const std::function<Status()>& body, const TimingOptions& options) {
   if (options.warmup < 0 || options.repetitions < 1) {
-    return Error{ErrorCode::kInvalidArgument, "warmup is " + std::to_string(options.warmup) + " and repetitions " +
-                                                  std::to_string(options.repetitions) +
+    return Error{ErrorCode::kInvalidArgument, "warmup is " + std::to_string(options.warmup) +
+                                                  " and repetitions " + std::to_string(options.repetitions) +
                                                   "; expected at least 0 and at least 1"};
   }
   for (int i = 0; i < options.warmup; ++i) ASSAY_RETURN_IF_ERROR(body());

@@ -13,13 +13,14 @@ namespace assay::measure {
 // Of all processors together since boot, in clock ticks (1/100 s as a rule).
 struct CpuTicks {
   std::uint64_t total = 0;
-  std::uint64_t busy = 0;   // total without idle and waiting for input or output; what the hypervisor stole is in it
+  std::uint64_t busy = 0;  // without idle and waiting for input or output; with what the hypervisor stole
 };
 // The content of /proc/stat. Errors: kUnsupported if it lacks the line "cpu".
 Result<CpuTicks> parse_cpu_ticks(std::string_view text);
 
-// The share of the machine's processor time that others than this process used between two readings, in [0, 1]; time
-// stolen by the hypervisor counts. `own_ticks`: what this process used meanwhile. None if fewer than kMinTicks passed.
+// The share of the machine's processor time that others than this process used between two readings, from 0
+// to 1; time stolen by the hypervisor counts. `own_ticks`: what this process used meanwhile. None if fewer
+// than kMinTicks passed.
 std::optional<double> other_cpu_share(const CpuTicks& before, const CpuTicks& after, double own_ticks);
 inline constexpr std::uint64_t kMinTicks = 20;
 
@@ -34,9 +35,10 @@ struct TimingRecord {
   double mean_seconds = 0;
   double min_seconds = 0;
   std::optional<double> stddev_seconds;  // sample deviation; none for one repetition
-  std::optional<double> drift;  // median of the second half / median of the first half - 1 (heating up: > 0); from 4 on
+  // Median of the second half / median of the first half - 1, from 4 repetitions on; heating up: > 0.
+  std::optional<double> drift;
   std::optional<double> other_cpu_share;  // over all repetitions; none where it cannot be told
-  bool noisy = false;  // other_cpu_share > kNoisyShare: the times are not to be trusted
+  bool noisy = false;                     // other_cpu_share > kNoisyShare: the times are not to be trusted
 };
 inline constexpr double kNoisyShare = 0.05;
 
