@@ -57,8 +57,12 @@ Result<GptqConfig> parse_gptq_config(ByteView file);
 // compile, kResourceLimit for one that backtracks without end.
 Result<GptqModuleConfig> gptq_module_config(const GptqConfig& config, std::string_view module);
 
-// One JSON object, indented, with a newline at the end: the content of quantize_config.json. The same object is what
-// config.json carries as quantization_config (every reader ignores fields that it does not know).
+// One JSON object, indented, with a newline at the end: the content of quantize_config.json.
+// REQUIRES: meta_json is a JSON object, and patterns are UTF-8 (true of whatever parse_gptq_config returned).
 std::string gptq_config_json(const GptqConfig& config);
+
+// `config_json` with that object as its quantization_config, which is replaced or added; all else stays, in its order.
+// Errors: kCorrupt when config_json is not a JSON object.
+Result<std::string> with_quantization_config(ByteView config_json, const GptqConfig& config);
 
 }  // namespace assay

@@ -35,14 +35,16 @@ struct UnpackedGptq {
 };
 
 // group_size is that of the configuration, -1 allowed. Columns come out sorted by group (stable), so that groups are
-// contiguous whatever g_idx was. v1 zeros are converted as GPTQModel does, by adding one to each field of a word with
-// the carry going on to the next field.
+// contiguous whatever g_idx was. v1 zeros are converted as GPTQModel does: for 2, 4 and 8 bits by adding one to each
+// field of a word with the carry going on to the next field, which is right for its own files also where z is 0; for
+// 3 bits field by field, modulo 8. The two differ only where a field is all ones.
 // Errors: kCorrupt (shapes that contradict each other, a group outside of G), kUnsupported (bits, in or out not
 // packable, groups that are not full, scales that float16 cannot hold exactly, a dtype). Messages name the tensor.
 // Numerics: exact. Allocates the matrix; the tensors' bytes may be unaligned. Thread safe.
 Result<UnpackedGptq> unpack_gptq(const GptqTensors& tensors, int bits, std::int64_t group_size, GptqFormat format);
 
 struct PackedGptq {
+  int bits = 0;
   std::int64_t in = 0;
   std::int64_t out = 0;
   std::int64_t num_groups = 0;
@@ -58,7 +60,7 @@ struct PackedGptq {
 Result<PackedGptq> pack_gptq(const GroupQuantMatrix& matrix, std::span<const std::int32_t> column_order,
                              GptqFormat format);
 
-// The declarations and bytes of P.qweight, P.qzeros, P.scales and P.g_idx for a writer. The bytes borrow from `packed`.
+// Names, shapes and bytes of P.qweight, P.qzeros, P.scales and P.g_idx for a writer. The bytes borrow from `packed`.
 std::vector<TensorView> gptq_tensor_views(const PackedGptq& packed, const std::string& prefix);
 
 }  // namespace assay
