@@ -42,7 +42,9 @@ class Loader {
       ASSAY_TRY(model.final_norm, norm(prefix + std::string(family.final_norm), config_->hidden_size));
     }
     if (!config_->tied_embeddings) {
-      ASSAY_TRY(model.head, outer_matrix(std::string(family.head), config_->vocab_size, config_->embedding_dim));
+      // transformers 5 saves every family's head as lm_head; older checkpoints have the family's own name.
+      const std::string own(family.head);
+      ASSAY_TRY(model.head, outer_matrix(has(own) ? own : "lm_head", config_->vocab_size, config_->embedding_dim));
     }
     model.config_json = checkpoint_.config_json;
     model.files = std::move(checkpoint_.files);
