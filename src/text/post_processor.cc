@@ -19,7 +19,9 @@ Result<std::vector<std::int32_t>> ids_of(const Json& json, const std::string& na
   }
   std::vector<std::int32_t> values;
   for (const Json& id : *ids) {
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > std::numeric_limits<std::int32_t>::max()) {
+    const bool fits = id.is_number_integer() && id.get<std::int64_t>() >= 0 &&
+                      id.get<std::int64_t>() <= std::numeric_limits<std::int32_t>::max();
+    if (!fits) {
       return corrupt("TemplateProcessing.special_tokens: '" + name + "' has an id that is no token id");
     }
     values.push_back(id.get<std::int32_t>());
