@@ -112,5 +112,6 @@ void use_linear_reference(KernelTable& table);
 void use_elementwise_reference(KernelTable& table);
 void use_attention_reference(KernelTable& table);
 void use_linear_avx512(KernelTable& table);
+void use_elementwise_avx512(KernelTable& table);
 
 }  // namespace assay

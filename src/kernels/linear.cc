@@ -2,7 +2,7 @@
 //
 // T > 1: a thread takes panels of tile_cols weight rows. Of each it converts up to kDepth columns to float, turned so that
 // the rows lie side by side, and multiplies them with all rows of x before it goes on: a packed weight is expanded once, and
-// 64 KiB of it at a time. x is turned once per call into tiles of tile_rows tokens.
+// 96 KiB of it at a time. x is turned once per call into tiles of tile_rows tokens.
 // T == 1: a thread takes weight rows and reads them as they are stored.
 #include <algorithm>
 

@@ -25,6 +25,7 @@ KernelTable make_avx512() {
   KernelTable table = make_reference();
   table.name = "avx512";
   use_linear_avx512(table);
+  use_elementwise_avx512(table);
   return table;
 }
 
