@@ -22,13 +22,14 @@ enum class ClozeFormat {
   kPlainText,  // one passage per line
 };
 
-// The split is that of lm-evaluation-harness's task `lambada_openai`: context = " ".join(text.split("
-// ")[:-1]) and target = " " + text.split(" ")[-1]. Only U+0020 separates words: a newline, tab or no-break
-// space does not.
+// The split is that of lm-evaluation-harness's task `lambada_openai`:
+//   context = " ".join(text.split(" ")[:-1]), target = " " + text.split(" ")[-1].
+// Only U+0020 separates words: a newline, tab or no-break space does not.
 //
 // `file`: UTF-8; a leading byte order mark and the carriage return of CRLF line ends are not part of the
 // text. Blank lines (ASCII white space only) are skipped, but counted in the line numbers of messages. Order
-// is that of the file. Errors, each naming the line: kCorrupt for an empty file, invalid UTF-8, invalid JSON,
+// is that of the file.
+// Errors, each naming the line: kCorrupt for an empty file, invalid UTF-8, invalid JSON,
 // "text" missing or not a string, a passage without a space or without a word after its last one, and, with
 // kAuto, JSON objects and plain lines in one file.
 Result<std::vector<ClozeExample>> parse_cloze_examples(ByteView file,
