@@ -23,6 +23,8 @@ struct GptqOverride {
   std::optional<std::int64_t> group_size;
   std::optional<bool> desc_act;
   std::optional<bool> sym;
+
+  bool operator==(const GptqOverride&) const = default;
 };
 
 struct GptqConfig {
