@@ -56,6 +56,27 @@ TEST(AllWithin, RejectsNanZeroASignFlipAndOneStepTooFar) {
   EXPECT_FALSE(all_within(std::vector<float>{1.00001f, -2.0f}, exact, 1e-6));
 }
 
+// Logits of a model for two sequences computed in one batch, one after the other.
+std::vector<float> batch_logits(const LanguageModel& model, const KernelTable& table, std::span<const std::int32_t> first,
+                                std::span<const std::int32_t> second) {
+  ThreadPool pool(2);
+  std::vector<std::int32_t> tokens(first.begin(), first.end());
+  tokens.insert(tokens.end(), second.begin(), second.end());
+  const auto n0 = static_cast<std::int64_t>(first.size()), n1 = static_cast<std::int64_t>(second.size());
+  const SequenceRows sequences[] = {{0, n0, nullptr}, {n0, n1, nullptr}};
+  Forward forward(model, {&table, &pool});
+  auto hidden = forward.hidden_states(tokens, sequences);
+  EXPECT_THAT(hidden, IsOk());
+  const Matrix<float> logits = forward.logits(hidden->view());
+  return {logits.values().begin(), logits.values().end()};
+}
+
+double largest_difference(const std::vector<float>& single, const std::vector<double>& exact) {
+  double largest = 0;
+  for (std::size_t i = 0; i < single.size(); ++i) largest = std::max(largest, std::abs(single[i] - exact[i]));
+  return largest;
+}
+
 class EveryFamily : public testing::TestWithParam<std::tuple<std::string, int>> {
  protected:
   void SetUp() override {
@@ -76,11 +97,7 @@ class EveryFamily : public testing::TestWithParam<std::tuple<std::string, int>> 
   }
 
   double reference_error(const std::string& index) const {
-    const auto single = values<float>(golden_, "logits_" + index);
-    const auto exact = values<double>(golden_, "logits64_" + index);
-    double largest = 0;
-    for (std::size_t i = 0; i < single.size(); ++i) largest = std::max(largest, std::abs(single[i] - exact[i]));
-    return largest;
+    return largest_difference(values<float>(golden_, "logits_" + index), values<double>(golden_, "logits64_" + index));
   }
 
   ThreadPool pool_{2};
@@ -92,17 +109,10 @@ class EveryFamily : public testing::TestWithParam<std::tuple<std::string, int>> 
 
 TEST_P(EveryFamily, GivesTransformersLogitsForTwoSequencesInOneBatch) {
   const auto first = values<std::int32_t>(golden_, "ids_0"), second = values<std::int32_t>(golden_, "ids_1");
-  std::vector<std::int32_t> tokens = first;
-  tokens.insert(tokens.end(), second.begin(), second.end());
-  const auto n0 = static_cast<std::int64_t>(first.size()), n1 = static_cast<std::int64_t>(second.size());
-  const SequenceRows sequences[] = {{0, n0, nullptr}, {n0, n1, nullptr}};
-  Forward forward(model_, {table_, &pool_});
-  auto hidden = forward.hidden_states(tokens, sequences);
-  ASSERT_THAT(hidden, IsOk());
-  const Matrix<float> logits = forward.logits(hidden->view());
-  const auto split = static_cast<std::size_t>(n0 * model_.config.vocab_size);
-  EXPECT_TRUE(all_within(logits.values().first(split), values<double>(golden_, "logits64_0"), logit_bound(reference_error("0"))));
-  EXPECT_TRUE(all_within(logits.values().subspan(split), values<double>(golden_, "logits64_1"), logit_bound(reference_error("1"))));
+  const std::vector<float> logits = batch_logits(model_, *table_, first, second);
+  const std::size_t split = first.size() * static_cast<std::size_t>(model_.config.vocab_size);
+  EXPECT_TRUE(all_within(std::span(logits).first(split), values<double>(golden_, "logits64_0"), logit_bound(reference_error("0"))));
+  EXPECT_TRUE(all_within(std::span(logits).subspan(split), values<double>(golden_, "logits64_1"), logit_bound(reference_error("1"))));
 }
 
 TEST_P(EveryFamily, GivesTheSameLogitsTokenByTokenThroughTheCache) {
@@ -124,6 +134,43 @@ TEST_P(EveryFamily, GivesTheSameLogitsTokenByTokenThroughTheCache) {
 
 INSTANTIATE_TEST_SUITE_P(Golden, EveryFamily, testing::Combine(testing::ValuesIn(family_cases()), testing::Range(0, 3)), [](const auto& test) {
   std::string name = std::get<0>(test.param) + "_table" + std::to_string(std::get<1>(test.param));
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+class EveryGguf : public testing::TestWithParam<std::string> {};
+
+TEST_P(EveryGguf, GivesTheLogitsOfTheFolderThatItWasConvertedFrom) {
+  const std::string& name = GetParam();
+  auto model = load_model(golden("gguf/" + name + ".gguf"));
+  ASSERT_THAT(model, IsOk());
+  fs::path source = golden("gguf/" + name + ".golden.safetensors");
+  if (!fs::exists(source)) source = golden("families/" + name + "/golden.safetensors");
+  auto file = MappedFile::open(source);
+  ASSERT_THAT(file, IsOk());
+  auto expected = parse_safetensors(file->bytes());
+  ASSERT_THAT(expected, IsOk());
+  const auto first = values<std::int32_t>(*expected, "ids_0"), second = values<std::int32_t>(*expected, "ids_1");
+  const auto logits = batch_logits(*model, *runnable_kernels({})[0], first, second);
+  const std::size_t split = first.size() * static_cast<std::size_t>(model->config.vocab_size);
+  const auto exact0 = values<double>(*expected, "logits64_0"), exact1 = values<double>(*expected, "logits64_1");
+  const double error0 = largest_difference(values<float>(*expected, "logits_0"), exact0);
+  const double error1 = largest_difference(values<float>(*expected, "logits_1"), exact1);
+  EXPECT_TRUE(all_within(std::span(logits).first(split), exact0, logit_bound(error0))) << "reference error " << error0;
+  EXPECT_TRUE(all_within(std::span(logits).subspan(split), exact1, logit_bound(error1))) << "reference error " << error1;
+}
+
+std::vector<std::string> gguf_cases() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(golden("gguf"))) {
+    if (entry.path().extension() == ".gguf") names.push_back(entry.path().stem());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Golden, EveryGguf, testing::ValuesIn(gguf_cases()), [](const auto& test) {
+  std::string name = test.param;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 });

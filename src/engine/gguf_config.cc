@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -60,16 +59,16 @@ Result<std::vector<float>> float_tensor(const gguf::File& file, const char* name
   return values;
 }
 
-// llama.cpp folds Llama 3's scaling into a tensor of divisors. Its parameters are those of every Llama 3.x release but
-// for the factor, which is the largest divisor.
-Result<ordered_json> llama3_scaling(const gguf::File& file) {
+// llama.cpp folds Llama 3's scaling into a tensor of divisors, and the parameters it came from are not in the file.
+// LongRoPE with the divisors as both sets of factors is the same mathematics, and transformers loads it.
+Result<ordered_json> scaling_by_divisors(const gguf::File& file, std::int64_t max_positions) {
   ASSAY_TRY(const auto divisors, float_tensor(file, "rope_freqs.weight"));
-  if (divisors.empty()) return Error{ErrorCode::kCorrupt, "rope_freqs.weight: is empty"};
-  return ordered_json{{"rope_type", "llama3"},
-                      {"factor", *std::max_element(divisors.begin(), divisors.end())},
-                      {"low_freq_factor", 1.0},
-                      {"high_freq_factor", 4.0},
-                      {"original_max_position_embeddings", 8192}};
+  return ordered_json{{"rope_type", "longrope"},
+                      {"short_factor", divisors},
+                      {"long_factor", divisors},
+                      {"factor", 1.0},
+                      {"attention_factor", 1.0},
+                      {"original_max_position_embeddings", max_positions}};
 }
 
 Status add_rope(const gguf::File& file, Metadata& metadata, std::string_view type, ordered_json& config) {
@@ -83,7 +82,7 @@ Status add_rope(const gguf::File& file, Metadata& metadata, std::string_view typ
   }
   if (neox) config["rotary_emb_base"] = theta;
   if (file.has_tensor("rope_freqs.weight")) {
-    ASSAY_TRY(config["rope_scaling"], llama3_scaling(file));
+    ASSAY_TRY(config["rope_scaling"], scaling_by_divisors(file, config["max_position_embeddings"]));
     return {};
   }
   if (file.has_tensor("rope_factors_long.weight")) {
@@ -91,6 +90,7 @@ Status add_rope(const gguf::File& file, Metadata& metadata, std::string_view typ
     ASSAY_TRY(const auto short_factors, float_tensor(file, "rope_factors_short.weight"));
     config["original_max_position_embeddings"] = metadata.count("rope.scaling.original_context_length", config["max_position_embeddings"]);
     config["rope_scaling"] = {{"type", "longrope"}, {"long_factor", long_factors}, {"short_factor", short_factors}};
+    if (metadata.has("rope.scaling.attn_factor")) config["rope_scaling"]["attention_factor"] = metadata.real("rope.scaling.attn_factor");
     return {};
   }
   const std::string scaling = metadata.text("rope.scaling.type", "none");
