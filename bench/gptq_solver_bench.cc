@@ -1,8 +1,10 @@
-// Times calibration sums and the solver on the shapes of SmolLM2-135M with random data: seconds for one block, and the
-// whole model of 30. Usage: gptq_solver_bench [threads]. Prints one line per part.
+// Times calibration sums and the solver on the shapes of SmolLM2-135M with random data: seconds for one block, and for the
+// whole model of 30, by the clock and by the processor time that each thread got (what the clock would show on a machine
+// without other load). Usage: gptq_solver_bench [threads].
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -20,7 +22,26 @@ constexpr std::int64_t kTokens = 32768;
 constexpr std::int64_t kHidden = 576;
 constexpr std::int64_t kIntermediate = 1536;
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+struct Seconds {
+  double clock = 0;
+  double processor = 0;  // of all threads together
+
+  Seconds& operator+=(Seconds other) {
+    clock += other.clock;
+    processor += other.processor;
+    return *this;
+  }
+};
+
+Seconds now() {
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(),
+          static_cast<double>(std::clock()) / CLOCKS_PER_SEC};
+}
+
+Seconds since(Seconds start) {
+  const auto end = now();
+  return {end.clock - start.clock, end.processor - start.processor};
+}
 
 Matrix<float> random_matrix(std::int64_t rows, std::int64_t cols, double deviation) {
   Rng rng(7);
@@ -41,41 +62,45 @@ const std::vector<Input>& block_inputs() {
   return inputs;
 }
 
-void report(const char* what, double seconds) { std::printf("%-44s %8.3f s per block %8.2f s per model\n", what, seconds, kBlocks * seconds); }
+void report(const char* what, Seconds seconds, int threads) {
+  std::printf("%-36s per block: %7.3f s clock, %7.3f s processor/%d; per model: %7.2f s, %7.2f s\n", what, seconds.clock,
+              seconds.processor / threads, threads, kBlocks * seconds.clock, kBlocks * seconds.processor / threads);
+}
 
-Matrix<float> time_calibration(std::int64_t dim, ThreadPool& pool) {
+Matrix<float> time_calibration(std::int64_t dim, ThreadPool& pool, Seconds& total) {
   constexpr std::int64_t kBatch = 4096;
   const auto x = random_matrix(kBatch, dim, 1.0);
   GramAccumulator gram(dim);
-  const double start = now();
+  const auto start = now();
   for (std::int64_t i = 0; i < kTokens; i += kBatch) gram.add(x.view(), pool);
-  const double seconds = now() - start;
-  std::printf("gram %4ld: %.3f s, %.1f GFLOP/s\n", static_cast<long>(dim), seconds,
-              static_cast<double>(kTokens * dim * (dim + 1)) / seconds * 1e-9);
+  const auto seconds = since(start);
+  std::printf("gram %4ld: %.1f GFLOP/s per thread's processor second\n", static_cast<long>(dim),
+              static_cast<double>(kTokens * dim * (dim + 1)) / seconds.processor * 1e-9);
+  total += seconds;
   return *gram.hessian();
 }
 
 struct Times {
-  double prepare = 0, solve = 0, error = 0, rtn = 0;
+  Seconds prepare, solve, error, rtn;
 };
 
 Times time_block(const GptqOptions& options, const std::vector<Matrix<float>>& hessians, ThreadPool& pool) {
   Times times;
   for (std::size_t i = 0; i < block_inputs().size(); ++i) {
-    double start = now();
+    auto start = now();
     const auto factor = *prepare_hessian(hessians[i].view(), options);
-    times.prepare += now() - start;
+    times.prepare += since(start);
     for (const auto out : block_inputs()[i].outputs) {
       const auto w = random_matrix(out, block_inputs()[i].dim, 0.02);
       start = now();
       const auto result = *quantize_gptq(w.view(), factor, options, pool);
-      times.solve += now() - start;
+      times.solve += since(start);
       start = now();
       const auto error = layer_error(w.view(), result.matrix, result.column_order, hessians[i].view(), pool);
-      times.error += now() - start;
+      times.error += since(start);
       start = now();
       const auto rtn = *quantize_rtn(w.view(), options.group_size, options.grid, factor.diagonal, pool);
-      times.rtn += now() - start;
+      times.rtn += since(start);
       if (error.output != result.error.output || rtn.rows() != out) std::abort();
     }
   }
@@ -87,19 +112,19 @@ int run(int threads) {
   std::printf("%s, %d threads\n", blas_description().c_str(), threads);
   ThreadPool pool(threads);
   std::vector<Matrix<float>> hessians;
-  const double start = now();
-  for (const auto& input : block_inputs()) hessians.push_back(time_calibration(input.dim, pool));
-  report("calibration sums (and random inputs)", now() - start);
+  Seconds calibration;
+  for (const auto& input : block_inputs()) hessians.push_back(time_calibration(input.dim, pool, calibration));
+  report("calibration sums", calibration, threads);
   for (const auto search : {ScaleSearch::kMinMax, ScaleSearch::kWeighted, ScaleSearch::kMse}) {
     GptqOptions options;
     options.group_size = 64;
     options.grid.search = search;
     const auto times = time_block(options, hessians, pool);
     std::printf("search %d\n", static_cast<int>(search));
-    report("  prepare_hessian", times.prepare);
-    report("  quantize_gptq, with its layer_error", times.solve);
-    report("  of which layer_error", times.error);
-    report("  quantize_rtn", times.rtn);
+    report("  prepare_hessian", times.prepare, 1);
+    report("  quantize_gptq, with its layer_error", times.solve, threads);
+    report("  of which layer_error", times.error, threads);
+    report("  quantize_rtn", times.rtn, threads);
   }
   return 0;
 }

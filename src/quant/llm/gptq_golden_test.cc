@@ -52,7 +52,7 @@ std::vector<T> take(std::string& bytes, std::int64_t count) {
     ADD_FAILURE() << "golden file too short";
     return values;
   }
-  std::memcpy(values.data(), bytes.data(), length);
+  if (length > 0) std::memcpy(values.data(), bytes.data(), length);
   bytes.erase(0, length);
   return values;
 }

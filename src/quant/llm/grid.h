@@ -43,13 +43,18 @@ QuantGrid find_grid(std::span<const float> values, std::span<const float> weight
 // codes[i] = clamp(round(w[i] / scale) + zero), halves to even; NaN gives code 0.
 void quantize_values(std::span<const float> values, QuantGrid grid, int bits, std::span<std::uint8_t> codes);
 
-// round(value / scale), halves to even, within [lowest, highest]; NaN gives lowest. REQUIRES: integers |lowest|, |highest| < 2^22.
+// Halves to even. REQUIRES: |x| < 2^22.
+inline float round_to_integer(float x) {
+  constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: the sum has no bits left for a fraction
+  return (x + kRounder) - kRounder;
+}
+
+// round(value / scale) within [lowest, highest]; NaN gives lowest. REQUIRES: integers below 2^22 as limits.
 inline float nearest_step(float value, float scale, float lowest, float highest) {
-  constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding and subtracting it rounds to an integer
   float step = value / scale;
   step = step > lowest ? step : lowest;
   step = step < highest ? step : highest;
-  return (step + kRounder) - kRounder;
+  return round_to_integer(step);
 }
 
 inline float dequantize(std::uint8_t code, float scale, std::uint8_t zero) {

@@ -124,14 +124,35 @@ TEST(FindGrid, TheSearchesAreNeverWorseThanMinMaxInTheirOwnError) {
         for (auto& weight : weights) weight = weight * weight;
         auto options = make_options(bits, sym);
         const auto plain = find_grid(values, {}, options);
-        // Both errors were summed in float32 when compared: 45 terms, each with a handful of roundings.
-        const double slack = 1.0 + 64 * std::ldexp(1.0, -23);
+        // The two errors compared were sums in float32 of 45 terms, each within 2^-15 (kMse's power) or a few roundings.
+        const double slack = 1.0 + 2 * (std::ldexp(1.0, -15) + 50 * std::ldexp(1.0, -24));
         options.search = ScaleSearch::kMse;
         const auto mse = find_grid(values, {}, options);
         EXPECT_LE(error_of(values, {}, mse, bits, 2.4), slack * error_of(values, {}, plain, bits, 2.4)) << bits << " bits, seed " << seed;
         options.search = ScaleSearch::kWeighted;
         const auto weighted = find_grid(values, weights, options);
         EXPECT_LE(error_of(values, weights, weighted, bits, 2), slack * error_of(values, weights, plain, bits, 2)) << bits << " bits, seed " << seed;
+      }
+    }
+  }
+}
+
+TEST(FindGrid, TheMseSearchFindsTheBestOfItsCandidates) {
+  for (const double norm : {0.5, 1.0, 2.4, 4.0}) {
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+      const auto values = normals(33, seed, 0.02);
+      auto options = make_options(3, true);
+      options.norm = norm;
+      options.search = ScaleSearch::kMse;
+      const double found = error_of(values, {}, find_grid(values, {}, options), 3, norm);
+      float largest = 0.0f;
+      for (const float value : values) largest = std::max(largest, std::fabs(value));
+      for (int i = 0; i < 80; ++i) {
+        const float shrunken = largest * (1.0f - static_cast<float>(i) / 100.0f);
+        const QuantGrid candidate{to_float16(2.0f * shrunken / 7.0f), 4};
+        // As above; each term's error is the power's.
+        EXPECT_LE(found, (1.0 + 2 * (std::ldexp(1.0, -15) + 40 * std::ldexp(1.0, -24))) * error_of(values, {}, candidate, 3, norm))
+            << "norm " << norm << ", seed " << seed << ", candidate " << i;
       }
     }
   }
