@@ -111,6 +111,7 @@ void use_dequantize_reference(KernelTable& table);
 void use_linear_reference(KernelTable& table);
 void use_elementwise_reference(KernelTable& table);
 void use_attention_reference(KernelTable& table);
+void use_weights_avx512(KernelTable& table);
 void use_linear_avx512(KernelTable& table);
 void use_elementwise_avx512(KernelTable& table);
 

@@ -24,6 +24,7 @@ const KernelTable& reference_kernels() {
 KernelTable make_avx512() {
   KernelTable table = make_reference();
   table.name = "avx512";
+  use_weights_avx512(table);
   use_linear_avx512(table);
   use_elementwise_avx512(table);
   return table;

@@ -41,6 +41,18 @@ struct Simd {
   static Float if_less(Float a, Float b, Float then, Float otherwise) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), otherwise, then);
   }
+  static float from_half(std::uint16_t bits) { return _cvtsh_ss(bits); }
+  // kLanes unsigned bytes, IEEE halves, or upper halves of floats.
+  static Float from_bytes(const std::uint8_t* p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
+  static Float from_halves(const std::uint8_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static Float from_brains(const std::uint8_t* p) {
+    const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
+  }
   static float sum(Float v) { return _mm512_reduce_add_ps(v); }
   static float largest(Float v) { return _mm512_reduce_max_ps(v); }
 
