@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
+#include <ctime>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/rng.h"
@@ -21,7 +22,7 @@
 namespace assay {
 namespace {
 
-constexpr std::int64_t kColdBytes = std::int64_t{512} << 20;
+constexpr std::int64_t kColdBytes = std::int64_t{192} << 20;
 
 struct Format {
   DType dtype;
@@ -38,6 +39,18 @@ double seconds_of(const auto& body) {
   const auto begin = std::chrono::steady_clock::now();
   body();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Of this thread alone, so that other processes on the machine do not count.
+double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+double cpu_seconds_of(const auto& body) {
+  const double begin = cpu_seconds();
+  body();
+  return cpu_seconds() - begin;
 }
 
 #if defined(__x86_64__)
@@ -63,7 +76,7 @@ double peak_flops() {
     if (!detect_cpu_features().avx512) return best;
     constexpr std::int64_t kRounds = 200000;
     for (int i = 0; i < 20; ++i) {
-      const double seconds = seconds_of([&] { benchmark::DoNotOptimize(run_fma(kRounds)); });
+      const double seconds = cpu_seconds_of([&] { benchmark::DoNotOptimize(run_fma(kRounds)); });
       best = std::max(best, static_cast<double>(kRounds) * 16 * 32 / seconds);
     }
 #endif
@@ -97,11 +110,12 @@ double peak_bandwidth(int threads) {
   const std::vector<std::uint64_t> words(kColdBytes / 8, 1);
   ThreadPool pool(threads);
   for (int i = 0; i < 7; ++i) {
-    const double seconds = seconds_of([&] {
+    const auto read = [&] {
       pool.parallel_for(static_cast<std::int64_t>(words.size()), 512, [&](WorkRange range) {
         benchmark::DoNotOptimize(sum_words(words.data(), range.begin, range.end));
       });
-    });
+    };
+    const double seconds = threads == 1 ? cpu_seconds_of(read) : seconds_of(read);
     peak = std::max(peak, static_cast<double>(kColdBytes) / seconds);
   }
   return peak;
@@ -121,7 +135,8 @@ struct Weights {
         views.push_back(dense_view(format.dtype, dense.back(), shape.rows, shape.cols));
       } else {
         groups.push_back(std::make_unique<GroupQuantMatrix>(format.bits, shape.rows, shape.cols, 64));
-        fill(*groups.back(), rng);
+        if (i == 0) fill(*groups.back(), rng);
+        else *groups.back() = *groups.front();
         views.push_back(groups.back()->view());
       }
     }
@@ -152,16 +167,18 @@ void run_linear(benchmark::State& state, const Format& format, const Shape& shap
   ThreadPool pool(threads);
   const KernelContext context{&select_kernels(detect_cpu_features()), &pool, activations};
   std::size_t next = 0;
-  double best = 1e30;  // of one call: other processes only ever add time
+  // The best of one call: other processes only ever add time. One thread is measured by the time that it ran.
+  double best = 1e30;
   for (auto _ : state) {
     // One pass over all copies where they are cold.
     const std::size_t calls = tokens == 1 ? weights.views.size() : 1;
-    const double seconds = seconds_of([&] {
+    const auto run = [&] {
       for (std::size_t i = 0; i < calls; ++i) {
         linear(context, weights.views[next], {x.data(), tokens, shape.cols}, {}, {y.data(), tokens, shape.rows});
         next = (next + 1) % weights.views.size();
       }
-    }) / static_cast<double>(calls);
+    };
+    const double seconds = (threads == 1 ? cpu_seconds_of(run) : seconds_of(run)) / static_cast<double>(calls);
     state.SetIterationTime(seconds);
     best = std::min(best, seconds);
   }

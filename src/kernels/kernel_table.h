@@ -94,8 +94,9 @@ struct KernelTable {
   DequantizeFn dequantize[kNumWeightFormats];
   TransposeFn transpose;
   TileFn multiply_tile;
-  DotFn dot[kNumWeightFormats];          // exact input
-  DotFn dot_reduced[kNumWeightFormats];  // rounded input; null where there is none and dot serves
+  DotFn dot[kNumWeightFormats];
+  // Rounded input, for weights of which 32 columns from a multiple of 32 share a scale; null where there is none.
+  DotFn dot_int8[kNumWeightFormats];
   RoundInputFn round_input;
   ScoresFn scores;
   SoftmaxFn softmax;
@@ -114,5 +115,6 @@ void use_attention_reference(KernelTable& table);
 void use_weights_avx512(KernelTable& table);
 void use_linear_avx512(KernelTable& table);
 void use_elementwise_avx512(KernelTable& table);
+void use_dots_vnni(KernelTable& table);
 
 }  // namespace assay

@@ -94,22 +94,29 @@ void multiply_matrix(const Product& p, ThreadPool& pool) {
   });
 }
 
+// The function for rounded input, or null where x is to be taken as it is.
+DotFn int8_dot(const Product& p, Activations activations) {
+  if (activations != Activations::kInt8) return nullptr;
+  const WeightRows& w = p.rows;
+  const bool scales_fit = p.weight.is_dense() || w.group_size % kInt8Group == 0 || w.num_groups <= 1;
+  return scales_fit ? p.table.dot_int8[static_cast<int>(w.format)] : nullptr;
+}
+
 void multiply_vector(const Product& p, ThreadPool& pool, Activations activations) {
   const std::int64_t padded = (p.x.cols + kVectorPadding - 1) / kVectorPadding * kVectorPadding;
   const Scratch<float> x(padded);
   std::fill(std::copy_n(p.x.data, p.x.cols, x.get()), x.get() + padded, 0.0f);
   VectorInput input{x.get(), nullptr, nullptr, nullptr};
-  DotFn dot = p.table.dot[static_cast<int>(p.rows.format)];
-  const DotFn reduced = p.table.dot_reduced[static_cast<int>(p.rows.format)];
-  const bool use_reduced = activations == Activations::kInt8 && reduced != nullptr;
-  const Scratch<std::int8_t> q(use_reduced ? padded : 0);
-  const Scratch<float> scales(use_reduced ? padded / kInt8Group : 0);
-  const Scratch<std::int32_t> sums(use_reduced ? padded / kInt8Group : 0);
-  if (use_reduced) {
+  const DotFn int8 = int8_dot(p, activations);
+  const std::int64_t rounded = int8 != nullptr ? padded : 0;
+  const Scratch<std::int8_t> q(rounded);
+  const Scratch<float> scales(rounded / kInt8Group);
+  const Scratch<std::int32_t> sums(rounded / kInt8Group);
+  if (int8 != nullptr) {
     p.table.round_input(x.get(), padded, q.get(), scales.get(), sums.get());
     input = {x.get(), q.get(), scales.get(), sums.get()};
-    dot = reduced;
   }
+  const DotFn dot = int8 != nullptr ? int8 : p.table.dot[static_cast<int>(p.rows.format)];
   float* y = p.y.data;
   pool.parallel_for(p.weight.rows, kRowsPerTask, [&](WorkRange range) {
     dot(p.rows, range.begin, range.end, input, y);

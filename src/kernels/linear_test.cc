@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "base/rng.h"
@@ -42,6 +43,37 @@ std::vector<float> run(const KernelContext& context, const WeightView& weight, M
   std::vector<float> y(static_cast<std::size_t>(x.rows * weight.rows));
   linear(context, weight, x, bias, {y.data(), x.rows, weight.rows});
   return y;
+}
+
+// The largest code plus the zero point of the formats that have rounded input, in units of the scale.
+double code_range(DType dtype) {
+  switch (dtype) {
+    case DType::kQ4_0: return 15 + 8;
+    case DType::kQ4_1: return 15;
+    case DType::kQ5_0: return 31 + 16;
+    case DType::kQ5_1: return 31;
+    case DType::kQ8_0: return 255 + 128;
+    default: return 0;
+  }
+}
+
+// sum_c (|scale| (largest code + zero point) + |minimum|) |x|: what is summed where codes and zero points go apart.
+double separate_parts(const WeightView& weight, std::int64_t row, std::span<const float> x) {
+  double sum = 0;
+  for (std::int64_t c = 0; c < weight.cols; ++c) {
+    double part = 0;
+    if (!weight.is_dense()) {
+      const auto g = row * weight.num_groups() + c / weight.group_size;
+      part = std::abs(to_float(weight.scales[g])) * ((1 << weight.bits) + weight.zeros[g]);
+    } else if (code_range(weight.dtype) > 0) {
+      Float16 halves[2];
+      std::memcpy(halves, weight.row(row) + c / 32 * info(weight.dtype).block_bytes, sizeof(halves));
+      const bool has_minimum = weight.dtype == DType::kQ4_1 || weight.dtype == DType::kQ5_1;
+      part = std::abs(to_float(halves[0])) * code_range(weight.dtype) + (has_minimum ? std::abs(to_float(halves[1])) : 0.0f);
+    }
+    sum += part * std::abs(x[static_cast<std::size_t>(c)]);
+  }
+  return sum;
 }
 
 TEST(WithinBound, RejectsNanZeroSignFlipAndOneStepBeyond) {
@@ -120,6 +152,38 @@ TEST_P(Linear, IsExactOnSmallIntegers) {
         EXPECT_TRUE(within_bound(actual, expected.y, std::vector<double>(actual.size(), 0.0)))
             << bits << " bits, groups of " << group_size << ", tokens " << tokens;
       }
+    }
+  }
+}
+
+// docs/numerics.md#int8: rounding x moves it by half a step of its group of 32 columns. Weights are taken apart into codes
+// and zero points, of which the products are summed separately.
+TEST_P(Linear, StaysWithinTheBoundOfRoundedInput) {
+  for (const auto& format : all_formats()) {
+    for (const std::int64_t blocks : {1, 2, 3, 20, 65, 577, 1056}) {
+      if (format.block_values() > 32 && blocks > 5) continue;
+      const std::int64_t cols = blocks * format.block_values();
+      const auto weights = format.make(19, cols, 81);
+      const auto w = reference_values(weights.view);
+      const auto values = normal_values(cols, 82);
+      const MatrixView<const float> x{values.data(), 1, cols};
+      auto expected = exact_product(weights.view, x, {});
+      for (std::int64_t r = 0; r < 19; ++r) {
+        double& bound = expected.bound[static_cast<std::size_t>(r)];
+        for (std::int64_t first = 0; first < cols; first += 32) {
+          const std::int64_t last = std::min(cols, first + 32);
+          double largest = 0, magnitude = 0;
+          for (std::int64_t c = first; c < last; ++c) {
+            const double weight = std::abs(w[static_cast<std::size_t>(r * cols + c)]);
+            largest = std::max(largest, static_cast<double>(std::abs(values[static_cast<std::size_t>(c)])));
+            magnitude += weight;
+          }
+          bound += largest / 254 * 1.0001 * magnitude;
+        }
+        bound += static_cast<double>(cols / 32 + 40) * 0x1.0p-24 * separate_parts(weights.view, r, values);
+      }
+      EXPECT_TRUE(within_bound(run(context(Activations::kInt8), weights.view, x), expected.y, expected.bound))
+          << format.name() << " cols " << cols;
     }
   }
 }

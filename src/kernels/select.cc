@@ -21,17 +21,23 @@ const KernelTable& reference_kernels() {
 }
 
 #if defined(__x86_64__)
-KernelTable make_avx512() {
+KernelTable make_avx512(bool vnni) {
   KernelTable table = make_reference();
-  table.name = "avx512";
+  table.name = vnni ? "avx512vnni" : "avx512";
   use_weights_avx512(table);
   use_linear_avx512(table);
   use_elementwise_avx512(table);
+  if (vnni) use_dots_vnni(table);
   return table;
 }
 
 const KernelTable& avx512_kernels() {
-  static const KernelTable table = make_avx512();
+  static const KernelTable table = make_avx512(false);
+  return table;
+}
+
+const KernelTable& avx512_vnni_kernels() {
+  static const KernelTable table = make_avx512(true);
   return table;
 }
 #endif
@@ -42,6 +48,7 @@ std::vector<const KernelTable*> runnable_kernels(const CpuFeatures& features) {
   std::vector<const KernelTable*> tables = {&reference_kernels()};
 #if defined(__x86_64__)
   if (features.avx512) tables.push_back(&avx512_kernels());
+  if (features.avx512_vnni) tables.push_back(&avx512_vnni_kernels());
 #endif
   return tables;
 }
