@@ -175,7 +175,8 @@ def solve(w, x, case):
     weight_error = np.linalg.norm(difference) / np.linalg.norm(original)
     output_error = np.sum((difference @ original_h) * difference) / np.sum((original @ original_h) * original)
     return {"codes": codes, "scales": scales.astype(np.float16), "zeros": zeros, "margins": margins,
-            "order": (order if regrouped else np.zeros(0)).astype(np.int32), "weight_error": weight_error, "output_error": output_error}
+            "order": (order if regrouped else np.zeros(0)).astype(np.int32),
+            "weight_error": weight_error, "output_error": output_error}
 
 
 def make_case(name, layer, bits, sym, group, order, static=0, search="minmax", min_zero=0, damp=0.05):
@@ -221,9 +222,10 @@ def main():
         result = solve(w, x, case)
         parts = [result[key].tobytes() for key in ("codes", "scales", "zeros", "margins", "order")]
         (folder / f"{case['name']}.bin").write_bytes(b"".join(parts))
-        lines.append(" ".join(str(v) for v in (
-            case["name"], case["layer"], *w.shape, case["bits"], case["sym"], case["group"], case["order"], case["static"], case["search"],
-            case["min_zero"], case["damp"], len(result["order"]), f"{result['weight_error']:.12g}", f"{result['output_error']:.12g}")))
+        fields = [case["name"], case["layer"], *w.shape]
+        fields += [case[key] for key in ("bits", "sym", "group", "order", "static", "search", "min_zero", "damp")]
+        fields += [len(result["order"]), f"{result['weight_error']:.12g}", f"{result['output_error']:.12g}"]
+        lines.append(" ".join(map(str, fields)))
     (folder / "cases.txt").write_text("\n".join(lines) + "\n")
 
 

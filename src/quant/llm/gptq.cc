@@ -52,7 +52,9 @@ std::int64_t block_end(const GroupLayout& layout, std::int64_t begin, std::int64
   const auto cols = static_cast<std::int64_t>(layout.column.size());
   if (layout.group_end.empty()) return std::min(begin + length, cols);
   std::int64_t end = begin;
-  while (end < cols && layout.group_end[static_cast<std::size_t>(end)] - begin <= length) end = layout.group_end[static_cast<std::size_t>(end)];
+  while (end < cols && layout.group_end[static_cast<std::size_t>(end)] - begin <= length) {
+    end = layout.group_end[static_cast<std::size_t>(end)];
+  }
   return end > begin ? end : begin + length;
 }
 
@@ -61,8 +63,8 @@ class PanelSolver {
  public:
   PanelSolver(MatrixView<const float> w, const HessianFactor& factor, const GptqOptions& options, const GroupLayout& layout)
       : w_(w), factor_(factor), options_(options), layout_(layout), rows_(w.rows),
-        values_(w.cols, w.rows), errors_(std::min(options.block_size, w.cols), w.rows), codes_(w.cols, w.rows),
-        num_groups_((w.cols + layout.columns_per_group - 1) / layout.columns_per_group),
+        num_groups_((w.cols + layout.columns_per_group - 1) / layout.columns_per_group), values_(w.cols, w.rows),
+        errors_(std::min(options.block_size, w.cols), w.rows), codes_(w.cols, w.rows),
         scales_(num_groups_, w.rows), zeros_(num_groups_, w.rows) {
     for (const auto input : factor.order) {
       importance_.push_back(factor.diagonal[static_cast<std::size_t>(input)]);
@@ -179,12 +181,12 @@ class PanelSolver {
   const GptqOptions& options_;
   const GroupLayout& layout_;
   std::int64_t rows_;
-  Matrix<float> values_;         // [in, rows], by position
-  Matrix<float> errors_;         // [block, rows]
-  Matrix<std::uint8_t> codes_;   // [in, rows], by column of the result
   std::int64_t num_groups_;
-  Matrix<float> scales_;         // [groups, rows]
-  Matrix<float> zeros_;          // [groups, rows]
+  Matrix<float> values_;           // [in, rows], by position
+  Matrix<float> errors_;           // [block, rows]
+  Matrix<std::uint8_t> codes_;     // [in, rows], by column of the result
+  Matrix<float> scales_;           // [groups, rows]
+  Matrix<float> zeros_;            // [groups, rows]
   std::vector<float> importance_;  // [in], by position
   GroupQuantMatrix* result_ = nullptr;
   std::int64_t first_row_ = 0;
@@ -208,6 +210,8 @@ Result<GptqResult> quantize_gptq(MatrixView<const float> w, const HessianFactor&
   ASSAY_CHECK(w.cols == factor.h.cols && blas_is_single_threaded());
   ASSAY_RETURN_IF_ERROR(check_gptq_options(options));
   ASSAY_RETURN_IF_ERROR(check_finite("weight", w));
+  ASSAY_CHECK(options.order == factor.ordering);
+  ASSAY_CHECK(options.order != ColumnOrder::kGroupAware || group_columns(options.group_size, w.cols) == factor.columns_per_group);
   const auto layout = lay_out_groups(factor, options);
   GptqResult result;
   result.matrix = GroupQuantMatrix(options.grid.bits, w.rows, w.cols, layout.columns_per_group);

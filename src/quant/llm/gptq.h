@@ -34,6 +34,8 @@ struct GptqOptions {
 // outlive the factor unchanged.
 struct HessianFactor {
   MatrixView<const float> h;
+  ColumnOrder ordering = ColumnOrder::kNatural;
+  std::int64_t columns_per_group = 1;     // of the options, at most `in`
   std::vector<std::int32_t> order;        // [in]: position -> input column
   Matrix<float> upper;                    // [in, in] U, upper triangular, U^T U = (H + damping)^-1 up to one factor, in `order`
   std::vector<float> diagonal;            // [in]: of H, by input column
@@ -64,7 +66,8 @@ Result<HessianFactor> prepare_hessian(MatrixView<const float> h, const GptqOptio
 // of earlier columns (IST-DASLab's code misses those of the same block), or beforehand with static_groups.
 // column_order is empty unless order is kActivation, groups are not static and there is more than one group.
 // Errors: kInvalidArgument for options out of range, kCorrupt for NaN or Inf in W.
-// Determinism: same bits for any number of threads. REQUIRES: W.cols == factor.h.cols; options as given to prepare_hessian.
+// Determinism: same bits for any number of threads on one kind of processor (OpenBLAS has other kernels, with other roundings,
+// for others). REQUIRES: W.cols == factor.h.cols; order and, for kGroupAware, group_size as given to prepare_hessian.
 Result<GptqResult> quantize_gptq(MatrixView<const float> w, const HessianFactor& factor, const GptqOptions& options,
                                  ThreadPool& pool);
 

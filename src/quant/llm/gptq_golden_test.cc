@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -17,6 +18,10 @@ namespace assay {
 namespace {
 
 constexpr std::int64_t kSamples = 256;
+const std::map<std::string, ColumnOrder> kOrders = {
+    {"natural", ColumnOrder::kNatural}, {"activation", ColumnOrder::kActivation}, {"groups", ColumnOrder::kGroupAware}};
+const std::map<std::string, ScaleSearch> kSearches = {
+    {"minmax", ScaleSearch::kMinMax}, {"mse", ScaleSearch::kMse}, {"weighted", ScaleSearch::kWeighted}};
 
 struct Case {
   std::string name, layer;
@@ -36,8 +41,8 @@ std::vector<Case> read_cases() {
     std::istringstream(line) >> c.name >> c.layer >> c.rows >> c.cols >> c.options.grid.bits >> c.options.grid.sym >>
         c.options.group_size >> order >> c.options.static_groups >> search >> c.options.grid.min_zero >> c.options.damp >>
         c.order_values >> c.error.weight >> c.error.output;
-    c.options.order = order == "natural" ? ColumnOrder::kNatural : order == "activation" ? ColumnOrder::kActivation : ColumnOrder::kGroupAware;
-    c.options.grid.search = search == "minmax" ? ScaleSearch::kMinMax : search == "mse" ? ScaleSearch::kMse : ScaleSearch::kWeighted;
+    c.options.order = kOrders.at(order);
+    c.options.grid.search = kSearches.at(search);
     cases.push_back(c);
   }
   return cases;
@@ -169,7 +174,8 @@ TEST(GptqGolden, TheComparisonNoticesOneStepOneScaleAndOneZero) {
   std::vector<std::uint8_t> codes(static_cast<std::size_t>(c.cols));
   testing::TestPartResultArray ignored;
   const auto differing_now = [&] {
-    testing::ScopedFakeTestPartResultReporter quiet(testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &ignored);
+    using Reporter = testing::ScopedFakeTestPartResultReporter;
+    const Reporter quiet(Reporter::INTERCEPT_ONLY_CURRENT_THREAD, &ignored);
     return compare(c, changed).rows_differing;
   };
   changed.matrix.get_row(1, codes);

@@ -257,7 +257,9 @@ TEST(PrepareHessian, FactorsTheInverse) {
       double sum = 0.0;
       for (std::int64_t k = 0; k < 40; ++k) {
         double inverse = 0.0;
-        for (std::int64_t m = 0; m <= std::min(i, k); ++m) inverse += static_cast<double>(factor.upper.at(m, i)) * factor.upper.at(m, k);
+        for (std::int64_t m = 0; m <= std::min(i, k); ++m) {
+          inverse += static_cast<double>(factor.upper.at(m, i)) * factor.upper.at(m, k);
+        }
         const auto row = factor.order[static_cast<std::size_t>(k)];
         const auto col = factor.order[static_cast<std::size_t>(j)];
         sum += inverse * (h.at(row, col) / mean + (k == j ? 0.05 : 0.0));

@@ -132,7 +132,8 @@ QuantGrid search_mse(std::span<const float> values, ValueRange range, const Grid
   });
 }
 
-QuantGrid search_weighted(std::span<const float> values, std::span<const float> weights, ValueRange range, const GridOptions& options) {
+QuantGrid search_weighted(std::span<const float> values, std::span<const float> weights, ValueRange range,
+                          const GridOptions& options) {
   ASSAY_CHECK(weights.size() == values.size());
   auto weight = padded(weights);
   if (std::all_of(weight.begin(), weight.end(), [](float w) { return w == 0.0f; })) weight.assign(weight.size(), 1.0f);

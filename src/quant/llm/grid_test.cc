@@ -128,10 +128,12 @@ TEST(FindGrid, TheSearchesAreNeverWorseThanMinMaxInTheirOwnError) {
         const double slack = 1.0 + 2 * (std::ldexp(1.0, -15) + 50 * std::ldexp(1.0, -24));
         options.search = ScaleSearch::kMse;
         const auto mse = find_grid(values, {}, options);
-        EXPECT_LE(error_of(values, {}, mse, bits, 2.4), slack * error_of(values, {}, plain, bits, 2.4)) << bits << " bits, seed " << seed;
+        EXPECT_LE(error_of(values, {}, mse, bits, 2.4), slack * error_of(values, {}, plain, bits, 2.4))
+            << bits << " bits, seed " << seed;
         options.search = ScaleSearch::kWeighted;
         const auto weighted = find_grid(values, weights, options);
-        EXPECT_LE(error_of(values, weights, weighted, bits, 2), slack * error_of(values, weights, plain, bits, 2)) << bits << " bits, seed " << seed;
+        EXPECT_LE(error_of(values, weights, weighted, bits, 2), slack * error_of(values, weights, plain, bits, 2))
+            << bits << " bits, seed " << seed;
       }
     }
   }

@@ -9,7 +9,7 @@
 namespace assay {
 
 // Sums x x^T over batches in float32, upper triangle only: `dim`^2 floats of memory.
-// Determinism: same bits for any number of threads; how the rows are cut into batches does change the rounding.
+// Determinism: same bits for any number of threads on one kind of processor; how rows are cut into batches changes the rounding.
 // Numerics: |H_ij - exact| <= gamma_T * 2/T sum_t |x_ti x_tj|, gamma_T = T eps / (1 - T eps) at worst (eps = 2^-24).
 // Thread safety: one call at a time. Source: GPTQ, arXiv:2210.17323, section 3 (the objective's Hessian).
 class GramAccumulator {

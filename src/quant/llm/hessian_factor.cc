@@ -1,6 +1,8 @@
 // H -> U with U^T U = (H + damping)^-1, by one Cholesky factorization of the reversed matrix and one triangular inverse: with
 // J the reversal and J H J = L L^T, H = (J L J)(J L J)^T, whose factor is upper triangular, so U = J L^-1 J. That is a third
 // of the work of factor, invert, factor again, and never forms an inverse whose rounding could stop it being positive definite.
+// In float64: at usual damping float32 gives the same output error within 0.1 %, but H that is singular but for a small damping
+// could fail for its rounding alone, and the whole of it is a tenth of a second for a block of 576 x 3 and 1536 inputs.
 #include <lapacke.h>
 
 #include <algorithm>
@@ -21,7 +23,8 @@ constexpr double kDampGrowth = 10.0;
 constexpr double kMaxDamp = 1000.0;
 
 std::vector<std::int32_t> by_descending(const std::vector<float>& key, std::vector<std::int32_t> items) {
-  std::stable_sort(items.begin(), items.end(), [&](auto a, auto b) { return key[static_cast<std::size_t>(a)] > key[static_cast<std::size_t>(b)]; });
+  std::stable_sort(items.begin(), items.end(),
+                   [&](auto a, auto b) { return key[static_cast<std::size_t>(a)] > key[static_cast<std::size_t>(b)]; });
   return items;
 }
 
@@ -41,12 +44,11 @@ std::vector<std::int32_t> group_aware_order(const std::vector<float>& diagonal, 
   return order;
 }
 
-std::vector<std::int32_t> column_order(const std::vector<float>& diagonal, const GptqOptions& options) {
-  const auto cols = static_cast<std::int64_t>(diagonal.size());
-  if (options.order == ColumnOrder::kGroupAware) return group_aware_order(diagonal, group_columns(options.group_size, cols));
+std::vector<std::int32_t> column_order(const std::vector<float>& diagonal, ColumnOrder ordering, std::int64_t columns_per_group) {
+  if (ordering == ColumnOrder::kGroupAware) return group_aware_order(diagonal, columns_per_group);
   std::vector<std::int32_t> order(diagonal.size());
   std::iota(order.begin(), order.end(), 0);
-  return options.order == ColumnOrder::kActivation ? by_descending(diagonal, std::move(order)) : order;
+  return ordering == ColumnOrder::kActivation ? by_descending(diagonal, std::move(order)) : order;
 }
 
 // J (H / mean + damp I) J as the lower triangle of a row-major matrix, positions in `order`, dead columns as unit vectors.
@@ -114,9 +116,13 @@ Result<HessianFactor> prepare_hessian(MatrixView<const float> h, const GptqOptio
     trace += h.at(i, i);
     if (h.at(i, i) == 0.0f) factor.dead.push_back(static_cast<std::int32_t>(i));
   }
-  if (trace == 0.0) return Error{ErrorCode::kInvalidArgument, "Hessian is 0 everywhere: every calibration input of this layer was 0"};
+  if (trace == 0.0) {
+    return Error{ErrorCode::kInvalidArgument, "Hessian is 0 everywhere: every calibration input of this layer was 0"};
+  }
   const double mean = trace / static_cast<double>(factor.diagonal.size() - factor.dead.size());
-  factor.order = column_order(factor.diagonal, options);
+  factor.ordering = options.order;
+  factor.columns_per_group = group_columns(options.group_size, h.cols);
+  factor.order = column_order(factor.diagonal, factor.ordering, factor.columns_per_group);
   for (double damp = options.damp; damp <= kMaxDamp; damp *= kDampGrowth, ++factor.damp_retries) {
     auto upper = inverse_factor(reversed_damped(factor, mean, damp));
     if (!upper.has_value()) continue;

@@ -17,7 +17,9 @@ namespace {
 constexpr std::int64_t kPanelRows = 96;
 constexpr std::int64_t kColumnBlock = 256;
 
-double ratio(double numerator, double denominator) { return numerator == 0.0 && denominator == 0.0 ? 0.0 : numerator / denominator; }
+double ratio(double numerator, double denominator) {
+  return numerator == 0.0 && denominator == 0.0 ? 0.0 : numerator / denominator;
+}
 
 std::array<double, 2> sum_of(const std::vector<std::array<double, 2>>& terms) {
   std::array<double, 2> sum{};

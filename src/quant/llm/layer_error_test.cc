@@ -13,7 +13,8 @@ namespace assay {
 namespace {
 
 // The definition, element by element.
-LayerError slow_error(const Matrix<float>& w, const GroupQuantMatrix& q, const std::vector<std::int32_t>& order, const Matrix<float>& h) {
+LayerError slow_error(const Matrix<float>& w, const GroupQuantMatrix& q, const std::vector<std::int32_t>& order,
+                      const Matrix<float>& h) {
   Matrix<double> d(w.rows(), w.cols());
   std::vector<std::uint8_t> codes(static_cast<std::size_t>(w.cols()));
   for (std::int64_t row = 0; row < w.rows(); ++row) {
@@ -21,8 +22,8 @@ LayerError slow_error(const Matrix<float>& w, const GroupQuantMatrix& q, const s
     for (std::int64_t j = 0; j < w.cols(); ++j) {
       const auto input = order.empty() ? j : order[static_cast<std::size_t>(j)];
       const auto group = j / q.group_size();
-      d.at(row, input) = static_cast<double>(w.at(row, input)) -
-                         static_cast<double>(to_float(q.scale(row, group))) * (codes[static_cast<std::size_t>(j)] - q.zero(row, group));
+      const int step = codes[static_cast<std::size_t>(j)] - q.zero(row, group);
+      d.at(row, input) = static_cast<double>(w.at(row, input)) - static_cast<double>(to_float(q.scale(row, group))) * step;
     }
   }
   double norms[2] = {0, 0};
