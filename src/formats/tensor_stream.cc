@@ -12,11 +12,13 @@ Status TensorStream::append(std::string_view name, ByteView bytes) {
   // An empty tensor is complete as soon as it is due, so there is nothing to append for it.
   if (bytes.empty()) return {};
   if (current_ == slots_.size()) {
-    return Error{ErrorCode::kInvalidArgument, "tensor " + quote(name) + ": all announced tensors are written already"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "tensor " + quote(name) + ": all announced tensors are written already"};
   }
   const Slot& slot = slots_[current_];
   if (slot.name != name) {
-    return Error{ErrorCode::kInvalidArgument, "tensor " + quote(name) + ": " + quote(slot.name) + " is due before it"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "tensor " + quote(name) + ": " + quote(slot.name) + " is due before it"};
   }
   if (bytes.size() > slot.num_bytes - written_) {
     return Error{ErrorCode::kInvalidArgument, "tensor " + quote(name) + ": more than its " +
@@ -31,8 +33,9 @@ Status TensorStream::commit() {
   ASSAY_RETURN_IF_ERROR(pass_complete_slots());
   if (current_ != slots_.size()) {
     const Slot& slot = slots_[current_];
-    return Error{ErrorCode::kInvalidArgument, "tensor " + quote(slot.name) + ": only " + std::to_string(written_) +
-                                                  " of its " + std::to_string(slot.num_bytes) + " bytes were given"};
+    return Error{ErrorCode::kInvalidArgument, "tensor " + quote(slot.name) + ": only " +
+                                                  std::to_string(written_) + " of its " +
+                                                  std::to_string(slot.num_bytes) + " bytes were given"};
   }
   return file_.commit();
 }

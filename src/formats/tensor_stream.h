@@ -23,7 +23,8 @@ class TensorStream {
   // REQUIRES: the header is already in `file`.
   TensorStream(AtomicFile file, std::vector<Slot> slots) : file_(std::move(file)), slots_(std::move(slots)) {}
 
-  // Errors: kInvalidArgument when `name` is not the tensor that is due, or more bytes come than announced; kIo.
+  // Errors: kInvalidArgument when `name` is not the tensor that is due, or more bytes come than announced;
+  // kIo.
   Status append(std::string_view name, ByteView bytes);
   // Errors: kInvalidArgument naming the first tensor whose bytes are missing; kIo.
   Status commit();

@@ -4,7 +4,8 @@
 
 namespace assay {
 
-Result<std::uint64_t> tensor_bytes(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape) {
+Result<std::uint64_t> tensor_bytes(const std::string& name, DType dtype,
+                                   const std::vector<std::int64_t>& shape) {
   const DTypeInfo& type = info(dtype);
   return tensor_bytes(name, StorageType{type.name, type.block_values, type.block_bytes}, shape);
 }
@@ -17,19 +18,21 @@ Result<std::uint64_t> tensor_bytes(const std::string& name, const StorageType& t
       return Error{ErrorCode::kCorrupt, name + ": shape " + shape_text(shape) + " has a negative dimension"};
     }
     if (!checked_multiply(values, static_cast<std::uint64_t>(dimension), &values)) {
-      return Error{ErrorCode::kCorrupt, name + ": shape " + shape_text(shape) + " has more values than 64 bits count"};
+      return Error{ErrorCode::kCorrupt,
+                   name + ": shape " + shape_text(shape) + " has more values than 64 bits count"};
     }
   }
   const std::uint64_t row = shape.empty() ? 1 : static_cast<std::uint64_t>(shape.back());
   if (row % type.block_values != 0) {
-    return Error{ErrorCode::kCorrupt, name + ": rows of " + std::to_string(row) + " values are not whole blocks of " +
-                                          std::to_string(type.block_values) + " (" + std::string(type.name) + ")"};
+    return Error{ErrorCode::kCorrupt,
+                 name + ": rows of " + std::to_string(row) + " values are not whole blocks of " +
+                     std::to_string(type.block_values) + " (" + std::string(type.name) + ")"};
   }
   std::uint64_t bytes = 0;
   if (!checked_multiply(values / type.block_values, type.block_bytes, &bytes) ||
       bytes > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-    return Error{ErrorCode::kCorrupt, name + ": shape " + shape_text(shape) + " of " + std::string(type.name) +
-                                          " has more bytes than 63 bits count"};
+    return Error{ErrorCode::kCorrupt, name + ": shape " + shape_text(shape) + " of " +
+                                          std::string(type.name) + " has more bytes than 63 bits count"};
   }
   return bytes;
 }

@@ -15,7 +15,8 @@ struct GgmlType {
   std::uint32_t block_bytes;
 };
 
-// Nothing for ids that ggml never had or has dropped. Source: ggml's ggml.h (enum ggml_type) and gguf-py 0.19 (GGML_QUANT_SIZES).
+// Nothing for ids that ggml never had or has dropped. Source: ggml's ggml.h (enum ggml_type) and gguf-py 0.19
+// (GGML_QUANT_SIZES).
 const GgmlType* ggml_type(std::uint32_t id);
 
 // The dtype of the same name; nothing where this program cannot compute with the type.

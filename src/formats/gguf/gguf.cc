@@ -9,10 +9,13 @@
 namespace assay::gguf {
 namespace {
 
-Error missing(std::string_view key) { return {ErrorCode::kNotFound, "metadata " + quote(key) + " is missing"}; }
+Error missing(std::string_view key) {
+  return {ErrorCode::kNotFound, "metadata " + quote(key) + " is missing"};
+}
 
 Error mistyped(std::string_view key, const Value& value, const char* expected) {
-  return {ErrorCode::kCorrupt, "metadata " + quote(key) + " is " + type_name(value) + ", expected " + expected};
+  return {ErrorCode::kCorrupt,
+          "metadata " + quote(key) + " is " + type_name(value) + ", expected " + expected};
 }
 
 // Calls `visit(number)` for an integer value (bool is none) and returns whether it was one.
@@ -122,7 +125,8 @@ Result<std::vector<std::int64_t>> File::integers(std::string_view key) const {
           return false;
         } else if constexpr (std::is_integral_v<typename T::value_type>) {
           for (const auto element : held) {
-            if constexpr (std::is_same_v<typename T::value_type, std::uint64_t>) too_large |= element > kMaxSigned;
+            if constexpr (std::is_same_v<typename T::value_type, std::uint64_t>)
+              too_large |= element > kMaxSigned;
             numbers.push_back(static_cast<std::int64_t>(element));
           }
           return true;
@@ -132,7 +136,8 @@ Result<std::vector<std::int64_t>> File::integers(std::string_view key) const {
       },
       *array);
   if (!is_integer) return mistyped(key, *value, "an array of integers");
-  if (too_large) return Error{ErrorCode::kCorrupt, "metadata " + quote(key) + " has an element larger than 63 bits hold"};
+  if (too_large)
+    return Error{ErrorCode::kCorrupt, "metadata " + quote(key) + " has an element larger than 63 bits hold"};
   return numbers;
 }
 
@@ -150,7 +155,8 @@ Result<std::vector<double>> File::reals(std::string_view key) const {
 
 Result<TensorView> File::tensor(std::string_view name) const {
   const auto found = tensor_index_.find(name);
-  if (found == tensor_index_.end()) return Error{ErrorCode::kNotFound, "tensor " + quote(name) + " is missing"};
+  if (found == tensor_index_.end())
+    return Error{ErrorCode::kNotFound, "tensor " + quote(name) + " is missing"};
   const TensorInfo& stored = tensors_[found->second];
   if (!stored.dtype) {
     return Error{ErrorCode::kUnsupported,

@@ -14,8 +14,8 @@ inline constexpr std::uint32_t kArrayType = 9;
 inline constexpr std::uint32_t kNumValueTypes = 13;
 
 inline constexpr std::string_view kValueTypeNames[kNumValueTypes] = {
-    "uint8",   "int8", "uint16", "int16", "uint32", "int32",  "float32",
-    "bool",    "string", "array", "uint64", "int64", "float64"};
+    "uint8", "int8",   "uint16", "int16",  "uint32", "int32",  "float32",
+    "bool",  "string", "array",  "uint64", "int64",  "float64"};
 
 // Bytes from `offset` to the next multiple of `alignment`, a power of two.
 inline std::uint64_t padding_after(std::uint64_t offset, std::uint64_t alignment) {

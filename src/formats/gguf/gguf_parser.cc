@@ -24,7 +24,8 @@ Result<std::string> read_string(ByteReader& reader, const char* field) {
 
 Result<bool> read_bool(ByteReader& reader) {
   ASSAY_TRY(const std::uint8_t byte, reader.read<std::uint8_t>("bool"));
-  if (byte > 1) return corrupt("bool at offset " + std::to_string(reader.offset() - 1) + " is " + std::to_string(byte));
+  if (byte > 1)
+    return corrupt("bool at offset " + std::to_string(reader.offset() - 1) + " is " + std::to_string(byte));
   return byte == 1;
 }
 
@@ -50,11 +51,13 @@ Result<Value> read_scalar(ByteReader& reader) {
 template <std::size_t kType>
 Result<Value> read_array_of(ByteReader& reader, std::uint64_t count) {
   using T = std::variant_alternative_t<kType, Value>;
-  constexpr std::uint64_t kSmallest = std::is_same_v<T, std::string> ? 8 : std::is_same_v<T, bool> ? 1 : sizeof(T);
+  constexpr std::uint64_t kSmallest = std::is_same_v<T, std::string> ? 8
+                                      : std::is_same_v<T, bool>      ? 1
+                                                                     : sizeof(T);
   if (count > reader.remaining() / kSmallest) {
-    return corrupt("array of " + std::to_string(count) + " " + std::string(kValueTypeNames[kType]) + " at offset " +
-                   std::to_string(reader.offset()) + " does not fit in the " + std::to_string(reader.remaining()) +
-                   " bytes left (file truncated?)");
+    return corrupt("array of " + std::to_string(count) + " " + std::string(kValueTypeNames[kType]) +
+                   " at offset " + std::to_string(reader.offset()) + " does not fit in the " +
+                   std::to_string(reader.remaining()) + " bytes left (file truncated?)");
   }
   std::vector<T> elements;
   elements.reserve(count);
@@ -68,11 +71,13 @@ Result<Value> read_array_of(ByteReader& reader, std::uint64_t count) {
 Result<Value> read_array(ByteReader& reader) {
   using ReadArrayOf = Result<Value> (*)(ByteReader&, std::uint64_t);
   constexpr std::array<ReadArrayOf, kNumValueTypes> kReaders = {
-      read_array_of<0>, read_array_of<1>, read_array_of<2>, read_array_of<3>, read_array_of<4>,  read_array_of<5>,  read_array_of<6>,
-      read_array_of<7>, read_array_of<8>, nullptr,          read_array_of<10>, read_array_of<11>, read_array_of<12>};
+      read_array_of<0>,  read_array_of<1>,  read_array_of<2>, read_array_of<3>, read_array_of<4>,
+      read_array_of<5>,  read_array_of<6>,  read_array_of<7>, read_array_of<8>, nullptr,
+      read_array_of<10>, read_array_of<11>, read_array_of<12>};
   ASSAY_TRY(const std::uint32_t type, reader.read<std::uint32_t>("array element type"));
   ASSAY_TRY(const std::uint64_t count, reader.read<std::uint64_t>("array length"));
-  if (type >= kNumValueTypes) return corrupt("array element type " + std::to_string(type) + " does not exist");
+  if (type >= kNumValueTypes)
+    return corrupt("array element type " + std::to_string(type) + " does not exist");
   if (type == kArrayType) return Error{ErrorCode::kUnsupported, "arrays of arrays are not supported"};
   return kReaders[type](reader, count);
 }
@@ -80,8 +85,9 @@ Result<Value> read_array(ByteReader& reader) {
 Result<Value> read_value(ByteReader& reader) {
   using ReadValue = Result<Value> (*)(ByteReader&);
   constexpr std::array<ReadValue, kNumValueTypes> kReaders = {
-      read_scalar<0>, read_scalar<1>, read_scalar<2>, read_scalar<3>, read_scalar<4>,  read_scalar<5>, read_scalar<6>,
-      read_scalar<7>, read_scalar<8>, read_array,     read_scalar<10>, read_scalar<11>, read_scalar<12>};
+      read_scalar<0>,  read_scalar<1>,  read_scalar<2>, read_scalar<3>, read_scalar<4>,
+      read_scalar<5>,  read_scalar<6>,  read_scalar<7>, read_scalar<8>, read_array,
+      read_scalar<10>, read_scalar<11>, read_scalar<12>};
   ASSAY_TRY(const std::uint32_t type, reader.read<std::uint32_t>("value type"));
   if (type >= kNumValueTypes) return corrupt("value type " + std::to_string(type) + " does not exist");
   return kReaders[type](reader);
@@ -91,9 +97,11 @@ Status check_version(std::uint32_t version) {
   if (version == 2 || version == 3) return {};
   if (version == 1) return Error{ErrorCode::kUnsupported, "GGUF version 1 is not supported (only 2 and 3)"};
   if ((version & 0xffffu) == 0 && version != 0) {
-    return Error{ErrorCode::kUnsupported, "big-endian GGUF is not supported (convert it on the machine that wrote it)"};
+    return Error{ErrorCode::kUnsupported,
+                 "big-endian GGUF is not supported (convert it on the machine that wrote it)"};
   }
-  return Error{ErrorCode::kUnsupported, "GGUF version " + std::to_string(version) + " is not supported (only 2 and 3)"};
+  return Error{ErrorCode::kUnsupported,
+               "GGUF version " + std::to_string(version) + " is not supported (only 2 and 3)"};
 }
 
 }  // namespace
@@ -126,7 +134,8 @@ class Parser {
 
 Result<File> Parser::parse() {
   ASSAY_TRY(const ByteView magic, reader_.take(kMagic.size(), "magic"));
-  if (as_text(magic) != kMagic) return corrupt("magic is " + quote(as_text(magic)) + ", expected 'GGUF': not a GGUF file?");
+  if (as_text(magic) != kMagic)
+    return corrupt("magic is " + quote(as_text(magic)) + ", expected 'GGUF': not a GGUF file?");
   ASSAY_TRY(file_.version_, reader_.read<std::uint32_t>("version"));
   ASSAY_RETURN_IF_ERROR(check_version(file_.version_));
   ASSAY_TRY(const std::uint64_t num_tensors, reader_.read<std::uint64_t>("tensor count"));
@@ -205,8 +214,8 @@ Result<TensorInfo> Parser::read_tensor_info(Range& range) {
   ASSAY_TRY(tensor.ggml_type, reader_.read<std::uint32_t>("tensor type"));
   ASSAY_TRY(range.begin, reader_.read<std::uint64_t>("tensor offset"));
   if (range.begin % file_.alignment_ != 0) {
-    return corrupt(label + ": offset " + std::to_string(range.begin) + " is not a multiple of the alignment " +
-                   std::to_string(file_.alignment_));
+    return corrupt(label + ": offset " + std::to_string(range.begin) +
+                   " is not a multiple of the alignment " + std::to_string(file_.alignment_));
   }
   const GgmlType* type = ggml_type(tensor.ggml_type);
   tensor.type_name = type == nullptr ? "type " + std::to_string(tensor.ggml_type) : std::string(type->name);
@@ -227,9 +236,9 @@ Status Parser::place_tensors() {
     TensorInfo& tensor = file_.tensors_[range.tensor];
     if (range.num_bytes == 0) continue;
     if (range.begin > data.size() || range.num_bytes > data.size() - range.begin) {
-      return corrupt("tensor " + quote(tensor.name) + ": " + std::to_string(range.num_bytes) + " bytes at offset " +
-                     std::to_string(range.begin) + " are outside of the " + std::to_string(data.size()) +
-                     " bytes of data (file truncated?)");
+      return corrupt("tensor " + quote(tensor.name) + ": " + std::to_string(range.num_bytes) +
+                     " bytes at offset " + std::to_string(range.begin) + " are outside of the " +
+                     std::to_string(data.size()) + " bytes of data (file truncated?)");
     }
     tensor.bytes = data.subspan(range.begin, range.num_bytes);
   }

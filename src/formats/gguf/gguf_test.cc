@@ -23,9 +23,12 @@ class Bytes {
     return *this;
   }
   Bytes& string(std::string_view text) { return u64(text.size()).raw(text); }
-  Bytes& header(std::uint64_t tensors, std::uint64_t pairs) { return raw("GGUF").u32(3).u64(tensors).u64(pairs); }
+  Bytes& header(std::uint64_t tensors, std::uint64_t pairs) {
+    return raw("GGUF").u32(3).u64(tensors).u64(pairs);
+  }
   // dims innermost first, as in the file
-  Bytes& tensor(std::string_view name, std::vector<std::uint64_t> dims, std::uint32_t type, std::uint64_t offset) {
+  Bytes& tensor(std::string_view name, std::vector<std::uint64_t> dims, std::uint32_t type,
+                std::uint64_t offset) {
     string(name).u32(static_cast<std::uint32_t>(dims.size()));
     for (const auto dim : dims) u64(dim);
     return u32(type).u64(offset);
@@ -83,7 +86,9 @@ TEST(Gguf, ReadsTensorsInRowMajorOrder) {
     EXPECT_EQ(file->tensor("blk.0.f16.weight")->shape, (std::vector<std::int64_t>{3, 2, 1}));
     EXPECT_EQ(file->tensor("blk.0.bf16.weight")->dtype, DType::kBF16);
     EXPECT_EQ(file->tensor("ids")->dtype, DType::kI32);
-    EXPECT_EQ(static_cast<std::size_t>(file->tensor("ids")->bytes.data() - as_bytes(bytes).data()) % file->alignment(), 0u);
+    EXPECT_EQ(static_cast<std::size_t>(file->tensor("ids")->bytes.data() - as_bytes(bytes).data()) %
+                  file->alignment(),
+              0u);
   }
 }
 
@@ -111,17 +116,34 @@ TEST(Gguf, ListsTensorsOfTypesThatAreNotKnown) {
   EXPECT_THAT(file->tensor("t"), FailsWith(ErrorCode::kUnsupported, "type 57"));
 }
 
+TEST(Gguf, ReadsConvertedModelsWhole) {
+  if (!std::filesystem::exists(golden("gguf"))) GTEST_SKIP() << "tests/goldens/gguf is absent";
+  int num_files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(golden("gguf"))) {
+    if (entry.path().extension() != ".gguf") continue;
+    ++num_files;
+    const std::string bytes = read_bytes(entry.path());
+    const auto file = parse(as_bytes(bytes));
+    ASSERT_THAT(file, IsOk()) << entry.path();
+    EXPECT_THAT(file->string("general.architecture"), IsOk()) << entry.path();
+    for (const TensorInfo& info : file->tensors()) EXPECT_THAT(file->tensor(info.name), IsOk()) << entry.path();
+  }
+  EXPECT_GT(num_files, 0);
+}
+
 TEST(Gguf, NamesKeyAndTypesWhenMetadataIsNotAsAsked) {
   const auto file = parse(as_bytes(read_bytes(golden("formats/plain.gguf"))));
   ASSERT_THAT(file, IsOk());
   EXPECT_THAT(file->unsigned_integer("gone"), FailsWith(ErrorCode::kNotFound, "metadata 'gone' is missing"));
   EXPECT_THAT(file->unsigned_integer("v.int8"), FailsWith(ErrorCode::kCorrupt, "'v.int8' is negative"));
   EXPECT_THAT(file->integer("v.uint64"), FailsWith(ErrorCode::kCorrupt, "63 bits"));
-  EXPECT_THAT(file->unsigned_integer("v.bool"), FailsWith(ErrorCode::kCorrupt, "is bool, expected an integer"));
+  EXPECT_THAT(file->unsigned_integer("v.bool"),
+              FailsWith(ErrorCode::kCorrupt, "is bool, expected an integer"));
   EXPECT_THAT(file->integer("v.float32"), FailsWith(ErrorCode::kCorrupt, "is float32"));
   EXPECT_THAT(file->real("v.string"), FailsWith(ErrorCode::kCorrupt, "is string, expected a number"));
   EXPECT_THAT(file->boolean("v.uint8"), FailsWith(ErrorCode::kCorrupt, "is uint8, expected bool"));
-  EXPECT_THAT(file->string("v.strings"), FailsWith(ErrorCode::kCorrupt, "is array of string, expected string"));
+  EXPECT_THAT(file->string("v.strings"),
+              FailsWith(ErrorCode::kCorrupt, "is array of string, expected string"));
   EXPECT_THAT(file->strings("v.integers"), FailsWith(ErrorCode::kCorrupt, "is array of int32"));
   EXPECT_THAT(file->integers("v.floats"), FailsWith(ErrorCode::kCorrupt, "expected an array of integers"));
   EXPECT_THAT(file->reals("v.int8"), FailsWith(ErrorCode::kCorrupt, "expected an array of float"));
@@ -138,9 +160,12 @@ TEST(Gguf, RefusesEveryTruncationOfAFile) {
 }
 
 TEST(Gguf, NamesVersionsThatItDoesNotRead) {
-  EXPECT_THAT(Bytes().raw("GGUF").u32(1).u32(0).u32(0).parse(), FailsWith(ErrorCode::kUnsupported, "version 1"));
-  EXPECT_THAT(Bytes().raw("GGUF").u32(4).u64(0).u64(0).parse(), FailsWith(ErrorCode::kUnsupported, "version 4"));
-  EXPECT_THAT(Bytes().raw("GGUF").u32(0x03000000).u64(0).u64(0).parse(), FailsWith(ErrorCode::kUnsupported, "big-endian"));
+  EXPECT_THAT(Bytes().raw("GGUF").u32(1).u32(0).u32(0).parse(),
+              FailsWith(ErrorCode::kUnsupported, "version 1"));
+  EXPECT_THAT(Bytes().raw("GGUF").u32(4).u64(0).u64(0).parse(),
+              FailsWith(ErrorCode::kUnsupported, "version 4"));
+  EXPECT_THAT(Bytes().raw("GGUF").u32(0x03000000).u64(0).u64(0).parse(),
+              FailsWith(ErrorCode::kUnsupported, "big-endian"));
   EXPECT_THAT(Bytes().raw("ggjt").u32(3).parse(), FailsWith(ErrorCode::kCorrupt, "magic is 'ggjt'"));
   EXPECT_THAT(Bytes().raw("GGUF").u32(2).u64(0).u64(0).parse(), IsOk());
 }
@@ -150,9 +175,11 @@ TEST(Gguf, DoesNotAllocateForCountsThatTheFileIsTooShortFor) {
   EXPECT_THAT(Bytes().header(kHuge, 0).parse(), FailsWith(ErrorCode::kCorrupt, "tensor count"));
   EXPECT_THAT(Bytes().header(0, kHuge).parse(), FailsWith(ErrorCode::kCorrupt, "metadata count"));
   const auto pair = [](std::uint32_t type) { return Bytes().header(0, 1).string("key").u32(type); };
-  EXPECT_THAT(pair(8).u64(kHuge).parse(), FailsWith(ErrorCode::kCorrupt, "metadata 'key': string value: needs"));
+  EXPECT_THAT(pair(8).u64(kHuge).parse(),
+              FailsWith(ErrorCode::kCorrupt, "metadata 'key': string value: needs"));
   for (std::uint32_t element : {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12}) {
-    EXPECT_THAT(pair(9).u32(element).u64(kHuge).parse(), FailsWith(ErrorCode::kCorrupt, "does not fit")) << element;
+    EXPECT_THAT(pair(9).u32(element).u64(kHuge).parse(), FailsWith(ErrorCode::kCorrupt, "does not fit"))
+        << element;
   }
   EXPECT_THAT(Bytes().header(1, 0).u64(kHuge).raw("name and more bytes ").parse(),
               FailsWith(ErrorCode::kCorrupt, "tensor name"));
@@ -193,19 +220,27 @@ TEST(Gguf, RefusesShapesThatCannotBe) {
   EXPECT_THAT(shape({1u << 31, 1u << 31, 1u << 31}), FailsWith(ErrorCode::kCorrupt, "more values than"));
   EXPECT_THAT(shape({1u << 31, 1u << 31}), FailsWith(ErrorCode::kCorrupt, "more bytes than"));
   EXPECT_THAT(shape({1000}), FailsWith(ErrorCode::kCorrupt, "outside of the 64 bytes"));
-  EXPECT_THAT(shape({31, 32}, kQ4_0), FailsWith(ErrorCode::kCorrupt, "rows of 31 values are not whole blocks of 32"));
+  EXPECT_THAT(shape({31, 32}, kQ4_0),
+              FailsWith(ErrorCode::kCorrupt, "rows of 31 values are not whole blocks of 32"));
   EXPECT_THAT(shape({32, 1}, kQ4_0), IsOk());
-  EXPECT_THAT(Bytes().header(1, 0).string("t").u32(0xffffffffu).u64(1).pad().parse(), FailsWith(ErrorCode::kCorrupt, "dimensions"));
+  EXPECT_THAT(Bytes().header(1, 0).string("t").u32(0xffffffffu).u64(1).pad().parse(),
+              FailsWith(ErrorCode::kCorrupt, "dimensions"));
 }
 
 TEST(Gguf, RefusesOffsetsThatAreUnalignedOutsideOrOverlap) {
   const auto at = [](std::uint64_t first, std::uint64_t second) {
-    return Bytes().header(2, 0).tensor("a", {33}, kTypeI8, first).tensor("b", {32}, kTypeI8, second).pad()
-        .raw(std::string(96, 'x')).parse();
+    return Bytes()
+        .header(2, 0)
+        .tensor("a", {33}, kTypeI8, first)
+        .tensor("b", {32}, kTypeI8, second)
+        .pad()
+        .raw(std::string(96, 'x'))
+        .parse();
   };
   EXPECT_THAT(at(0, 64), IsOk());
   EXPECT_THAT(at(32, 0), IsOk());
-  EXPECT_THAT(at(0, 65), FailsWith(ErrorCode::kCorrupt, "tensor 'b': offset 65 is not a multiple of the alignment 32"));
+  EXPECT_THAT(at(0, 65),
+              FailsWith(ErrorCode::kCorrupt, "tensor 'b': offset 65 is not a multiple of the alignment 32"));
   EXPECT_THAT(at(0, 96), FailsWith(ErrorCode::kCorrupt, "outside of the 96 bytes"));
   EXPECT_THAT(at(0, 0xffffffffffffffe0u), FailsWith(ErrorCode::kCorrupt, "outside"));
   EXPECT_THAT(at(0, 32), FailsWith(ErrorCode::kCorrupt, "tensor 'b': overlaps tensor 'a'"));

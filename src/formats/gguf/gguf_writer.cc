@@ -21,7 +21,7 @@ Error invalid(const std::string& message) { return {ErrorCode::kInvalidArgument,
 class Header {
  public:
   template <typename T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   void put(T number) {
     static_assert(std::endian::native == std::endian::little);
     bytes_.append(reinterpret_cast<const char*>(&number), sizeof(T));
@@ -36,7 +36,8 @@ class Header {
         [this](const auto& elements) {
           if constexpr (!std::is_same_v<std::decay_t<decltype(elements)>, std::monostate>) {
             put<std::uint64_t>(elements.size());
-            for (const auto& element : elements) put(static_cast<const typename std::decay_t<decltype(elements)>::value_type&>(element));
+            for (const auto& element : elements)
+              put(static_cast<const typename std::decay_t<decltype(elements)>::value_type&>(element));
           }
         },
         array);
@@ -53,13 +54,16 @@ class Header {
   std::string bytes_;
 };
 
-Result<std::uint64_t> put_metadata(const std::vector<std::pair<std::string, Value>>& metadata, Header& header) {
+Result<std::uint64_t> put_metadata(const std::vector<std::pair<std::string, Value>>& metadata,
+                                   Header& header) {
   std::uint64_t alignment = kDefaultAlignment;
   std::set<std::string_view> keys;
   for (const auto& [key, value] : metadata) {
-    if (key.empty() || !keys.insert(key).second) return invalid("metadata " + quote(key) + ": empty or given twice");
+    if (key.empty() || !keys.insert(key).second)
+      return invalid("metadata " + quote(key) + ": empty or given twice");
     const auto* array = std::get_if<Array>(&value);
-    if (array != nullptr && array->index() == kArrayType) return invalid("metadata " + quote(key) + ": array of nothing");
+    if (array != nullptr && array->index() == kArrayType)
+      return invalid("metadata " + quote(key) + ": array of nothing");
     if (key == kAlignmentKey) {
       const auto* given = std::get_if<std::uint32_t>(&value);
       if (given == nullptr || !std::has_single_bit(*given)) {
@@ -89,7 +93,8 @@ Result<std::uint64_t> put_tensor_info(const TensorDeclaration& tensor, std::uint
   if (!num_bytes) return invalid(num_bytes.error().message);
   header.put(tensor.name);
   header.put(static_cast<std::uint32_t>(tensor.shape.size()));
-  for (auto dimension = tensor.shape.rbegin(); dimension != tensor.shape.rend(); ++dimension) header.put(*dimension);
+  for (auto dimension = tensor.shape.rbegin(); dimension != tensor.shape.rend(); ++dimension)
+    header.put(*dimension);
   header.put(type->id);
   header.put(offset);
   return *num_bytes;
@@ -110,10 +115,12 @@ Result<Writer> Writer::create(const std::filesystem::path& path,
   std::set<std::string_view> names;
   std::uint64_t offset = 0;
   for (const TensorDeclaration& tensor : tensors) {
-    if (!names.insert(tensor.name).second) return invalid("tensor " + quote(tensor.name) + ": declared twice");
+    if (!names.insert(tensor.name).second)
+      return invalid("tensor " + quote(tensor.name) + ": declared twice");
     ASSAY_TRY(const std::uint64_t num_bytes, put_tensor_info(tensor, offset, header));
     const std::uint64_t padding = padding_after(num_bytes, alignment);
-    if (!checked_add(offset, num_bytes + padding, &offset)) return invalid("more tensor bytes than 64 bits count");
+    if (!checked_add(offset, num_bytes + padding, &offset))
+      return invalid("more tensor bytes than 64 bits count");
     slots.push_back({tensor.name, num_bytes, padding});
   }
   header.pad(alignment);

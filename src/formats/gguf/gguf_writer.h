@@ -16,9 +16,10 @@ namespace assay::gguf {
 // The file appears at `path` with commit(), or not at all. Not thread safe.
 class Writer {
  public:
-  // Metadata is written in the given order; "general.alignment" (uint32) among it sets the alignment, 32 without it.
-  // Shapes are row-major as everywhere here. Errors: kInvalidArgument (duplicate key or name, no or more than four
-  // dimensions, a name of 64 bytes or more, a dtype that ggml lacks, rows that are not whole blocks), kIo.
+  // Metadata is written in the given order; "general.alignment" (uint32) among it sets the alignment, 32
+  // without it. Shapes are row-major as everywhere here. Errors: kInvalidArgument (duplicate key or name, no
+  // or more than four dimensions, a name of 64 bytes or more, a dtype that ggml lacks, rows that are not
+  // whole blocks), kIo.
   static Result<Writer> create(const std::filesystem::path& path,
                                const std::vector<std::pair<std::string, Value>>& metadata,
                                const std::vector<TensorDeclaration>& tensors);

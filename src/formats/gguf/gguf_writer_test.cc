@@ -9,7 +9,8 @@ using Metadata = std::vector<std::pair<std::string, Value>>;
 
 Status write_again(const File& file, const Metadata& metadata, const std::filesystem::path& path) {
   std::vector<TensorDeclaration> declarations;
-  for (const TensorInfo& tensor : file.tensors()) declarations.push_back({tensor.name, *tensor.dtype, tensor.shape});
+  for (const TensorInfo& tensor : file.tensors())
+    declarations.push_back({tensor.name, *tensor.dtype, tensor.shape});
   ASSAY_TRY(Writer writer, Writer::create(path, metadata, declarations));
   for (const TensorInfo& tensor : file.tensors()) {
     ASSAY_RETURN_IF_ERROR(writer.append(tensor.name, tensor.bytes.first(1)));
@@ -27,10 +28,11 @@ Metadata in_order(const File& file, const std::vector<std::string>& keys) {
 
 TEST(GgufWriter, WritesTheSameBytesAsTheReferenceImplementation) {
   const std::vector<std::string> keys = {
-      "v.uint8",   "v.int8",  "v.uint16",  "v.int16",    "v.uint32", "v.int32", "v.float32", "v.bool",
-      "v.string",  "v.strings", "v.integers", "v.floats", "v.bools", "v.uint64", "v.int64",  "v.float64"};
+      "v.uint8",  "v.int8",    "v.uint16",   "v.int16",  "v.uint32", "v.int32",  "v.float32", "v.bool",
+      "v.string", "v.strings", "v.integers", "v.floats", "v.bools",  "v.uint64", "v.int64",   "v.float64"};
   for (const bool aligned : {false, true}) {
-    const std::string expected = read_bytes(golden(aligned ? "formats/aligned64.gguf" : "formats/plain.gguf"));
+    const std::string expected =
+        read_bytes(golden(aligned ? "formats/aligned64.gguf" : "formats/plain.gguf"));
     const auto file = parse(as_bytes(expected));
     ASSERT_THAT(file, IsOk());
     std::vector<std::string> order = {"general.architecture"};
@@ -44,7 +46,8 @@ TEST(GgufWriter, WritesTheSameBytesAsTheReferenceImplementation) {
 
 TEST(GgufWriter, RefusesWhatReadersCouldNotUse) {
   TempDir dir;
-  const auto refused = [&](const Metadata& metadata, const std::vector<TensorDeclaration>& tensors, const char* why) {
+  const auto refused = [&](const Metadata& metadata, const std::vector<TensorDeclaration>& tensors,
+                           const char* why) {
     EXPECT_THAT(Writer::create(dir / "x", metadata, tensors), FailsWith(ErrorCode::kInvalidArgument, why));
   };
   refused({{"k", std::uint32_t{1}}, {"k", std::uint32_t{1}}}, {}, "metadata 'k'");
@@ -66,7 +69,8 @@ TEST(GgufWriter, AppearsOnlyWhenAllTensorsWereWritten) {
     auto writer = Writer::create(dir / "x", {}, {{"t", DType::kF32, {2}}});
     ASSERT_THAT(writer, IsOk());
     EXPECT_THAT(writer->append("t", as_bytes("abcd")), IsOk());
-    EXPECT_THAT(writer->commit(), FailsWith(ErrorCode::kInvalidArgument, "tensor 't': only 4 of its 8 bytes"));
+    EXPECT_THAT(writer->commit(),
+                FailsWith(ErrorCode::kInvalidArgument, "tensor 't': only 4 of its 8 bytes"));
   }
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "formats/gptq/module_pattern.h"
@@ -38,7 +39,8 @@ Result<std::optional<bool>> read_bool(const Json& object, const char* name) {
   return std::optional(field.value->get<bool>());
 }
 
-Result<std::optional<std::int64_t>> read_integer(const Json& object, std::initializer_list<const char*> names) {
+Result<std::optional<std::int64_t>> read_integer(const Json& object,
+                                                 std::initializer_list<const char*> names) {
   const Field field = find_field(object, names);
   if (field.value == nullptr) return std::optional<std::int64_t>();
   constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
@@ -49,12 +51,14 @@ Result<std::optional<std::int64_t>> read_integer(const Json& object, std::initia
   return std::optional(field.value->get<std::int64_t>());
 }
 
-Result<std::optional<std::string>> read_lowercase(const Json& object, std::initializer_list<const char*> names) {
+Result<std::optional<std::string>> read_lowercase(const Json& object,
+                                                  std::initializer_list<const char*> names) {
   const Field field = find_field(object, names);
   if (field.value == nullptr) return std::optional<std::string>();
   if (!field.value->is_string()) return corrupt(field.name + " is not a string");
   std::string text = field.value->get<std::string>();
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
   return std::optional(std::move(text));
 }
 
@@ -86,9 +90,11 @@ Status check_pack_dtype(const Json& object) {
 
 Status check_method(const Json& object) {
   ASSAY_TRY(const auto method, read_lowercase(object, {"quant_method", "method"}));
-  if (method && *method != "gptq") return unsupported("quant_method " + quote(*method) + " is not supported (only gptq)");
+  if (method && *method != "gptq")
+    return unsupported("quant_method " + quote(*method) + " is not supported (only gptq)");
   ASSAY_TRY(const auto is_marlin, read_bool(object, "is_marlin_format"));
-  if (is_marlin.value_or(false)) return unsupported("is_marlin_format: repacked checkpoints are not supported");
+  if (is_marlin.value_or(false))
+    return unsupported("is_marlin_format: repacked checkpoints are not supported");
   return check_pack_dtype(object);
 }
 
@@ -96,7 +102,8 @@ Result<GptqFormat> read_format(const Json& object) {
   ASSAY_TRY(const auto checkpoint_format, read_lowercase(object, {"checkpoint_format"}));
   ASSAY_TRY(const auto format, read_lowercase(object, {"format"}));
   if (checkpoint_format && format && *checkpoint_format != *format) {
-    return corrupt("checkpoint_format " + quote(*checkpoint_format) + " contradicts format " + quote(*format));
+    return corrupt("checkpoint_format " + quote(*checkpoint_format) + " contradicts format " +
+                   quote(*format));
   }
   // Checkpoints from before there was a second format do not name it.
   const std::string name = checkpoint_format.value_or(format.value_or("gptq"));
@@ -190,6 +197,18 @@ Json override_json(const GptqOverride& settings) {
   return object;
 }
 
+Json dynamic_json(const std::vector<GptqOverride>& dynamic) {
+  Json object = Json::object();
+  std::set<std::string> keys;
+  for (const GptqOverride& settings : dynamic) {
+    std::string key = (settings.skip ? "-:" : "+:") + settings.pattern;
+    // The first match decides, so a pattern that comes again has no effect.
+    if (keys.insert(key).second)
+      object.get_ref<Json::object_t&>().push_back({std::move(key), override_json(settings)});
+  }
+  return object;
+}
+
 Json config_object(const GptqConfig& config) {
   Json object = {{"bits", config.bits},
                  {"group_size", config.group_size},
@@ -203,13 +222,8 @@ Json config_object(const GptqConfig& config) {
   if (config.damp_percent) object["damp_percent"] = *config.damp_percent;
   object["true_sequential"] = config.true_sequential;
   object["static_groups"] = config.static_groups;
-  if (!config.dynamic.empty()) {
-    Json& dynamic = object["dynamic"] = Json::object();
-    for (const GptqOverride& settings : config.dynamic) {
-      dynamic[(settings.skip ? "-:" : "+:") + settings.pattern] = override_json(settings);
-    }
-  }
-  object["meta"] = Json::parse(config.meta_json, nullptr, false);
+  if (!config.dynamic.empty()) object["dynamic"] = dynamic_json(config.dynamic);
+  object["meta"] = parse_ordered_json(as_bytes(config.meta_json), kConfigDepth).value();
   return object;
 }
 

@@ -15,7 +15,8 @@ namespace assay {
 // How zero points are stored: kV1 ("gptq") keeps z - 1, kV2 ("gptq_v2") keeps z.
 enum class GptqFormat { kV1, kV2 };
 
-// GPTQModel's per-module exceptions: modules whose name the pattern matches (a PCRE, from the start of the name on).
+// GPTQModel's per-module exceptions: modules whose name the pattern matches (a PCRE, from the start of the
+// name on).
 struct GptqOverride {
   std::string pattern;
   bool skip = false;  // "-:": not quantized at all
@@ -51,20 +52,21 @@ struct GptqModuleConfig {
 };
 
 // `file` is quantize_config.json, or a config.json that contains quantization_config.
-// Errors: kCorrupt (not JSON, a field of the wrong type, out of range, an invalid pattern), kNotFound (a config.json
-// without quantization_config), kUnsupported (another quant_method, format, pack_dtype or number of bits, by name).
+// Errors: kCorrupt (not JSON, a field of the wrong type, out of range, an invalid pattern), kNotFound (a
+// config.json without quantization_config), kUnsupported (another quant_method, format, pack_dtype or number
+// of bits, by name).
 Result<GptqConfig> parse_gptq_config(ByteView file);
 
-// `module` is the full name, such as "model.layers.0.self_attn.q_proj". Errors: kCorrupt for a pattern that does not
-// compile, kResourceLimit for one that backtracks without end.
+// `module` is the full name, such as "model.layers.0.self_attn.q_proj". Errors: kCorrupt for a pattern that
+// does not compile, kResourceLimit for one that backtracks without end.
 Result<GptqModuleConfig> gptq_module_config(const GptqConfig& config, std::string_view module);
 
 // One JSON object, indented, with a newline at the end: the content of quantize_config.json.
-// REQUIRES: meta_json is a JSON object, and patterns are UTF-8 (true of whatever parse_gptq_config returned).
+// REQUIRES: meta_json is JSON without duplicate keys (true of whatever parse_gptq_config returned).
 std::string gptq_config_json(const GptqConfig& config);
 
-// `config_json` with that object as its quantization_config, which is replaced or added; all else stays, in its order.
-// Errors: kCorrupt when config_json is not a JSON object.
+// `config_json` with that object as its quantization_config, which is replaced or added; all else stays, in
+// its order. Errors: kCorrupt when config_json is not a JSON object.
 Result<std::string> with_quantization_config(ByteView config_json, const GptqConfig& config);
 
 }  // namespace assay

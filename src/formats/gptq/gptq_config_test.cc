@@ -69,7 +69,8 @@ TEST(GptqConfig, NamesWhatItDoesNotSupport) {
   refused(R"("pack_dtype": "int16")", "pack_dtype 'int16'");
   refused(R"("dynamic": {"a": {"bits": 5}})", "dynamic 'a': bits is 5");
   EXPECT_THAT(parse(R"({"bits": 5})"), FailsWith(ErrorCode::kUnsupported, "bits is 5"));
-  EXPECT_THAT(parse(R"({"quantization_config": {"quant_method": "fp8"}})"), FailsWith(ErrorCode::kUnsupported, "'fp8'"));
+  EXPECT_THAT(parse(R"({"quantization_config": {"quant_method": "fp8"}})"),
+              FailsWith(ErrorCode::kUnsupported, "'fp8'"));
 }
 
 TEST(GptqConfig, RefusesFieldsOfTheWrongTypeOrRange) {
@@ -129,7 +130,8 @@ TEST(GptqConfig, StopsPatternsThatBacktrackWithoutEnd) {
   const auto config = parse(R"json({"bits": 4, "dynamic": {"(a+a?)+(?=b)": {}}})json");
   ASSERT_THAT(config, IsOk());
   EXPECT_THAT(gptq_module_config(*config, std::string(100, 'a') + "bc"), IsOk());
-  EXPECT_THAT(gptq_module_config(*config, std::string(100, 'a') + "c"), FailsWith(ErrorCode::kResourceLimit, "too long"));
+  EXPECT_THAT(gptq_module_config(*config, std::string(100, 'a') + "c"),
+              FailsWith(ErrorCode::kResourceLimit, "too long"));
 }
 
 GptqConfig example() {
@@ -186,7 +188,8 @@ TEST(GptqConfig, ReplacesItselfInTheModelsConfigurationAndKeepsTheRest) {
   auto object = nlohmann::ordered_json::parse(*text);
   object.erase("quantization_config");
   EXPECT_EQ(object.dump(), R"({"z":1,"a":[0.5,"x"]})");
-  EXPECT_THAT(with_quantization_config(as_bytes("[]"), example()), FailsWith(ErrorCode::kCorrupt, "not a JSON object"));
+  EXPECT_THAT(with_quantization_config(as_bytes("[]"), example()),
+              FailsWith(ErrorCode::kCorrupt, "not a JSON object"));
 }
 
 }  // namespace

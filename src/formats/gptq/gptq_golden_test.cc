@@ -22,7 +22,8 @@ std::vector<float> dequantize(const UnpackedGptq& unpacked) {
     matrix.get_row(r, codes);
     for (std::int64_t c = 0; c < matrix.cols(); ++c) {
       const std::int64_t group = c / matrix.group_size();
-      const std::int64_t input = unpacked.column_order.empty() ? c : unpacked.column_order[static_cast<std::size_t>(c)];
+      const std::int64_t input =
+          unpacked.column_order.empty() ? c : unpacked.column_order[static_cast<std::size_t>(c)];
       const int steps = codes[static_cast<std::size_t>(c)] - matrix.zero(r, group);
       weight[static_cast<std::size_t>(r * matrix.cols() + input)] =
           to_float(matrix.scale(r, group)) * static_cast<float>(steps);
@@ -35,7 +36,8 @@ std::vector<std::string> checkpoints() {
   std::vector<std::string> names;
   if (!std::filesystem::exists(golden("gptq"))) return names;
   for (const auto& entry : std::filesystem::directory_iterator(golden("gptq"))) {
-    if (std::filesystem::exists(entry.path() / "golden.safetensors")) names.push_back(entry.path().filename().string());
+    if (std::filesystem::exists(entry.path() / "golden.safetensors"))
+      names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -49,7 +51,8 @@ struct Checkpoint {
 
 Result<Checkpoint> load(const std::string& name) {
   const auto folder = golden("gptq") / name;
-  Checkpoint checkpoint{read_bytes(folder / "model.safetensors"), read_bytes(folder / "golden.safetensors"), {}, {}, {}};
+  Checkpoint checkpoint{
+      read_bytes(folder / "model.safetensors"), read_bytes(folder / "golden.safetensors"), {}, {}, {}};
   ASSAY_TRY(checkpoint.config, parse_gptq_config(as_bytes(read_bytes(folder / "config.json"))));
   ASSAY_TRY(checkpoint.model, parse_safetensors(as_bytes(checkpoint.model_bytes)));
   ASSAY_TRY(checkpoint.expected, parse_safetensors(as_bytes(checkpoint.golden_bytes)));
@@ -73,8 +76,8 @@ TEST_P(GptqGolden, UnpacksToTheWeightsOfTheReference) {
     const auto settings = gptq_module_config(checkpoint->config, module);
     ASSERT_THAT(settings, IsOk());
     ASSERT_TRUE(settings->quantized);
-    const auto unpacked = unpack_gptq(tensors_of(checkpoint->model, module), settings->bits, settings->group_size,
-                                      checkpoint->config.format);
+    const auto unpacked = unpack_gptq(tensors_of(checkpoint->model, module), settings->bits,
+                                      settings->group_size, checkpoint->config.format);
     ASSERT_THAT(unpacked, IsOk());
     const std::vector<float> weight = dequantize(*unpacked);
     ASSERT_EQ(weight.size() * sizeof(float), expected.bytes.size());
@@ -92,8 +95,8 @@ TEST_P(GptqGolden, PacksToTheSameBytes) {
     const std::string module = tensor.name.substr(0, tensor.name.rfind('.'));
     const auto settings = gptq_module_config(checkpoint->config, module);
     ASSERT_THAT(settings, IsOk());
-    const auto unpacked = unpack_gptq(tensors_of(checkpoint->model, module), settings->bits, settings->group_size,
-                                      checkpoint->config.format);
+    const auto unpacked = unpack_gptq(tensors_of(checkpoint->model, module), settings->bits,
+                                      settings->group_size, checkpoint->config.format);
     ASSERT_THAT(unpacked, IsOk());
     const auto packed = pack_gptq(unpacked->matrix, unpacked->column_order, checkpoint->config.format);
     ASSERT_THAT(packed, IsOk());

@@ -13,7 +13,8 @@ namespace {
 constexpr std::int64_t kBlock = 64;
 
 Status check_packable(const char* what, std::int64_t count, const GptqUnit& unit) {
-  if (count > 0 && count % unit.num_codes == 0 && count <= std::numeric_limits<std::int32_t>::max()) return {};
+  if (count > 0 && count % unit.num_codes == 0 && count <= std::numeric_limits<std::int32_t>::max())
+    return {};
   return Error{ErrorCode::kUnsupported, std::to_string(count) + " " + what + " cannot be packed: with " +
                                             std::to_string(unit.bits) + " bits a multiple of " +
                                             std::to_string(unit.num_codes) + " is needed"};
@@ -21,7 +22,8 @@ Status check_packable(const char* what, std::int64_t count, const GptqUnit& unit
 
 Status check_permutation(std::span<const std::int32_t> order, std::int64_t cols) {
   if (order.empty()) return {};
-  const Error failed{ErrorCode::kInvalidArgument, "column order is not a permutation of " + std::to_string(cols) + " columns"};
+  const Error failed{ErrorCode::kInvalidArgument,
+                     "column order is not a permutation of " + std::to_string(cols) + " columns"};
   if (static_cast<std::int64_t>(order.size()) != cols) return failed;
   std::vector<bool> seen(order.size());
   for (const std::int32_t c : order) {
@@ -60,7 +62,8 @@ void pack_codes_of(const GroupQuantMatrix& matrix, std::span<const std::int32_t>
   }
 }
 
-Status pack_zeros(const GroupQuantMatrix& matrix, GptqFormat format, const GptqUnit& unit, PackedGptq& packed) {
+Status pack_zeros(const GroupQuantMatrix& matrix, GptqFormat format, const GptqUnit& unit,
+                  PackedGptq& packed) {
   const int subtracted = format == GptqFormat::kV1 ? 1 : 0;
   UnitWords words{};
   UnitCodes codes{};
@@ -70,10 +73,11 @@ Status pack_zeros(const GroupQuantMatrix& matrix, GptqFormat format, const GptqU
       for (int k = 0; k < unit.num_codes; ++k) {
         const int zero = matrix.zero(begin + k, g);
         if (zero < subtracted || zero >= 1 << unit.bits) {
-          return Error{ErrorCode::kInvalidArgument, "zero point " + std::to_string(zero) + " of output " +
-                                                        std::to_string(begin + k) + ", group " + std::to_string(g) +
-                                                        (zero == 0 ? ": format gptq cannot store 0, write gptq_v2"
-                                                                   : " has too many bits")};
+          return Error{
+              ErrorCode::kInvalidArgument,
+              "zero point " + std::to_string(zero) + " of output " + std::to_string(begin + k) + ", group " +
+                  std::to_string(g) +
+                  (zero == 0 ? ": format gptq cannot store 0, write gptq_v2" : " has too many bits")};
         }
         codes[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>(zero - subtracted);
       }

@@ -5,8 +5,8 @@
 
 namespace assay {
 
-// Codes are packed in units of whole words: 32 codes in three words for 3 bits, 32 / bits codes in one word otherwise.
-// A unit is one little-endian stream of bits, code k in bits [k * bits, (k + 1) * bits).
+// Codes are packed in units of whole words: 32 codes in three words for 3 bits, 32 / bits codes in one word
+// otherwise. A unit is one little-endian stream of bits, code k in bits [k * bits, (k + 1) * bits).
 struct GptqUnit {
   int bits;
   int num_words;
@@ -28,7 +28,8 @@ inline void unpack_unit(const GptqUnit& unit, const UnitWords& words, UnitCodes&
     const int word = k * unit.bits / 32;
     const int shift = k * unit.bits % 32;
     std::uint64_t window = words[static_cast<std::size_t>(word)];
-    if (shift + unit.bits > 32) window |= static_cast<std::uint64_t>(words[static_cast<std::size_t>(word) + 1]) << 32;
+    if (shift + unit.bits > 32)
+      window |= static_cast<std::uint64_t>(words[static_cast<std::size_t>(word) + 1]) << 32;
     codes[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>((window >> shift) & mask);
   }
 }
@@ -41,7 +42,8 @@ inline void pack_unit(const GptqUnit& unit, const UnitCodes& codes, UnitWords& w
     const int shift = k * unit.bits % 32;
     const std::uint64_t window = static_cast<std::uint64_t>(codes[static_cast<std::size_t>(k)]) << shift;
     words[static_cast<std::size_t>(word)] |= static_cast<std::uint32_t>(window);
-    if (shift + unit.bits > 32) words[static_cast<std::size_t>(word) + 1] |= static_cast<std::uint32_t>(window >> 32);
+    if (shift + unit.bits > 32)
+      words[static_cast<std::size_t>(word) + 1] |= static_cast<std::uint32_t>(window >> 32);
   }
 }
 

@@ -6,8 +6,8 @@
 //   scales  f16   [G, out]
 //   g_idx   int32 [in]                    group of each input; absent or all zero means c / group_size
 //   W[o, c] = scales[g_idx[c], o] * (q[c, o] - z[g_idx[c], o])
-// Three bits: 32 codes fill three words; code 10 and code 21 are split over two words, that is, the 96 bits are one
-// little-endian stream. Source: GPTQModel's nn_modules/qlinear (torch, PackableQuantLinear).
+// Three bits: 32 codes fill three words; code 10 and code 21 are split over two words, that is, the 96 bits
+// are one little-endian stream. Source: GPTQModel's nn_modules/qlinear (torch, PackableQuantLinear).
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -30,18 +30,20 @@ struct GptqTensors {
 };
 
 struct UnpackedGptq {
-  GroupQuantMatrix matrix;                 // rows = out, cols = in
-  std::vector<std::int32_t> column_order;  // column c of the matrix is checkpoint input column_order[c]; empty: c itself
+  GroupQuantMatrix matrix;  // rows = out, cols = in
+  std::vector<std::int32_t>
+      column_order;  // column c of the matrix is checkpoint input column_order[c]; empty: c itself
 };
 
-// group_size is that of the configuration, -1 allowed. Columns come out sorted by group (stable), so that groups are
-// contiguous whatever g_idx was. v1 zeros are converted as GPTQModel does: for 2, 4 and 8 bits by adding one to each
-// field of a word with the carry going on to the next field, which is right for its own files also where z is 0; for
-// 3 bits field by field, modulo 8. The two differ only where a field is all ones.
-// Errors: kCorrupt (shapes that contradict each other, a group outside of G), kUnsupported (bits, in or out not
-// packable, groups that are not full, scales that float16 cannot hold exactly, a dtype). Messages name the tensor.
-// Numerics: exact. Allocates the matrix; the tensors' bytes may be unaligned. Thread safe.
-Result<UnpackedGptq> unpack_gptq(const GptqTensors& tensors, int bits, std::int64_t group_size, GptqFormat format);
+// group_size is that of the configuration, -1 allowed. Columns come out sorted by group (stable), so that
+// groups are contiguous whatever g_idx was. v1 zeros are converted as GPTQModel does: for 2, 4 and 8 bits by
+// adding one to each field of a word with the carry going on to the next field, which is right for its own
+// files also where z is 0; for 3 bits field by field, modulo 8. The two differ only where a field is all
+// ones. Errors: kCorrupt (shapes that contradict each other, a group outside of G), kUnsupported (bits, in or
+// out not packable, groups that are not full, scales that float16 cannot hold exactly, a dtype). Messages
+// name the tensor. Numerics: exact. Allocates the matrix; the tensors' bytes may be unaligned. Thread safe.
+Result<UnpackedGptq> unpack_gptq(const GptqTensors& tensors, int bits, std::int64_t group_size,
+                                 GptqFormat format);
 
 struct PackedGptq {
   int bits = 0;
@@ -55,12 +57,14 @@ struct PackedGptq {
 };
 
 // column_order as in UnpackedGptq (empty: columns are in checkpoint order).
-// Errors: kInvalidArgument when column_order is no permutation or, for v1, when a zero point is 0 (write v2 instead);
-// kUnsupported when in or out is not packable: in * bits and out * bits must be multiples of 32, of 96 for 3 bits.
+// Errors: kInvalidArgument when column_order is no permutation or, for v1, when a zero point is 0 (write v2
+// instead); kUnsupported when in or out is not packable: in * bits and out * bits must be multiples of 32, of
+// 96 for 3 bits.
 Result<PackedGptq> pack_gptq(const GroupQuantMatrix& matrix, std::span<const std::int32_t> column_order,
                              GptqFormat format);
 
-// Names, shapes and bytes of P.qweight, P.qzeros, P.scales and P.g_idx for a writer. The bytes borrow from `packed`.
+// Names, shapes and bytes of P.qweight, P.qzeros, P.scales and P.g_idx for a writer. The bytes borrow from
+// `packed`.
 std::vector<TensorView> gptq_tensor_views(const PackedGptq& packed, const std::string& prefix);
 
 }  // namespace assay

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::uint64_t kSeed = 11;
 
-GroupQuantMatrix random_matrix(int bits, std::int64_t rows, std::int64_t cols, std::int64_t group_size, int lowest_zero) {
+GroupQuantMatrix random_matrix(int bits, std::int64_t rows, std::int64_t cols, std::int64_t group_size,
+                               int lowest_zero) {
   Rng rng(kSeed);
   GroupQuantMatrix matrix(bits, rows, cols, group_size);
   const auto below = [&](std::uint64_t limit) { return static_cast<std::uint8_t>(rng.below(limit)); };
@@ -77,13 +78,16 @@ TEST(GptqUnit, PacksThreeBitsAsAutoGptqDoes) {
   UnitCodes codes;
   for (std::size_t k = 0; k < codes.size(); ++k) codes[k] = static_cast<std::uint8_t>((k * 5 + 3) % 8);
   UnitWords expected{};
-  for (int j = 0; j < 10; ++j) expected[0] |= static_cast<std::uint32_t>(codes[static_cast<std::size_t>(j)]) << (3 * j);
+  for (int j = 0; j < 10; ++j)
+    expected[0] |= static_cast<std::uint32_t>(codes[static_cast<std::size_t>(j)]) << (3 * j);
   expected[0] |= static_cast<std::uint32_t>(codes[10]) << 30;
   expected[1] |= (codes[10] >> 2) & 1u;
-  for (int j = 0; j < 10; ++j) expected[1] |= static_cast<std::uint32_t>(codes[static_cast<std::size_t>(j + 11)]) << (3 * j + 1);
+  for (int j = 0; j < 10; ++j)
+    expected[1] |= static_cast<std::uint32_t>(codes[static_cast<std::size_t>(j + 11)]) << (3 * j + 1);
   expected[1] |= static_cast<std::uint32_t>(codes[21]) << 31;
   expected[2] |= (codes[21] >> 1) & 3u;
-  for (int j = 0; j < 10; ++j) expected[2] |= static_cast<std::uint32_t>(codes[static_cast<std::size_t>(j + 22)]) << (3 * j + 2);
+  for (int j = 0; j < 10; ++j)
+    expected[2] |= static_cast<std::uint32_t>(codes[static_cast<std::size_t>(j + 22)]) << (3 * j + 2);
   UnitWords words;
   pack_unit(gptq_unit(3), codes, words);
   EXPECT_EQ(words, expected);
@@ -95,11 +99,16 @@ TEST(GptqUnit, PacksThreeBitsAsAutoGptqDoes) {
 TEST(GptqTensors, UnpackWhatWasPackedForAllBitsFormatsShapesAndOrders) {
   for (const int bits : {2, 3, 4, 8}) {
     for (const GptqFormat format : {GptqFormat::kV1, GptqFormat::kV2}) {
-      for (const auto& [rows, cols, group_size] :
-           {std::tuple{32, 32, 32}, {96, 128, 32}, {64, 96, 64}, {32, 160, 1000}, {160, 64, 7}, {32, 32, 1}}) {
+      for (const auto& [rows, cols, group_size] : {std::tuple{32, 32, 32},
+                                                   {96, 128, 32},
+                                                   {64, 96, 64},
+                                                   {32, 160, 1000},
+                                                   {160, 64, 7},
+                                                   {32, 32, 1}}) {
         for (const bool reordered : {false, true}) {
-          SCOPED_TRACE(testing::Message() << "bits " << bits << " v" << (format == GptqFormat::kV1 ? 1 : 2) << " " << rows
-                                          << "x" << cols << " group " << group_size << " reordered " << reordered);
+          SCOPED_TRACE(testing::Message()
+                       << "bits " << bits << " v" << (format == GptqFormat::kV1 ? 1 : 2) << " " << rows << "x"
+                       << cols << " group " << group_size << " reordered " << reordered);
           const auto matrix = random_matrix(bits, rows, cols, group_size, format == GptqFormat::kV1 ? 1 : 0);
           std::vector<std::int32_t> order;
           if (reordered) {
@@ -174,29 +183,36 @@ TEST(GptqTensors, RefuseToWriteZeroPointZeroInFormatOne) {
   auto matrix = random_matrix(4, 32, 32, 32, 1);
   matrix.zero(17, 0) = 0;
   EXPECT_THAT(pack_gptq(matrix, {}, GptqFormat::kV1),
-              FailsWith(ErrorCode::kInvalidArgument, "zero point 0 of output 17, group 0: format gptq cannot store 0, write gptq_v2"));
+              FailsWith(ErrorCode::kInvalidArgument,
+                        "zero point 0 of output 17, group 0: format gptq cannot store 0, write gptq_v2"));
   EXPECT_THAT(pack_gptq(matrix, {}, GptqFormat::kV2), IsOk());
   matrix.zero(17, 0) = 16;
-  EXPECT_THAT(pack_gptq(matrix, {}, GptqFormat::kV2), FailsWith(ErrorCode::kInvalidArgument, "too many bits"));
+  EXPECT_THAT(pack_gptq(matrix, {}, GptqFormat::kV2),
+              FailsWith(ErrorCode::kInvalidArgument, "too many bits"));
 }
 
 TEST(GptqTensors, RefuseShapesThatDoNotFillWords) {
   EXPECT_THAT(pack_gptq(GroupQuantMatrix(4, 32, 33, 32), {}, GptqFormat::kV2),
               FailsWith(ErrorCode::kUnsupported, "33 inputs cannot be packed: with 4 bits a multiple of 8"));
-  EXPECT_THAT(pack_gptq(GroupQuantMatrix(3, 16, 32, 32), {}, GptqFormat::kV2),
-              FailsWith(ErrorCode::kUnsupported, "16 outputs cannot be packed: with 3 bits a multiple of 32"));
-  EXPECT_THAT(pack_gptq(GroupQuantMatrix(4, 0, 32, 32), {}, GptqFormat::kV2), FailsWith(ErrorCode::kUnsupported, "0 outputs"));
+  EXPECT_THAT(
+      pack_gptq(GroupQuantMatrix(3, 16, 32, 32), {}, GptqFormat::kV2),
+      FailsWith(ErrorCode::kUnsupported, "16 outputs cannot be packed: with 3 bits a multiple of 32"));
+  EXPECT_THAT(pack_gptq(GroupQuantMatrix(4, 0, 32, 32), {}, GptqFormat::kV2),
+              FailsWith(ErrorCode::kUnsupported, "0 outputs"));
 }
 
 TEST(GptqTensors, RefuseColumnOrdersThatAreNoPermutation) {
   const auto matrix = random_matrix(4, 32, 32, 32, 1);
   auto order = random_order(32);
   order[3] = order[4];
-  EXPECT_THAT(pack_gptq(matrix, order, GptqFormat::kV1), FailsWith(ErrorCode::kInvalidArgument, "permutation"));
+  EXPECT_THAT(pack_gptq(matrix, order, GptqFormat::kV1),
+              FailsWith(ErrorCode::kInvalidArgument, "permutation"));
   order[3] = 32;
-  EXPECT_THAT(pack_gptq(matrix, order, GptqFormat::kV1), FailsWith(ErrorCode::kInvalidArgument, "permutation"));
+  EXPECT_THAT(pack_gptq(matrix, order, GptqFormat::kV1),
+              FailsWith(ErrorCode::kInvalidArgument, "permutation"));
   order.pop_back();
-  EXPECT_THAT(pack_gptq(matrix, order, GptqFormat::kV1), FailsWith(ErrorCode::kInvalidArgument, "permutation"));
+  EXPECT_THAT(pack_gptq(matrix, order, GptqFormat::kV1),
+              FailsWith(ErrorCode::kInvalidArgument, "permutation"));
 }
 
 TEST(GptqTensors, AcceptWiderScalesOnlyWhereFloat16HoldsThem) {
@@ -214,7 +230,8 @@ TEST(GptqTensors, AcceptWiderScalesOnlyWhereFloat16HoldsThem) {
   for (const float unfit : {1.0001f, 1e6f, 1e-9f, std::numeric_limits<float>::quiet_NaN()}) {
     wide[1] = unfit;
     EXPECT_THAT(unpack_gptq(tensors, 4, 32, GptqFormat::kV1),
-                FailsWith(ErrorCode::kUnsupported, "tensor 'layer.scales': value")) << unfit;
+                FailsWith(ErrorCode::kUnsupported, "tensor 'layer.scales': value"))
+        << unfit;
   }
 }
 
@@ -242,12 +259,14 @@ TEST_F(MalformedGptq, SettingsThatDoNotExist) {
 }
 
 TEST_F(MalformedGptq, SettingsThatContradictTheShapes) {
-  EXPECT_THAT(unpack(8), FailsWith(ErrorCode::kCorrupt, "tensor 'layer.g_idx': shape is [64], expected [32]"));
+  EXPECT_THAT(unpack(8),
+              FailsWith(ErrorCode::kCorrupt, "tensor 'layer.g_idx': shape is [64], expected [32]"));
   EXPECT_THAT(unpack(3), FailsWith(ErrorCode::kCorrupt, "tensor 'layer.qweight': 8 words"));
   EXPECT_THAT(unpack(4, 64), FailsWith(ErrorCode::kCorrupt, "tensor 'layer.g_idx': input"));
   EXPECT_THAT(unpack(4, 16), FailsWith(ErrorCode::kUnsupported, "tensor 'layer.g_idx': group"));
   tensors_.g_idx.reset();
-  EXPECT_THAT(unpack(4, 16), FailsWith(ErrorCode::kCorrupt, "tensor 'layer.scales': shape is [2, 32], expected [4, 32]"));
+  EXPECT_THAT(unpack(4, 16),
+              FailsWith(ErrorCode::kCorrupt, "tensor 'layer.scales': shape is [2, 32], expected [4, 32]"));
 }
 
 TEST_F(MalformedGptq, ShapesThatContradictTheBytes) {

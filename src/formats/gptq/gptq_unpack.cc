@@ -45,10 +45,11 @@ Status check_storage(const TensorView& tensor) {
   return {};
 }
 
-Status check_shape(const TensorView& tensor, const std::vector<std::int64_t>& expected, const Layout& layout) {
+Status check_shape(const TensorView& tensor, const std::vector<std::int64_t>& expected,
+                   const Layout& layout) {
   if (tensor.shape == expected) return check_storage(tensor);
-  return corrupt(tensor, "shape is " + shape_text(tensor.shape) + ", expected " + shape_text(expected) + " for " +
-                             std::to_string(layout.in) + " inputs, " + std::to_string(layout.out) +
+  return corrupt(tensor, "shape is " + shape_text(tensor.shape) + ", expected " + shape_text(expected) +
+                             " for " + std::to_string(layout.in) + " inputs, " + std::to_string(layout.out) +
                              " outputs and groups of " + std::to_string(layout.group_size));
 }
 
@@ -66,21 +67,25 @@ Result<Layout> find_layout(const TensorView& qweight, int bits, std::int64_t gro
   }
   ASSAY_RETURN_IF_ERROR(check_words(qweight));
   if (qweight.shape.size() != 2 || qweight.shape[0] < 1 || qweight.shape[1] < 1) {
-    return corrupt(qweight, "shape is " + shape_text(qweight.shape) + ", expected [inputs * bits / 32, outputs]");
+    return corrupt(qweight,
+                   "shape is " + shape_text(qweight.shape) + ", expected [inputs * bits / 32, outputs]");
   }
   ASSAY_RETURN_IF_ERROR(check_storage(qweight));
   Layout layout{gptq_unit(bits)};
   // The bytes of qweight are in memory, so neither of these numbers comes near to overflow.
   const std::int64_t words = qweight.shape[0];
   if (words % layout.unit.num_words != 0) {
-    return corrupt(qweight, std::to_string(words) + " words per output are not whole units of three (3 bits)");
+    return corrupt(qweight,
+                   std::to_string(words) + " words per output are not whole units of three (3 bits)");
   }
   layout.in = words / layout.unit.num_words * layout.unit.num_codes;
-  if (layout.in > std::numeric_limits<std::int32_t>::max()) return unsupported(qweight, "more inputs than g_idx can number");
+  if (layout.in > std::numeric_limits<std::int32_t>::max())
+    return unsupported(qweight, "more inputs than g_idx can number");
   layout.out = qweight.shape[1];
   if (layout.out % layout.unit.num_codes != 0) {
     return unsupported(qweight, std::to_string(layout.out) + " outputs are not a multiple of " +
-                                    std::to_string(layout.unit.num_codes) + ", so zero points do not fill words");
+                                    std::to_string(layout.unit.num_codes) +
+                                    ", so zero points do not fill words");
   }
   layout.group_size = group_size == -1 ? layout.in : std::min(group_size, layout.in);
   layout.num_groups = (layout.in + layout.group_size - 1) / layout.group_size;
@@ -111,11 +116,13 @@ Result<std::vector<std::int32_t>> find_destinations(const TensorView& g_idx, con
     if (population[static_cast<std::size_t>(g)] != expected) {
       return unsupported(g_idx, "group " + std::to_string(g) + " has " +
                                     std::to_string(population[static_cast<std::size_t>(g)]) +
-                                    " inputs, only groups of " + std::to_string(expected) + " are supported there");
+                                    " inputs, only groups of " + std::to_string(expected) +
+                                    " are supported there");
     }
   }
   std::vector<std::int64_t> next(static_cast<std::size_t>(layout.num_groups));
-  for (std::int64_t g = 0; g < layout.num_groups; ++g) next[static_cast<std::size_t>(g)] = g * layout.group_size;
+  for (std::int64_t g = 0; g < layout.num_groups; ++g)
+    next[static_cast<std::size_t>(g)] = g * layout.group_size;
   std::vector<std::int32_t> destinations(groups.size());
   for (std::size_t c = 0; c < groups.size(); ++c) {
     destinations[c] = static_cast<std::int32_t>(next[static_cast<std::size_t>(groups[c])]++);
@@ -125,7 +132,8 @@ Result<std::vector<std::int32_t>> find_destinations(const TensorView& g_idx, con
 
 Result<Float16> exact_scale(const TensorView& scales, std::int64_t index) {
   if (scales.dtype == DType::kF16) return load<Float16>(scales, index);
-  const float wide = scales.dtype == DType::kBF16 ? to_float(load<BFloat16>(scales, index)) : load<float>(scales, index);
+  const float wide =
+      scales.dtype == DType::kBF16 ? to_float(load<BFloat16>(scales, index)) : load<float>(scales, index);
   const Float16 narrow = to_float16(wide);
   if (to_float(narrow) != wide) {
     return unsupported(scales, "value " + std::to_string(wide) + " at " + std::to_string(index) +
@@ -136,7 +144,8 @@ Result<Float16> exact_scale(const TensorView& scales, std::int64_t index) {
 
 Status unpack_scales(const TensorView& scales, const Layout& layout, GroupQuantMatrix& matrix) {
   if (scales.dtype != DType::kF16 && scales.dtype != DType::kBF16 && scales.dtype != DType::kF32) {
-    return unsupported(scales, "dtype is " + std::string(info(scales.dtype).name) + ", expected F16, BF16 or F32");
+    return unsupported(scales,
+                       "dtype is " + std::string(info(scales.dtype).name) + ", expected F16, BF16 or F32");
   }
   ASSAY_RETURN_IF_ERROR(check_shape(scales, {layout.num_groups, layout.out}, layout));
   for (std::int64_t g = 0; g < layout.num_groups; ++g) {
@@ -151,7 +160,8 @@ Status unpack_scales(const TensorView& scales, const Layout& layout, GroupQuantM
 void decode_zeros(const GptqUnit& unit, GptqFormat format, UnitWords& words, UnitCodes& codes) {
   const bool adds_one = format == GptqFormat::kV1;
   const std::uint32_t largest = (1u << unit.bits) - 1;
-  // Adding a one to every field at once lets a carry undo the borrow that the same subtraction made where z was 0.
+  // Adding a one to every field at once lets a carry undo the borrow that the same subtraction made where z
+  // was 0.
   if (adds_one && unit.num_words == 1) words[0] += 0xffffffffu / largest;
   unpack_unit(unit, words, codes);
   if (adds_one && unit.num_words > 1) {
@@ -159,7 +169,8 @@ void decode_zeros(const GptqUnit& unit, GptqFormat format, UnitWords& words, Uni
   }
 }
 
-Status unpack_zeros(const TensorView& qzeros, const Layout& layout, GptqFormat format, GroupQuantMatrix& matrix) {
+Status unpack_zeros(const TensorView& qzeros, const Layout& layout, GptqFormat format,
+                    GroupQuantMatrix& matrix) {
   const GptqUnit& unit = layout.unit;
   const std::int64_t units = layout.out / unit.num_codes;
   ASSAY_RETURN_IF_ERROR(check_words(qzeros));
@@ -169,17 +180,19 @@ Status unpack_zeros(const TensorView& qzeros, const Layout& layout, GptqFormat f
   for (std::int64_t g = 0; g < layout.num_groups; ++g) {
     for (std::int64_t u = 0; u < units; ++u) {
       for (int w = 0; w < unit.num_words; ++w) {
-        words[static_cast<std::size_t>(w)] = load<std::uint32_t>(qzeros, (g * units + u) * unit.num_words + w);
+        words[static_cast<std::size_t>(w)] =
+            load<std::uint32_t>(qzeros, (g * units + u) * unit.num_words + w);
       }
       decode_zeros(unit, format, words, codes);
-      for (int k = 0; k < unit.num_codes; ++k) matrix.zero(u * unit.num_codes + k, g) = codes[static_cast<std::size_t>(k)];
+      for (int k = 0; k < unit.num_codes; ++k)
+        matrix.zero(u * unit.num_codes + k, g) = codes[static_cast<std::size_t>(k)];
     }
   }
   return {};
 }
 
-void unpack_codes_of(const TensorView& qweight, const Layout& layout, const std::vector<std::int32_t>& destinations,
-                     GroupQuantMatrix& matrix) {
+void unpack_codes_of(const TensorView& qweight, const Layout& layout,
+                     const std::vector<std::int32_t>& destinations, GroupQuantMatrix& matrix) {
   const GptqUnit& unit = layout.unit;
   const std::int64_t units = layout.in / unit.num_codes;
   std::vector<std::uint8_t> rows(static_cast<std::size_t>(kBlock * layout.in));
@@ -197,7 +210,8 @@ void unpack_codes_of(const TensorView& qweight, const Layout& layout, const std:
         std::uint8_t* row = rows.data() + o * layout.in;
         for (int k = 0; k < unit.num_codes; ++k) {
           const std::int64_t c = u * unit.num_codes + k;
-          row[destinations.empty() ? c : destinations[static_cast<std::size_t>(c)]] = codes[static_cast<std::size_t>(k)];
+          row[destinations.empty() ? c : destinations[static_cast<std::size_t>(c)]] =
+              codes[static_cast<std::size_t>(k)];
         }
       }
     }
@@ -209,7 +223,8 @@ void unpack_codes_of(const TensorView& qweight, const Layout& layout, const std:
 
 }  // namespace
 
-Result<UnpackedGptq> unpack_gptq(const GptqTensors& tensors, int bits, std::int64_t group_size, GptqFormat format) {
+Result<UnpackedGptq> unpack_gptq(const GptqTensors& tensors, int bits, std::int64_t group_size,
+                                 GptqFormat format) {
   ASSAY_TRY(const Layout layout, find_layout(tensors.qweight, bits, group_size));
   std::vector<std::int32_t> destinations;
   if (tensors.g_idx) {

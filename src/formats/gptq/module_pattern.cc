@@ -33,14 +33,14 @@ Result<ModulePattern> ModulePattern::compile(const std::string& pattern) {
   }
   int code = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code* compiled =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                    PCRE2_ANCHORED | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr);
+  pcre2_code* compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                                       PCRE2_ANCHORED | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr);
   if (compiled == nullptr) {
     PCRE2_UCHAR reason[128] = {};
     pcre2_get_error_message(code, reason, sizeof reason);
-    return Error{ErrorCode::kCorrupt, "pattern " + quote(pattern) + " is invalid at byte " + std::to_string(offset) +
-                                          ": " + reinterpret_cast<const char*>(reason)};
+    return Error{ErrorCode::kCorrupt, "pattern " + quote(pattern) + " is invalid at byte " +
+                                          std::to_string(offset) + ": " +
+                                          reinterpret_cast<const char*>(reason)};
   }
   return ModulePattern(pattern, compiled);
 }
@@ -48,12 +48,13 @@ Result<ModulePattern> ModulePattern::compile(const std::string& pattern) {
 Result<bool> ModulePattern::matches(std::string_view name) const {
   const MatchContext context(pcre2_match_context_create(nullptr));
   const MatchData data(pcre2_match_data_create(1, nullptr));
-  if (!context || !data) return Error{ErrorCode::kResourceLimit, "pattern " + quote(text_) + ": out of memory"};
+  if (!context || !data)
+    return Error{ErrorCode::kResourceLimit, "pattern " + quote(text_) + ": out of memory"};
   pcre2_set_match_limit(context.get(), kMatchLimit);
   pcre2_set_depth_limit(context.get(), kMatchLimit);
   pcre2_set_heap_limit(context.get(), kHeapLimitKib);
-  const int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(name.data()), name.size(), 0, 0, data.get(),
-                                context.get());
+  const int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(name.data()), name.size(), 0, 0,
+                                data.get(), context.get());
   if (found >= 0) return true;
   if (found == PCRE2_ERROR_NOMATCH) return false;
   return Error{ErrorCode::kResourceLimit, "pattern " + quote(text_) + " takes too long on " + quote(name)};

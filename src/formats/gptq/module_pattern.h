@@ -17,7 +17,8 @@ class ModulePattern {
   // Errors: kCorrupt when the pattern is no valid PCRE or longer than 4,096 bytes.
   static Result<ModulePattern> compile(const std::string& pattern);
 
-  // Whether the name starts with a match (Python's re.match). Errors: kResourceLimit when it backtracks without end.
+  // Whether the name starts with a match (Python's re.match). Errors: kResourceLimit when it backtracks
+  // without end.
   Result<bool> matches(std::string_view name) const;
 
  private:

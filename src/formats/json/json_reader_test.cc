@@ -18,21 +18,27 @@ TEST(ParseJson, KeepsTheOrderOfTheTextWhereAsked) {
 }
 
 TEST(ParseJson, RefusesAKeyThatOccursTwiceAtAnyLevel) {
-  EXPECT_THAT(parse_json(as_bytes(R"({"a":1,"a":2})"), 8), FailsWith(ErrorCode::kCorrupt, "'a' occurs twice"));
-  EXPECT_THAT(parse_json(as_bytes(R"([{"x":{"a":1,"\u0061":2}}])"), 8), FailsWith(ErrorCode::kCorrupt, "'a'"));
-  EXPECT_THAT(parse_ordered_json(as_bytes(R"({"a":1,"a":2})"), 8), FailsWith(ErrorCode::kCorrupt, "'a' occurs twice"));
+  EXPECT_THAT(parse_json(as_bytes(R"({"a":1,"a":2})"), 8),
+              FailsWith(ErrorCode::kCorrupt, "'a' occurs twice"));
+  EXPECT_THAT(parse_json(as_bytes(R"([{"x":{"a":1,"\u0061":2}}])"), 8),
+              FailsWith(ErrorCode::kCorrupt, "'a'"));
+  EXPECT_THAT(parse_ordered_json(as_bytes(R"({"a":1,"a":2})"), 8),
+              FailsWith(ErrorCode::kCorrupt, "'a' occurs twice"));
   EXPECT_THAT(parse_json(as_bytes(R"([{"a":1},{"a":2}])"), 8), IsOk());
 }
 
 TEST(ParseJson, RefusesNestingThatIsDeeperThanAllowed) {
   EXPECT_THAT(parse_json(as_bytes("[[[]]]"), 3), IsOk());
   EXPECT_THAT(parse_json(as_bytes("[[[[]]]]"), 3), FailsWith(ErrorCode::kCorrupt, "deeper than 3"));
-  EXPECT_THAT(parse_json(as_bytes(std::string(10'000'000, '[')), 64), FailsWith(ErrorCode::kCorrupt, "deeper than 64"));
+  EXPECT_THAT(parse_json(as_bytes(std::string(10'000'000, '[')), 64),
+              FailsWith(ErrorCode::kCorrupt, "deeper than 64"));
 }
 
 TEST(ParseJson, RefusesWhatIsNotJson) {
-  for (const std::string text : {"", "{", "{}x", "{\"a\":}", "[1,]", "nan", "1e999", "\"\xff\"", "'a'", "[1] // c"}) {
-    EXPECT_THAT(parse_json(as_bytes(text), 8), FailsWith(ErrorCode::kCorrupt, "invalid JSON at byte")) << text;
+  for (const std::string text :
+       {"", "{", "{}x", "{\"a\":}", "[1,]", "nan", "1e999", "\"\xff\"", "'a'", "[1] // c"}) {
+    EXPECT_THAT(parse_json(as_bytes(text), 8), FailsWith(ErrorCode::kCorrupt, "invalid JSON at byte"))
+        << text;
   }
   EXPECT_THAT(parse_json(as_bytes(std::string_view("{}\0{", 4)), 8), FailsWith(ErrorCode::kCorrupt, "NUL"));
 }

@@ -53,7 +53,8 @@ Result<std::vector<std::int64_t>> parse_shape(const json& value, const std::stri
 }
 
 Result<Range> parse_offsets(const json& value, const std::string& tensor) {
-  if (!value.is_array() || value.size() != 2 || !value[0].is_number_unsigned() || !value[1].is_number_unsigned()) {
+  if (!value.is_array() || value.size() != 2 || !value[0].is_number_unsigned() ||
+      !value[1].is_number_unsigned()) {
     return corrupt(tensor + ": data_offsets is not a pair of byte offsets");
   }
   return Range{value[0].get<std::uint64_t>(), value[1].get<std::uint64_t>(), 0};
@@ -96,35 +97,39 @@ Result<TensorView> parse_tensor(const std::string& name, const json& entry, Byte
 }
 
 // The tensors must cover the data exactly once.
-Status check_coverage(std::vector<Range> ranges, const std::vector<TensorView>& tensors, std::uint64_t data_bytes) {
+Status check_coverage(std::vector<Range> ranges, const std::vector<TensorView>& tensors,
+                      std::uint64_t data_bytes) {
   std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
   std::uint64_t covered = 0;
   for (const Range& range : ranges) {
     if (range.begin != covered) {
-      return corrupt("tensor " + quote(tensors[range.tensor].name) + ": starts at byte " + std::to_string(range.begin) +
-                     " of the data, which " + (range.begin < covered ? "overlaps" : "leaves a hole after") +
+      return corrupt("tensor " + quote(tensors[range.tensor].name) + ": starts at byte " +
+                     std::to_string(range.begin) + " of the data, which " +
+                     (range.begin < covered ? "overlaps" : "leaves a hole after") +
                      " the tensor before, ending at " + std::to_string(covered));
     }
     covered = range.end;
   }
   if (covered != data_bytes) {
-    return corrupt("the last tensor ends at byte " + std::to_string(covered) + " of the data, but the file has " +
-                   std::to_string(data_bytes));
+    return corrupt("the last tensor ends at byte " + std::to_string(covered) +
+                   " of the data, but the file has " + std::to_string(data_bytes));
   }
   return {};
 }
 
 bool is_plain_file_name(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\\\0", 3)) == name.npos;
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == name.npos;
 }
 
 }  // namespace
 
 const TensorView* SafetensorsFile::find(std::string_view name) const {
-  const auto found = std::lower_bound(tensors.begin(), tensors.end(), name,
-                                      [](const TensorView& tensor, std::string_view key) { return tensor.name < key; });
+  const auto found =
+      std::lower_bound(tensors.begin(), tensors.end(), name,
+                       [](const TensorView& tensor, std::string_view key) { return tensor.name < key; });
   return found != tensors.end() && found->name == name ? &*found : nullptr;
 }
 
@@ -132,7 +137,8 @@ Result<SafetensorsFile> parse_safetensors(ByteView file) {
   ByteReader reader(file);
   ASSAY_TRY(const std::uint64_t header_bytes, reader.read<std::uint64_t>("header length"));
   if (header_bytes > kMaxHeaderBytes) {
-    return corrupt("header length " + std::to_string(header_bytes) + " is more than 100 MB: not a safetensors file?");
+    return corrupt("header length " + std::to_string(header_bytes) +
+                   " is more than 100 MB: not a safetensors file?");
   }
   ASSAY_TRY(const ByteView header, reader.take(header_bytes, "header"));
   if (header.empty() || as_text(header).front() != '{') return corrupt("header does not start with '{'");
@@ -171,7 +177,8 @@ Result<std::map<std::string, std::string>> parse_safetensors_index(ByteView file
   return shard_of;
 }
 
-std::string safetensors_index_json(const std::map<std::string, std::string>& shard_of, std::uint64_t total_bytes) {
+std::string safetensors_index_json(const std::map<std::string, std::string>& shard_of,
+                                   std::uint64_t total_bytes) {
   const json document = {{"metadata", {{"total_size", total_bytes}}}, {"weight_map", shard_of}};
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }

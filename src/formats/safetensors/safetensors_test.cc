@@ -34,7 +34,8 @@ TEST(Safetensors, ReadsAFileOfTheReferenceImplementation) {
   ASSERT_EQ(file->tensors.size(), 14u);
   const auto shape_and_dtype = [&](const char* name) {
     const TensorView* tensor = file->find(name);
-    return tensor == nullptr ? std::string("missing") : std::string(info(tensor->dtype).name) + shape_text(tensor->shape);
+    return tensor == nullptr ? std::string("missing")
+                             : std::string(info(tensor->dtype).name) + shape_text(tensor->shape);
   };
   EXPECT_EQ(shape_and_dtype("weight.f32"), "F32[2, 3]");
   EXPECT_EQ(shape_and_dtype("weight.bf16"), "BF16[3, 1]");
@@ -60,14 +61,16 @@ TEST(Safetensors, ReadsAFileWithoutTensors) {
 
 TEST(Safetensors, NamesTensorAndDtypeThatItDoesNotSupport) {
   const std::string bytes = read_bytes(golden("formats/float8.safetensors"));
-  EXPECT_THAT(parse_safetensors(as_bytes(bytes)), FailsWith(ErrorCode::kUnsupported, "tensor 'a': dtype 'F8_E4M3'"));
+  EXPECT_THAT(parse_safetensors(as_bytes(bytes)),
+              FailsWith(ErrorCode::kUnsupported, "tensor 'a': dtype 'F8_E4M3'"));
   EXPECT_THAT(parse(R"({"a":{"dtype":"Q4_0","shape":[32],"data_offsets":[0,18]}})", std::string(18, 'x')),
               FailsWith(ErrorCode::kUnsupported, "'Q4_0'"));
 }
 
 TEST(Safetensors, GivesTensorsInOrderOfTheirNames) {
   const auto file = parse(R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
-                          R"("a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", "ba");
+                          R"("a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+                          "ba");
   ASSERT_THAT(file, IsOk());
   EXPECT_EQ(file->tensors[0].name, "a");
   EXPECT_EQ(file->tensors[1].name, "b");
@@ -145,7 +148,8 @@ TEST(Safetensors, RefusesOffsetsOutsideOfTheDataOverlapsAndHoles) {
   EXPECT_THAT(parse(two("[0,2]", "[2,4]"), "xxxx"), IsOk());
   EXPECT_THAT(parse(two("[2,4]", "[0,2]"), "xxxx"), IsOk());
   EXPECT_THAT(parse(two("[0,2]", "[2,4]"), "xxx"), FailsWith(ErrorCode::kCorrupt, "outside of the 3 bytes"));
-  EXPECT_THAT(parse(two("[0,2]", "[18446744073709551614,0]"), "xxxx"), FailsWith(ErrorCode::kCorrupt, "outside"));
+  EXPECT_THAT(parse(two("[0,2]", "[18446744073709551614,0]"), "xxxx"),
+              FailsWith(ErrorCode::kCorrupt, "outside"));
   EXPECT_THAT(parse(two("[0,2]", "[4,2]"), "xxxx"), FailsWith(ErrorCode::kCorrupt, "outside"));
   EXPECT_THAT(parse(two("[0,2]", "[1,3]"), "xxx"), FailsWith(ErrorCode::kCorrupt, "overlaps"));
   EXPECT_THAT(parse(two("[0,2]", "[0,2]"), "xx"), FailsWith(ErrorCode::kCorrupt, "overlaps"));
@@ -160,7 +164,8 @@ TEST(Safetensors, KeepsMessagesToOneLineWhateverTheNames) {
 }
 
 TEST(SafetensorsIndex, MapsTensorsToShards) {
-  const std::map<std::string, std::string> shard_of = {{"a", "model-1.safetensors"}, {"b", "model-2.safetensors"}};
+  const std::map<std::string, std::string> shard_of = {{"a", "model-1.safetensors"},
+                                                       {"b", "model-2.safetensors"}};
   const auto parsed = parse_safetensors_index(as_bytes(safetensors_index_json(shard_of, 123)));
   ASSERT_THAT(parsed, IsOk());
   EXPECT_EQ(*parsed, shard_of);
@@ -169,7 +174,8 @@ TEST(SafetensorsIndex, MapsTensorsToShards) {
 TEST(SafetensorsIndex, RefusesShardsOutsideOfTheFolder) {
   for (const std::string shard : {"../x", "/etc/passwd", "a/b", "a\\\\b", "..", ".", "", "a\\u0000b"}) {
     const std::string text = R"({"weight_map":{"t":")" + shard + "\"}}";
-    EXPECT_THAT(parse_safetensors_index(as_bytes(text)), FailsWith(ErrorCode::kCorrupt, "weight_map of 't'")) << shard;
+    EXPECT_THAT(parse_safetensors_index(as_bytes(text)), FailsWith(ErrorCode::kCorrupt, "weight_map of 't'"))
+        << shard;
   }
 }
 

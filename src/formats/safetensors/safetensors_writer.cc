@@ -4,10 +4,9 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
-
-#include <nlohmann/json.hpp>
 
 #include "formats/safetensors/safetensors_layout.h"
 
@@ -78,10 +77,13 @@ Result<SafetensorsWriter> SafetensorsWriter::create(const std::filesystem::path&
       return Error{ErrorCode::kInvalidArgument, "tensor " + quote(tensor.name) + ": declared twice"};
     }
     std::uint64_t end = 0;
-    if (!checked_add(offset, *size, &end)) return Error{ErrorCode::kInvalidArgument, "more bytes than 64 bits count"};
-    // Names are known to be distinct, and appending to ordered_json by key would search all of them each time.
+    if (!checked_add(offset, *size, &end))
+      return Error{ErrorCode::kInvalidArgument, "more bytes than 64 bits count"};
+    // Names are known to be distinct, and appending to ordered_json by key would search all of them each
+    // time.
     header.get_ref<Json::object_t&>().push_back(
-        {tensor.name, Json{{"dtype", info(tensor.dtype).name}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}}});
+        {tensor.name,
+         Json{{"dtype", info(tensor.dtype).name}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}}});
     slots.push_back({std::move(tensor.name), *size, 0});
     offset = end;
   }

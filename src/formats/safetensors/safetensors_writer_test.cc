@@ -9,7 +9,8 @@ namespace {
 // Writes everything that was parsed again, each tensor in two pieces.
 Status write_again(const SafetensorsFile& file, const std::filesystem::path& path) {
   std::vector<TensorDeclaration> declarations;
-  for (const TensorView& tensor : file.tensors) declarations.push_back({tensor.name, tensor.dtype, tensor.shape});
+  for (const TensorView& tensor : file.tensors)
+    declarations.push_back({tensor.name, tensor.dtype, tensor.shape});
   sort_as_reference(declarations);
   ASSAY_TRY(SafetensorsWriter writer, SafetensorsWriter::create(path, declarations, file.metadata));
   for (const TensorDeclaration& declaration : declarations) {
@@ -66,7 +67,8 @@ TEST(SafetensorsWriter, RefusesDataThatWasNotAnnounced) {
   auto writer = SafetensorsWriter::create(dir / "x", {{"a", DType::kU8, {2}}, {"b", DType::kU8, {1}}}, {});
   ASSERT_THAT(writer, IsOk());
   EXPECT_THAT(writer->append("b", as_bytes("x")), FailsWith(ErrorCode::kInvalidArgument, "'a' is due"));
-  EXPECT_THAT(writer->append("a", as_bytes("xyz")), FailsWith(ErrorCode::kInvalidArgument, "more than its 2 bytes"));
+  EXPECT_THAT(writer->append("a", as_bytes("xyz")),
+              FailsWith(ErrorCode::kInvalidArgument, "more than its 2 bytes"));
   EXPECT_THAT(writer->append("a", as_bytes("x")), IsOk());
   EXPECT_THAT(writer->commit(), FailsWith(ErrorCode::kInvalidArgument, "tensor 'a': only 1 of its 2 bytes"));
   EXPECT_THAT(writer->append("a", as_bytes("y")), IsOk());

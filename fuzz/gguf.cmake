@@ -1,0 +1,1 @@
+assay_fuzz(gguf SOURCE fuzz_gguf.cc DEPS formats)

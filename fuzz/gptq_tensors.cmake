@@ -1,0 +1,1 @@
+assay_fuzz(gptq_tensors SOURCE fuzz_gptq_tensors.cc DEPS formats)

@@ -1,0 +1,1 @@
+assay_fuzz(safetensors SOURCE fuzz_safetensors.cc DEPS formats)

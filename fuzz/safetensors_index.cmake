@@ -1,0 +1,1 @@
+assay_fuzz(safetensors_index SOURCE fuzz_safetensors_index.cc DEPS formats)
