@@ -1,0 +1,16 @@
+// Data that this project wrote itself and that the program carries (models/cloze).
+#pragma once
+#include <string_view>
+
+namespace assay::cli {
+
+// Cloze passages, one JSON object per line.
+std::string_view builtin_cloze();
+
+// Plain text to calibrate on.
+std::string_view builtin_calibration();
+
+inline constexpr const char* kBuiltinClozeName = "cloze (built in)";
+inline constexpr const char* kBuiltinCalibrationName = "calibration text (built in)";
+
+}  // namespace assay::cli

@@ -1,0 +1,16 @@
+// Each adds one subcommand; see the file cmd_<name>.cc.
+#pragma once
+#include "cli/command_line.h"
+
+namespace assay::cli {
+
+void add_inspect(CommandLine& line);
+void add_generate(CommandLine& line);
+void add_bench(CommandLine& line);
+void add_quantize(CommandLine& line);
+void add_eval(CommandLine& line);
+void add_models(CommandLine& line);
+void add_fetch(CommandLine& line);
+void add_completion(CommandLine& line);
+
+}  // namespace assay::cli

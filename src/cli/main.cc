@@ -1,0 +1,18 @@
+#include "base/interrupt.h"
+#include "cli/commands.h"
+#include "quant/llm/blas.h"
+
+int main(int argc, char** argv) {
+  assay::install_interrupt_handler();
+  assay::use_single_threaded_blas();
+  assay::cli::CommandLine line;
+  assay::cli::add_models(line);
+  assay::cli::add_fetch(line);
+  assay::cli::add_inspect(line);
+  assay::cli::add_quantize(line);
+  assay::cli::add_eval(line);
+  assay::cli::add_bench(line);
+  assay::cli::add_generate(line);
+  assay::cli::add_completion(line);
+  return line.execute(argc, argv);
+}

@@ -1,0 +1,31 @@
+// SHA-256, for checking what was downloaded.
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+struct evp_md_ctx_st;
+
+namespace assay {
+
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+
+  void add(ByteView bytes);
+  // 64 lower-case hexadecimal digits. Call once, last.
+  std::string finish();
+
+ private:
+  evp_md_ctx_st* context_;
+};
+
+// Of a whole file. Errors: those of MappedFile, kInterrupted.
+Result<std::string> sha256_of_file(const std::filesystem::path& path);
+
+}  // namespace assay

@@ -1,0 +1,147 @@
+// Commands that run a model: a tiny GPT-2 with a vocabulary of single characters.
+#include <nlohmann/json.hpp>
+
+#include "run_binary.h"
+#include "support/testing.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// The golden checkpoint knows 89 tokens: here the characters '!' to 'x', and <|endoftext|>.
+class TinyModel : public testing::Test {
+ protected:
+  TinyModel() {
+    fs::copy(golden("families/gpt2"), folder_ / "model", fs::copy_options::recursive);
+    json vocabulary;
+    for (int id = 0; id < 88; ++id) vocabulary[std::string(1, static_cast<char>('!' + id))] = id;
+    vocabulary["<|endoftext|>"] = 88;
+    write_bytes(folder_ / "model/vocab.json", vocabulary.dump());
+    write_bytes(folder_ / "model/merges.txt", "#version: 0.2\n");
+  }
+  std::string model() const { return (folder_ / "model").string(); }
+  json generate(std::vector<std::string> options) const {
+    std::vector<std::string> words{"generate", model(), "--prompt", "Hello,world", "--max-tokens", "12", "--json", "-"};
+    words.insert(words.end(), options.begin(), options.end());
+    const RunResult run = run_assay(words);
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    return json::parse(run.out, nullptr, false);
+  }
+  TempDir folder_;
+};
+
+TEST_F(TinyModel, GeneratesTheSameTextForTheSameSeed) {
+  const json first = generate({"--temperature", "1.5", "--seed", "5"});
+  ASSERT_TRUE(first.is_object());
+  EXPECT_EQ(first["text"], generate({"--temperature", "1.5", "--seed", "5"})["text"]);
+  EXPECT_EQ(first["text"], generate({"--temperature", "1.5", "--seed", "5", "--threads", "1"})["text"]);
+  EXPECT_NE(first["text"], generate({"--temperature", "1.5", "--seed", "6"})["text"]);
+}
+
+TEST_F(TinyModel, GeneratesTheMostLikelyTextWhateverTheSeedWithoutTemperature) {
+  EXPECT_EQ(generate({"--seed", "1"})["ids"], generate({"--seed", "2"})["ids"]);
+  EXPECT_EQ(generate({"--seed", "1"})["ids"], generate({"--temperature", "1", "--top-k", "1"})["ids"]);
+}
+
+TEST_F(TinyModel, StopsWhereTheContextIsFull) {
+  const RunResult run = run_assay({"generate", model(), "--prompt", "Hello,world", "--max-tokens", "1000", "--json", "-", "--temperature", "1", "--seed", "3"});
+  const json result = json::parse(run.out, nullptr, false);
+  ASSERT_TRUE(result.is_object()) << run.err;
+  if (result["stop"] != "end of text") {
+    EXPECT_EQ(result["stop"], "context full");
+    // 37 positions, of which the prompt takes 11; the last token generated is not read any more.
+    EXPECT_EQ(result["tokens"], 37 - 11 + 1);
+  }
+}
+
+TEST_F(TinyModel, PrintsTextOnStandardOutputAndSpeedOnStandardError) {
+  const RunResult run = run_assay({"generate", model(), "--prompt", "Hello", "--max-tokens", "5"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_EQ(run.out.size(), 6u) << run.out;
+  EXPECT_THAT(run.err, HasSubstr("tokens/s"));
+  EXPECT_THAT(run_assay({"generate", model(), "--prompt", "Hello", "--max-tokens", "5", "--quiet"}).err, IsEmpty());
+  EXPECT_EQ(run_assay({"generate", model(), "--prompt", "Hello", "--max-tokens", "5", "--stream"}).out, run.out);
+}
+
+TEST_F(TinyModel, BenchGivesTheFixedKeys) {
+  const RunResult run = run_assay({"bench", model(), "-p", "8", "-n", "4", "-r", "3", "-t", "1,2", "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json rows = json::parse(run.out, nullptr, false);
+  ASSERT_TRUE(rows.is_array());
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(rows[0]["test"], "pp8");
+  EXPECT_EQ(rows[3]["test"], "tg4");
+  EXPECT_EQ(rows[3]["threads"], 2);
+  for (const auto& row : rows) {
+    EXPECT_EQ(row["repetitions"], 3);
+    EXPECT_GT(row["tokens_per_second"], 0);
+    EXPECT_GT(row["stddev"], 0);
+    EXPECT_GT(row["model_bytes"], 0);
+    EXPECT_TRUE(row["environment"].is_object());
+    EXPECT_EQ(row["weight_bytes_per_second"].get<double>() > 0, row["test"] == "tg4");
+  }
+}
+
+TEST_F(TinyModel, LambadaGivesTheFixedKeysAndOneLinePerExample) {
+  write_bytes(folder_ / "data.jsonl", "{\"text\": \"Hello world\"}\n{\"text\": \"One two three\"}\n");
+  const std::string examples = (folder_ / "examples.jsonl").string();
+  const RunResult run = run_assay({"eval", "lambada", model(), "--data", (folder_ / "data.jsonl").string(), "--examples", examples, "--json", "-", "--top-k", "1,5"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json result = json::parse(run.out, nullptr, false);
+  for (const char* key : {"examples", "accuracy", "accuracy_stderr", "perplexity", "top_k", "first_token_top_k", "tokens", "seconds", "model_bytes"}) {
+    EXPECT_TRUE(result.contains(key)) << key;
+  }
+  EXPECT_EQ(result["examples"], 2);
+  EXPECT_EQ(result["top_k"]["1"], result["accuracy"]);
+  EXPECT_TRUE(result["top_k"].contains("5"));
+  const std::string lines = read_bytes(examples);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
+}
+
+TEST_F(TinyModel, NamesTheDataFileThatIsWrong) {
+  write_bytes(folder_ / "data.jsonl", "{\"text\": 5}\n");
+  const std::string data = (folder_ / "data.jsonl").string();
+  const RunResult run = run_assay({"eval", "lambada", model(), "--data", data});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr(data));
+}
+
+TEST_F(TinyModel, PerplexityIsThatOfTheTextScored) {
+  write_bytes(folder_ / "text.txt", "Hello,world.This.is.some.text.to.score.");
+  const RunResult run = run_assay({"eval", "perplexity", model(), "--data", (folder_ / "text.txt").string(), "--context", "16", "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json result = json::parse(run.out, nullptr, false);
+  EXPECT_GT(result["perplexity"], 1);
+  EXPECT_EQ(result["context_length"], 16);
+}
+
+TEST_F(TinyModel, CtrlCEndsWith130AndLeavesNoFile) {
+  const std::string json_file = (folder_ / "out.json").string();
+  const RunResult run = run_assay({"bench", model(), "-p", "8", "-n", "4", "-r", "100000", "--json", json_file}, {.environment = {}, .interrupt = true});
+  EXPECT_EQ(run.exit_code, 130);
+  EXPECT_THAT(run.err, HasSubstr("assay: interrupted"));
+  EXPECT_FALSE(fs::exists(json_file));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), fs::directory_iterator()), 1);
+}
+
+TEST_F(TinyModel, QuantizesToAFolderThatRuns) {
+  const std::string out = (folder_ / "int4").string();
+  const RunResult run = run_assay({"quantize", model(), "--to", "int4", "--method", "rtn", "-o", out, "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json result = json::parse(run.out, nullptr, false);
+  EXPECT_EQ(result["settings"]["group_size"], 32);
+  EXPECT_FALSE(result["layers"].empty());
+  EXPECT_LT(result["linear_bytes"], result["source_bytes"]);
+  const RunResult generated = run_assay({"generate", out, "--prompt", "Hello", "--max-tokens", "5", "--json", "-"});
+  EXPECT_EQ(generated.exit_code, 0) << generated.err;
+  const json inspected = json::parse(run_assay({"inspect", out, "--json", "-"}).out, nullptr, false);
+  EXPECT_EQ(inspected["format"], "GPTQ");
+  EXPECT_EQ(inspected["quantization"]["bits"], 4);
+}
+
+}  // namespace
+}  // namespace assay

