@@ -1,4 +1,6 @@
-// A tokenizer.json from anywhere, and if it loads a text from anywhere: never a crash, and ids stay in the vocabulary.
+// A tokenizer.json from anywhere, and if it loads a text from anywhere: never a crash, and ids stay in the
+// vocabulary.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -12,7 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t split = std::min(input.find('\0'), size);
   const auto tokenizer = assay::Tokenizer::from_tokenizer_json(assay::as_bytes(input.substr(0, split)), {});
   if (!tokenizer) return 0;
-  const std::string_view text = split < size ? input.substr(split + 1) : "Hello  world's 123\n<s>\xC3\xA9\xE4\xB8\xAD";
+  const std::string_view text =
+      split < size ? input.substr(split + 1) : "Hello  world's 123\n<s>\xC3\xA9\xE4\xB8\xAD";
   const auto ids = tokenizer->encode(text, true);
   if (!ids) return 0;
   for (const std::int32_t id : *ids) {
@@ -20,7 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)tokenizer->token_bytes(id);
   }
   (void)tokenizer->decode(*ids, true);
-  const auto again = assay::Tokenizer::from_tokenizer_json(assay::as_bytes(tokenizer->to_tokenizer_json()), {});
+  const auto again =
+      assay::Tokenizer::from_tokenizer_json(assay::as_bytes(tokenizer->to_tokenizer_json()), {});
   if (!again) std::abort();
   const auto same = again->encode(text, true);
   if (!same || *same != *ids) std::abort();

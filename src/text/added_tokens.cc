@@ -52,28 +52,32 @@ Status AddedTokenMatcher::add(const AddedToken& token, std::string_view pattern)
     node = found->second;
   }
   if (token_of_node_[node] >= 0) {
-    return Error{ErrorCode::kCorrupt, "added_tokens: '" + token.content + "' (id " + std::to_string(token.id) +
-                                          ") is searched for by the same text as id " +
-                                          std::to_string(tokens_[static_cast<std::size_t>(token_of_node_[node])].id)};
+    return Error{ErrorCode::kCorrupt,
+                 "added_tokens: '" + token.content + "' (id " + std::to_string(token.id) +
+                     ") is searched for by the same text as id " +
+                     std::to_string(tokens_[static_cast<std::size_t>(token_of_node_[node])].id)};
   }
   token_of_node_[node] = static_cast<std::int32_t>(tokens_.size());
   tokens_.push_back(token);
   return {};
 }
 
-std::optional<AddedTokenMatcher::Match> AddedTokenMatcher::longest_at(std::string_view text, std::size_t begin) const {
+std::optional<AddedTokenMatcher::Match> AddedTokenMatcher::longest_at(std::string_view text,
+                                                                      std::size_t begin) const {
   std::optional<Match> longest;
   std::uint32_t node = 0;
   for (std::size_t at = begin; at < text.size(); ++at) {
     const auto edge = edges_.find(std::uint64_t{node} << 8 | static_cast<unsigned char>(text[at]));
     if (edge == edges_.end()) break;
     node = edge->second;
-    if (token_of_node_[node] >= 0) longest = Match{at + 1, &tokens_[static_cast<std::size_t>(token_of_node_[node])]};
+    if (token_of_node_[node] >= 0)
+      longest = Match{at + 1, &tokens_[static_cast<std::size_t>(token_of_node_[node])]};
   }
   return longest;
 }
 
-Result<bool> AddedTokenMatcher::touches_word(std::string_view text, std::size_t begin, std::size_t end) const {
+Result<bool> AddedTokenMatcher::touches_word(std::string_view text, std::size_t begin,
+                                             std::size_t end) const {
   for (const std::size_t neighbour : {begin == 0 ? text.size() : previous_boundary(text, begin), end}) {
     if (neighbour == text.size()) continue;
     std::size_t behind = neighbour;

@@ -41,7 +41,10 @@ class AddedTokenMatcher {
   Status find_all(std::string_view text, std::vector<Segment>* segments) const;
 
  private:
-  struct Match { std::size_t end; const AddedToken* token; };
+  struct Match {
+    std::size_t end;
+    const AddedToken* token;
+  };
 
   std::optional<Match> longest_at(std::string_view text, std::size_t begin) const;
   Result<bool> touches_word(std::string_view text, std::size_t begin, std::size_t end) const;

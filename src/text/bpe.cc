@@ -48,7 +48,8 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, const B
     append_utf8(static_cast<char32_t>(code_point), &character);
     direct_[code_point] = vocabulary.id(character).value_or(-1);
   }
-  for (unsigned byte = 0; byte < 256; ++byte) byte_tokens_[byte] = vocabulary.id(byte_token(byte)).value_or(-1);
+  for (unsigned byte = 0; byte < 256; ++byte)
+    byte_tokens_[byte] = vocabulary.id(byte_token(byte)).value_or(-1);
 }
 
 std::optional<std::int32_t> Bpe::id_of_character(std::string_view character, char32_t code_point) const {
@@ -57,8 +58,8 @@ std::optional<std::int32_t> Bpe::id_of_character(std::string_view character, cha
   return direct_[code_point];
 }
 
-// One symbol for each character that is a token; for others bytes or unknown tokens. An unknown token waits until the
-// next known character, so byte tokens may overtake it: HF does the same.
+// One symbol for each character that is a token; for others bytes or unknown tokens. An unknown token waits
+// until the next known character, so byte tokens may overtake it: HF does the same.
 void Bpe::add_characters(std::string_view piece, Scratch* scratch) const {
   auto& symbols = scratch->symbols;
   symbols.clear();
@@ -121,7 +122,8 @@ void Bpe::join_all(Scratch* scratch) const {
     if (left.id < 0 || left.next < 0) continue;
     auto& right = symbols[static_cast<std::size_t>(left.next)];
     const auto* merge = merges_.find(left.id, right.id);
-    if (merge == nullptr || merge->joined != best.joined) continue;  // the pair has changed since it was queued
+    if (merge == nullptr || merge->joined != best.joined)
+      continue;  // the pair has changed since it was queued
     left.id = best.joined;
     left.next = right.next;
     right.id = -1;

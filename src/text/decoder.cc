@@ -132,9 +132,10 @@ Result<Decoder::Step> Decoder::parse_step(const std::string& type, const Json& j
     ASSAY_TRY(const std::int64_t stop, integer_field(json, "stop", where));
     return Step{Strip{std::move(content), start, stop}};
   }
-  return Error{ErrorCode::kUnsupported, "decoder '" + type +
-                                            "' is not supported (known: Sequence, ByteLevel, Metaspace, Replace, "
-                                            "ByteFallback, Fuse, Strip)"};
+  return Error{ErrorCode::kUnsupported,
+               "decoder '" + type +
+                   "' is not supported (known: Sequence, ByteLevel, Metaspace, Replace, "
+                   "ByteFallback, Fuse, Strip)"};
 }
 
 std::string Decoder::bytes_of_stand_ins(std::string_view token) const {

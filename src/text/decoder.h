@@ -19,16 +19,26 @@ class Decoder {
 
   std::string decode(std::vector<std::string> tokens) const;
 
-  // What one token adds to a running text: bytes, perhaps not UTF-8. Rules about the ends of the text do not count.
+  // What one token adds to a running text: bytes, perhaps not UTF-8. Rules about the ends of the text do not
+  // count.
   std::string token_bytes(std::string_view token) const;
 
  private:
   struct ByteLevel {};
   struct ByteFallback {};
   struct Fuse {};
-  struct Metaspace { std::string replacement; bool prepends; };
-  struct Replace { Pattern pattern; std::string content; };
-  struct Strip { std::string content; std::int64_t start, stop; };
+  struct Metaspace {
+    std::string replacement;
+    bool prepends;
+  };
+  struct Replace {
+    Pattern pattern;
+    std::string content;
+  };
+  struct Strip {
+    std::string content;
+    std::int64_t start, stop;
+  };
   using Step = std::variant<ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip>;
 
   Status add_steps(const Json& json, int depth);

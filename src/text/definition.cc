@@ -5,8 +5,12 @@
 namespace assay::text {
 namespace {
 
-Json special_token_piece(const std::string& token) { return {{"SpecialToken", {{"id", token}, {"type_id", 0}}}}; }
-Json sequence_piece(const char* name, int type_id) { return {{"Sequence", {{"id", name}, {"type_id", type_id}}}}; }
+Json special_token_piece(const std::string& token) {
+  return {{"SpecialToken", {{"id", token}, {"type_id", 0}}}};
+}
+Json sequence_piece(const char* name, int type_id) {
+  return {{"Sequence", {{"id", name}, {"type_id", type_id}}}};
+}
 
 std::optional<std::int32_t> id_of(const Definition& definition, std::string_view token) {
   for (const AddedToken& added : definition.added_tokens) {
@@ -60,7 +64,8 @@ Json make_post_processor(const Definition& definition, std::optional<std::int32_
   add_special(before, {&pair});
   pair.push_back(sequence_piece("B", 1));
   add_special(after, {&pair});
-  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special_tokens}};
+  return {
+      {"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special_tokens}};
 }
 
 Status apply_tokenizer_config(ByteView tokenizer_config_json, Definition* definition) {
@@ -72,7 +77,8 @@ Status apply_tokenizer_config(ByteView tokenizer_config_json, Definition* defini
   ASSAY_RETURN_IF_ERROR(read_config_token(config, "eos_token", *definition, &definition->eos_id));
   ASSAY_RETURN_IF_ERROR(read_config_token(config, "unk_token", *definition, &definition->unk_id));
   ASSAY_RETURN_IF_ERROR(read_config_token(config, "pad_token", *definition, &definition->pad_id));
-  if (find_field(config, "add_bos_token") == nullptr && find_field(config, "add_eos_token") == nullptr) return {};
+  if (find_field(config, "add_bos_token") == nullptr && find_field(config, "add_eos_token") == nullptr)
+    return {};
   ASSAY_TRY(const bool add_bos, bool_field(config, "add_bos_token", false, where));
   ASSAY_TRY(const bool add_eos, bool_field(config, "add_eos_token", false, where));
   definition->post_processor = make_post_processor(*definition, add_bos ? definition->bos_id : std::nullopt,
@@ -85,9 +91,10 @@ Status MergeReader::add(std::string_view left, std::string_view right) {
   const std::string joined = std::string(left) + std::string(right);
   for (const std::string_view token : {left, right, std::string_view(joined)}) {
     if (!vocabulary.id(token).has_value()) {
-      return Error{ErrorCode::kCorrupt, "merges: merge " + std::to_string(definition_->merges.size()) + " ('" +
-                                            std::string(left) + "', '" + std::string(right) + "') needs token '" +
-                                            std::string(token) + "', which is not in the vocabulary"};
+      return Error{ErrorCode::kCorrupt, "merges: merge " + std::to_string(definition_->merges.size()) +
+                                            " ('" + std::string(left) + "', '" + std::string(right) +
+                                            "') needs token '" + std::string(token) +
+                                            "', which is not in the vocabulary"};
     }
   }
   const auto rank = static_cast<std::uint32_t>(definition_->merges.size());
@@ -118,8 +125,12 @@ Status MergeReader::add_line(std::string_view line) {
 std::string write_tokenizer_json(const Definition& definition) {
   Json added = Json::array();
   for (const AddedToken& token : definition.added_tokens) {
-    added.push_back({{"id", token.id}, {"content", token.content}, {"single_word", token.single_word},
-                     {"lstrip", token.lstrip}, {"rstrip", token.rstrip}, {"normalized", token.normalized},
+    added.push_back({{"id", token.id},
+                     {"content", token.content},
+                     {"single_word", token.single_word},
+                     {"lstrip", token.lstrip},
+                     {"rstrip", token.rstrip},
+                     {"normalized", token.normalized},
                      {"special", token.special}});
   }
   const Vocabulary& vocabulary = definition.vocabulary;
@@ -132,23 +143,38 @@ std::string write_tokenizer_json(const Definition& definition) {
   }
   const BpeOptions& bpe = definition.bpe;
   const Json unk = bpe.unk_id.has_value() ? Json(*vocabulary.token(*bpe.unk_id)) : Json(nullptr);
-  const Json model = {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", unk},
-                      {"continuing_subword_prefix", nullptr}, {"end_of_word_suffix", nullptr},
-                      {"fuse_unk", bpe.fuse_unk}, {"byte_fallback", bpe.byte_fallback},
-                      {"ignore_merges", bpe.ignore_merges}, {"vocab", vocab}, {"merges", merges}};
-  const Json file = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added},
-                     {"normalizer", definition.normalizer}, {"pre_tokenizer", definition.pre_tokenizer},
-                     {"post_processor", definition.post_processor}, {"decoder", definition.decoder},
+  const Json model = {{"type", "BPE"},
+                      {"dropout", nullptr},
+                      {"unk_token", unk},
+                      {"continuing_subword_prefix", nullptr},
+                      {"end_of_word_suffix", nullptr},
+                      {"fuse_unk", bpe.fuse_unk},
+                      {"byte_fallback", bpe.byte_fallback},
+                      {"ignore_merges", bpe.ignore_merges},
+                      {"vocab", vocab},
+                      {"merges", merges}};
+  const Json file = {{"version", "1.0"},
+                     {"truncation", nullptr},
+                     {"padding", nullptr},
+                     {"added_tokens", added},
+                     {"normalizer", definition.normalizer},
+                     {"pre_tokenizer", definition.pre_tokenizer},
+                     {"post_processor", definition.post_processor},
+                     {"decoder", definition.decoder},
                      {"model", model}};
   return file.dump(1) + "\n";
 }
 
 std::string write_tokenizer_config_json(const Definition& definition, bool adds_bos, bool adds_eos) {
-  Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false},
-                 {"add_bos_token", adds_bos}, {"add_eos_token", adds_eos}};
+  Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                 {"clean_up_tokenization_spaces", false},
+                 {"add_bos_token", adds_bos},
+                 {"add_eos_token", adds_eos}};
   const std::array<std::pair<const char*, std::optional<std::int32_t>>, 4> tokens = {
-      {{"bos_token", definition.bos_id}, {"eos_token", definition.eos_id},
-       {"unk_token", definition.unk_id}, {"pad_token", definition.pad_id}}};
+      {{"bos_token", definition.bos_id},
+       {"eos_token", definition.eos_id},
+       {"unk_token", definition.unk_id},
+       {"pad_token", definition.pad_id}}};
   for (const auto& [key, id] : tokens) {
     if (id.has_value()) config[key] = *token_text(definition, *id);
   }

@@ -26,20 +26,21 @@ struct Definition {
 };
 
 Result<Definition> read_tokenizer_json(ByteView tokenizer_json, ByteView tokenizer_config_json);
-Result<Definition> read_vocab_and_merges(ByteView vocab_json, ByteView merges_txt, ByteView tokenizer_config_json);
+Result<Definition> read_vocab_and_merges(ByteView vocab_json, ByteView merges_txt,
+                                         ByteView tokenizer_config_json);
 Result<Definition> read_gguf_vocabulary(const GgufVocabulary& gguf);
 
 // The text of token `id`; nullptr where there is none. An added token's text is its content.
 const std::string* token_text(const Definition& definition, std::int32_t id);
 
-// A tokenizer.json TemplateProcessing: the given tokens, the text, the given tokens. Null where both are absent.
-// REQUIRES: the ids have texts.
+// A tokenizer.json TemplateProcessing: the given tokens, the text, the given tokens. Null where both are
+// absent. REQUIRES: the ids have texts.
 Json make_post_processor(const Definition& definition, std::optional<std::int32_t> before,
                          std::optional<std::int32_t> after);
 
-// Reads bos_token, eos_token, unk_token, pad_token, add_bos_token, add_eos_token of a tokenizer_config.json (may be
-// empty: nothing happens). As in transformers, a post-processor is replaced where add_bos_token or add_eos_token is
-// given. Errors: kCorrupt, also where a named token is not in the vocabulary.
+// Reads bos_token, eos_token, unk_token, pad_token, add_bos_token, add_eos_token of a tokenizer_config.json
+// (may be empty: nothing happens). As in transformers, a post-processor is replaced where add_bos_token or
+// add_eos_token is given. Errors: kCorrupt, also where a named token is not in the vocabulary.
 Status apply_tokenizer_config(ByteView tokenizer_config_json, Definition* definition);
 
 // Adds merges to the definition, ranked in order. Errors: kCorrupt where a part or the whole is no token.

@@ -6,7 +6,18 @@
 namespace assay::text {
 namespace {
 
-enum class Family { kGpt2, kDigitsThenGpt2, kLlama3, kQwen2, kQwen35, kGpt4o, kTekken, kDeepseekCoder, kDeepseekV3, kDefault };
+enum class Family {
+  kGpt2,
+  kDigitsThenGpt2,
+  kLlama3,
+  kQwen2,
+  kQwen35,
+  kGpt4o,
+  kTekken,
+  kDeepseekCoder,
+  kDeepseekV3,
+  kDefault
+};
 
 struct Known {
   const char* name;
@@ -68,7 +79,8 @@ constexpr const char* kDeepseekV3 =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 Json byte_level(bool use_regex) {
-  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
+  return {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
 }
 
 Json digits() { return {{"type", "Digits"}, {"individual_digits", true}}; }
@@ -79,7 +91,8 @@ Json sequence(Json members) { return {{"type", "Sequence"}, {"pretokenizers", st
 Json splits(std::initializer_list<const char*> patterns) {
   Json members = Json::array();
   for (const char* pattern : patterns) {
-    members.push_back({{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}});
+    members.push_back(
+        {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}});
   }
   members.push_back(byte_level(/*use_regex=*/false));
   return sequence(std::move(members));
@@ -87,17 +100,26 @@ Json splits(std::initializer_list<const char*> patterns) {
 
 Json pre_tokenizer_of(Family family) {
   switch (family) {
-    case Family::kGpt2: return byte_level(/*use_regex=*/true);
-    case Family::kDigitsThenGpt2: return sequence(Json::array({digits(), byte_level(/*use_regex=*/true)}));
-    case Family::kLlama3: return splits({kLlama3});
-    case Family::kQwen2: return splits({kQwen2});
-    case Family::kQwen35: return splits({kQwen35});
-    case Family::kGpt4o: return splits({kGpt4o});
-    case Family::kTekken: return splits({kTekken});
+    case Family::kGpt2:
+      return byte_level(/*use_regex=*/true);
+    case Family::kDigitsThenGpt2:
+      return sequence(Json::array({digits(), byte_level(/*use_regex=*/true)}));
+    case Family::kLlama3:
+      return splits({kLlama3});
+    case Family::kQwen2:
+      return splits({kQwen2});
+    case Family::kQwen35:
+      return splits({kQwen35});
+    case Family::kGpt4o:
+      return splits({kGpt4o});
+    case Family::kTekken:
+      return splits({kTekken});
     case Family::kDeepseekCoder:
       return splits({R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", "[一-龥ࠀ-一가-퟿]+", R"(\p{N})"});
-    case Family::kDeepseekV3: return splits({R"(\p{N}{1,3})", "[一-龥぀-ゟ゠-ヿ]+", kDeepseekV3});
-    case Family::kDefault: break;
+    case Family::kDeepseekV3:
+      return splits({R"(\p{N}{1,3})", "[一-龥぀-ゟ゠-ヿ]+", kDeepseekV3});
+    case Family::kDefault:
+      break;
   }
   return splits({R"([\p{P}\$\+<=>\^~\|]+)", kGpt2, R"(\p{N}+)", "[0-9][0-9][0-9]"});
 }
@@ -105,7 +127,8 @@ Json pre_tokenizer_of(Family family) {
 }  // namespace
 
 Result<GgufPreTokenizer> gguf_pre_tokenizer(const std::string& name) {
-  const auto known = std::find_if(std::begin(kKnown), std::end(kKnown), [&](const Known& entry) { return name == entry.name; });
+  const auto known = std::find_if(std::begin(kKnown), std::end(kKnown),
+                                  [&](const Known& entry) { return name == entry.name; });
   if (known == std::end(kKnown)) {
     std::string names;
     for (const Known& entry : kKnown) names += std::string(names.empty() ? "" : ", ") + entry.name;

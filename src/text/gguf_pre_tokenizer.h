@@ -14,8 +14,8 @@ struct GgufPreTokenizer {
   bool add_bos = false;        // where the GGUF file does not say
 };
 
-// Errors: kUnsupported with the list of known names. Source: llama.cpp src/llama-vocab.cpp (names, flags, "default"),
-// the models' tokenizer.json (patterns).
+// Errors: kUnsupported with the list of known names. Source: llama.cpp src/llama-vocab.cpp (names, flags,
+// "default"), the models' tokenizer.json (patterns).
 Result<GgufPreTokenizer> gguf_pre_tokenizer(const std::string& name);
 
 }  // namespace assay::text

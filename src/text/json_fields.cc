@@ -35,7 +35,8 @@ Result<std::string> string_field(const Json& object, const char* key, const std:
   return field->get_ref<const std::string&>();
 }
 
-Result<bool> bool_field(const Json& object, const char* key, std::optional<bool> absent, const std::string& where) {
+Result<bool> bool_field(const Json& object, const char* key, std::optional<bool> absent,
+                        const std::string& where) {
   const Json* field = find_field(object, key);
   if (field == nullptr && absent.has_value()) return *absent;
   if (field == nullptr || !field->is_boolean()) return wrong(where, key, field, "true or false");
@@ -54,7 +55,8 @@ Result<std::int64_t> integer_field(const Json& object, const char* key, const st
 
 Result<std::string> type_field(const Json& component, const std::string& where) {
   if (!component.is_object()) {
-    return Error{ErrorCode::kCorrupt, where + ": is a JSON " + component.type_name() + ", expected an object"};
+    return Error{ErrorCode::kCorrupt,
+                 where + ": is a JSON " + component.type_name() + ", expected an object"};
   }
   return string_field(component, "type", where);
 }

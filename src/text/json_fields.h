@@ -20,7 +20,8 @@ const Json* find_field(const Json& object, const char* key);
 
 // Errors of all: kCorrupt where the member is absent (and has no default) or of another type.
 Result<std::string> string_field(const Json& object, const char* key, const std::string& where);
-Result<bool> bool_field(const Json& object, const char* key, std::optional<bool> absent, const std::string& where);
+Result<bool> bool_field(const Json& object, const char* key, std::optional<bool> absent,
+                        const std::string& where);
 Result<std::int64_t> integer_field(const Json& object, const char* key, const std::string& where);
 Result<std::string> type_field(const Json& component, const std::string& where);  // member "type"
 

@@ -34,7 +34,8 @@ Status Normalizer::add_steps(const Json& json, int depth) {
   if (type == "Sequence") {
     const Json* members = find_field(json, "normalizers");
     if (members == nullptr || !members->is_array() || depth >= kMaxDepth) {
-      return Error{ErrorCode::kCorrupt, "normalizer.normalizers: expected an array, nested less than 16 deep"};
+      return Error{ErrorCode::kCorrupt,
+                   "normalizer.normalizers: expected an array, nested less than 16 deep"};
     }
     for (const Json& member : *members) ASSAY_RETURN_IF_ERROR(add_steps(member, depth + 1));
     return {};
@@ -65,15 +66,17 @@ Result<Normalizer::Step> Normalizer::parse_step(const std::string& type, const J
     ASSAY_TRY(const bool right, bool_field(json, "strip_right", std::nullopt, where));
     return Step{Strip{left, right}};
   }
-  return Error{ErrorCode::kUnsupported, "normalizer '" + type +
-                                            "' is not supported (known: Sequence, NFC, NFD, NFKC, NFKD, Prepend, "
-                                            "Replace, Lowercase, Strip)"};
+  return Error{ErrorCode::kUnsupported,
+               "normalizer '" + type +
+                   "' is not supported (known: Sequence, NFC, NFD, NFKC, NFKD, Prepend, "
+                   "Replace, Lowercase, Strip)"};
 }
 
 Result<std::string> Normalizer::apply_step(const Step& step, std::string text, bool* keeps_start) {
   if (const auto* form = std::get_if<NormalForm>(&step)) return to_normal_form(text, *form);
   if (const auto* prepend = std::get_if<Prepend>(&step)) return text.empty() ? text : prepend->content + text;
-  if (const auto* replace = std::get_if<Replace>(&step)) return replace->pattern.replace(text, replace->content);
+  if (const auto* replace = std::get_if<Replace>(&step))
+    return replace->pattern.replace(text, replace->content);
   if (const auto* stripping = std::get_if<Strip>(&step)) {
     std::string stripped = strip(text, stripping->left, stripping->right);
     if (stripping->left && strip(text, false, stripping->right) != stripped) *keeps_start = false;

@@ -21,10 +21,17 @@ class Normalizer {
   Result<std::string> apply(std::string_view text, bool* keeps_start) const;
 
  private:
-  struct Prepend { std::string content; };
-  struct Replace { Pattern pattern; std::string content; };
+  struct Prepend {
+    std::string content;
+  };
+  struct Replace {
+    Pattern pattern;
+    std::string content;
+  };
   struct Lowercase {};
-  struct Strip { bool left, right; };
+  struct Strip {
+    bool left, right;
+  };
   using Step = std::variant<NormalForm, Prepend, Replace, Lowercase, Strip>;
 
   Status add_steps(const Json& json, int depth);

@@ -19,7 +19,8 @@ Result<Pattern> Pattern::parse(const Json& json, const std::string& where) {
 Status Pattern::find_all(std::string_view text, std::vector<Span>* spans) const {
   if (regex_.has_value()) return regex_->find_all(text, spans);
   std::size_t covered = 0;
-  for (std::size_t at = text.find(literal_); at != std::string_view::npos; at = text.find(literal_, covered)) {
+  for (std::size_t at = text.find(literal_); at != std::string_view::npos;
+       at = text.find(literal_, covered)) {
     if (covered != at) spans->push_back({covered, at, false});
     covered = at + literal_.size();
     spans->push_back({at, covered, true});

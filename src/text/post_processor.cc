@@ -31,7 +31,8 @@ Result<std::vector<std::int32_t>> ids_of(const Json& json, const std::string& na
 
 Result<PostProcessor> parse_template(const Json& json) {
   const Json* pieces = find_field(json, "single");
-  if (pieces == nullptr || !pieces->is_array()) return corrupt("TemplateProcessing.single: expected an array");
+  if (pieces == nullptr || !pieces->is_array())
+    return corrupt("TemplateProcessing.single: expected an array");
   PostProcessor processor;
   bool text_seen = false;
   for (const Json& piece : *pieces) {
@@ -42,7 +43,8 @@ Result<PostProcessor> parse_template(const Json& json) {
       side.insert(side.end(), ids.begin(), ids.end());
     } else if (const Json* sequence = find_field(piece, "Sequence")) {
       ASSAY_TRY(const std::string name, string_field(*sequence, "id", "post_processor Sequence"));
-      if (name != "A" || text_seen) return corrupt("TemplateProcessing.single: expected the text, A, exactly once");
+      if (name != "A" || text_seen)
+        return corrupt("TemplateProcessing.single: expected the text, A, exactly once");
       text_seen = true;
     } else {
       return corrupt("TemplateProcessing.single: expected SpecialToken or Sequence");
@@ -69,8 +71,9 @@ Status add(const Json& json, int depth, PostProcessor* processor) {
     for (const Json& member : *members) ASSAY_RETURN_IF_ERROR(add(member, depth + 1, processor));
     return {};
   }
-  return Error{ErrorCode::kUnsupported,
-               "post_processor '" + type + "' is not supported (known: Sequence, TemplateProcessing, ByteLevel)"};
+  return Error{
+      ErrorCode::kUnsupported,
+      "post_processor '" + type + "' is not supported (known: Sequence, TemplateProcessing, ByteLevel)"};
 }
 
 }  // namespace

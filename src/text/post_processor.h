@@ -7,7 +7,8 @@
 
 namespace assay::text {
 
-// Of the templates only the one for a single text matters here, and it is always: some ids, the text, some ids.
+// Of the templates only the one for a single text matters here, and it is always: some ids, the text, some
+// ids.
 struct PostProcessor {
   std::vector<std::int32_t> before;
   std::vector<std::int32_t> after;

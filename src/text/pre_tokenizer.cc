@@ -24,7 +24,8 @@ Status PreTokenizer::add_steps(const Json& json, int depth) {
   if (type == "Sequence") {
     const Json* members = find_field(json, "pretokenizers");
     if (members == nullptr || !members->is_array() || depth >= kMaxDepth) {
-      return Error{ErrorCode::kCorrupt, "pre_tokenizer.pretokenizers: expected an array, nested less than 16 deep"};
+      return Error{ErrorCode::kCorrupt,
+                   "pre_tokenizer.pretokenizers: expected an array, nested less than 16 deep"};
     }
     for (const Json& member : *members) ASSAY_RETURN_IF_ERROR(add_steps(member, depth + 1));
     return {};
@@ -47,12 +48,14 @@ Result<PreTokenizer::Step> PreTokenizer::parse_step(const std::string& type, con
     ASSAY_TRY(const bool use_regex, bool_field(json, "use_regex", true, where));
     ByteLevel byte_level{add_prefix_space, std::nullopt};
     if (use_regex) {
-      ASSAY_TRY(byte_level.words, Pattern::parse(Json{{"Regex", kGpt2Words}}, where));
+      ASSAY_TRY(Pattern words, Pattern::parse(Json{{"Regex", kGpt2Words}}, where));
+      byte_level.words = Split{std::move(words), Behavior::kIsolated, false};
     }
     return Step{std::move(byte_level)};
   }
-  return Error{ErrorCode::kUnsupported, "pre_tokenizer '" + type +
-                                            "' is not supported (known: Sequence, ByteLevel, Split, Digits, Metaspace)"};
+  return Error{
+      ErrorCode::kUnsupported,
+      "pre_tokenizer '" + type + "' is not supported (known: Sequence, ByteLevel, Split, Digits, Metaspace)"};
 }
 
 Result<PreTokenizer::Step> PreTokenizer::parse_split(const Json& json) {
@@ -63,7 +66,8 @@ Result<PreTokenizer::Step> PreTokenizer::parse_split(const Json& json) {
   for (const auto& [known, behavior] :
        {std::pair("Removed", Behavior::kRemoved), std::pair("Isolated", Behavior::kIsolated),
         std::pair("MergedWithPrevious", Behavior::kMergedWithPrevious),
-        std::pair("MergedWithNext", Behavior::kMergedWithNext), std::pair("Contiguous", Behavior::kContiguous)}) {
+        std::pair("MergedWithNext", Behavior::kMergedWithNext),
+        std::pair("Contiguous", Behavior::kContiguous)}) {
     if (name == known) return Step{Split{std::move(pattern), behavior, invert}};
   }
   return Error{ErrorCode::kUnsupported, where + ".behavior: '" + name + "' is not supported"};
@@ -84,7 +88,9 @@ Result<PreTokenizer::Step> PreTokenizer::parse_metaspace(const Json& json) {
     if (scheme != "first" && scheme != "never" && scheme != "always") {
       return Error{ErrorCode::kUnsupported, where + ".prepend_scheme: '" + scheme + "' is not supported"};
     }
-    metaspace.prepend = scheme == "first" ? Prepend::kFirst : scheme == "never" ? Prepend::kNever : Prepend::kAlways;
+    metaspace.prepend = scheme == "first"   ? Prepend::kFirst
+                        : scheme == "never" ? Prepend::kNever
+                                            : Prepend::kAlways;
   }
   ASSAY_TRY(const bool add_prefix_space, bool_field(json, "add_prefix_space", true, where));
   if (!add_prefix_space) metaspace.prepend = Prepend::kNever;
@@ -170,7 +176,8 @@ Status PreTokenizer::apply_metaspace(const Metaspace& metaspace, Pieces* pieces)
     const bool at_start = pieces->ranges[i].at_start;
     const std::string_view piece = (*pieces)[i];
     const std::size_t begin = rewritten.text.size();
-    const bool wanted = metaspace.prepend == Prepend::kAlways || (metaspace.prepend == Prepend::kFirst && at_start);
+    const bool wanted =
+        metaspace.prepend == Prepend::kAlways || (metaspace.prepend == Prepend::kFirst && at_start);
     if (wanted && !piece.starts_with(' ') && !piece.starts_with(metaspace.replacement)) {
       rewritten.text += metaspace.replacement;
     }
@@ -208,7 +215,7 @@ Status PreTokenizer::apply_byte_level(const ByteLevel& byte_level, Pieces* piece
     *pieces = std::move(prefixed);
   }
   if (byte_level.words.has_value()) {
-    ASSAY_RETURN_IF_ERROR(apply_split({*byte_level.words, Behavior::kIsolated, false}, pieces));
+    ASSAY_RETURN_IF_ERROR(apply_split(*byte_level.words, pieces));
   }
   Pieces encoded;
   encoded.text.reserve(pieces->text.size() * 5 / 4);

@@ -1,5 +1,7 @@
-// pre_tokenizer.h: the "pre_tokenizer" of a tokenizer.json: cuts text into the pieces that are encoded by themselves.
+// pre_tokenizer.h: the "pre_tokenizer" of a tokenizer.json: cuts text into the pieces that are encoded by
+// themselves.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -38,10 +40,23 @@ class PreTokenizer {
  private:
   enum class Behavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
   enum class Prepend { kFirst, kNever, kAlways };
-  struct Split { Pattern pattern; Behavior behavior; bool invert; };
-  struct ByteLevel { bool add_prefix_space; std::optional<Pattern> words; };
-  struct Digits { bool individual; };
-  struct Metaspace { std::string replacement; Prepend prepend; bool split; };
+  struct Split {
+    Pattern pattern;
+    Behavior behavior;
+    bool invert;
+  };
+  struct ByteLevel {
+    bool add_prefix_space;
+    std::optional<Split> words;
+  };
+  struct Digits {
+    bool individual;
+  };
+  struct Metaspace {
+    std::string replacement;
+    Prepend prepend;
+    bool split;
+  };
   using Step = std::variant<Split, ByteLevel, Digits, Metaspace>;
 
   Status add_steps(const Json& json, int depth);

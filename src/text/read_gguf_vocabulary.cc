@@ -30,7 +30,8 @@ Status read_tokens(const GgufVocabulary& gguf, Definition* definition) {
   }
   for (std::size_t id = 0; id < gguf.tokens.size(); ++id) {
     const std::string& token = gguf.tokens[id];
-    if (find_invalid_utf8(token).has_value()) return corrupt("tokens", "token " + std::to_string(id) + " is not UTF-8");
+    if (find_invalid_utf8(token).has_value())
+      return corrupt("tokens", "token " + std::to_string(id) + " is not UTF-8");
     if (token.size() > kMaxTokenBytes) {
       return Error{ErrorCode::kResourceLimit, "tokenizer.ggml.tokens: token " + std::to_string(id) + " has " +
                                                   std::to_string(token.size()) + " bytes, at most " +
@@ -50,7 +51,8 @@ Result<std::optional<std::int32_t>> read_id(const GgufVocabulary& gguf, const ch
                                             std::optional<std::int64_t> id) {
   if (!id.has_value()) return std::optional<std::int32_t>();
   if (*id < 0 || static_cast<std::uint64_t>(*id) >= gguf.tokens.size()) {
-    return corrupt(key, std::to_string(*id) + " is not one of " + std::to_string(gguf.tokens.size()) + " tokens");
+    return corrupt(key,
+                   std::to_string(*id) + " is not one of " + std::to_string(gguf.tokens.size()) + " tokens");
   }
   return std::optional<std::int32_t>(static_cast<std::int32_t>(*id));
 }
@@ -65,8 +67,10 @@ Status read_ids(const GgufVocabulary& gguf, Definition* definition) {
 
 Status add_post_processor(const GgufVocabulary& gguf, bool add_bos, Definition* definition) {
   const bool bos = gguf.add_bos.value_or(add_bos), eos = gguf.add_eos.value_or(false);
-  if (bos && !definition->bos_id.has_value()) return corrupt("bos_token_id", "missing, but BOS is to be added");
-  if (eos && !definition->eos_id.has_value()) return corrupt("eos_token_id", "missing, but EOS is to be added");
+  if (bos && !definition->bos_id.has_value())
+    return corrupt("bos_token_id", "missing, but BOS is to be added");
+  if (eos && !definition->eos_id.has_value())
+    return corrupt("eos_token_id", "missing, but EOS is to be added");
   definition->post_processor = make_post_processor(*definition, bos ? definition->bos_id : std::nullopt,
                                                    eos ? definition->eos_id : std::nullopt);
   return {};
@@ -76,10 +80,12 @@ Status read_byte_level(const GgufVocabulary& gguf, Definition* definition) {
   ASSAY_TRY(GgufPreTokenizer pre, gguf_pre_tokenizer(gguf.pre.empty() ? "default" : gguf.pre));
   definition->normalizer = std::move(pre.normalizer);
   definition->pre_tokenizer = std::move(pre.pre_tokenizer);
-  definition->decoder = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+  definition->decoder = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
   definition->bpe.ignore_merges = pre.ignore_merges;
   if (gguf.add_space_prefix.value_or(false)) {
-    return Error{ErrorCode::kUnsupported, "tokenizer.ggml.add_space_prefix: true is not supported with model 'gpt2'"};
+    return Error{ErrorCode::kUnsupported,
+                 "tokenizer.ggml.add_space_prefix: true is not supported with model 'gpt2'"};
   }
   MergeReader reader(definition);
   for (const std::string& merge : gguf.merges) {
@@ -95,7 +101,8 @@ struct ScoredMerge {
   std::size_t left_bytes;
 };
 
-// Every way to cut a token into two tokens. Pieces that SentencePiece reserves (control, unknown, byte) take no part.
+// Every way to cut a token into two tokens. Pieces that SentencePiece reserves (control, unknown, byte) take
+// no part.
 std::vector<ScoredMerge> all_merges(const GgufVocabulary& gguf, const Vocabulary& vocabulary) {
   const auto joins = [&](std::size_t id) {
     const std::int32_t type = type_of(gguf, id);
@@ -109,15 +116,17 @@ std::vector<ScoredMerge> all_merges(const GgufVocabulary& gguf, const Vocabulary
       next_code_point(token, &at);
       if (at == token.size()) break;
       const auto left = vocabulary.id(token.substr(0, at)), right = vocabulary.id(token.substr(at));
-      if (!left || !right || !joins(static_cast<std::size_t>(*left)) || !joins(static_cast<std::size_t>(*right))) continue;
+      if (!left || !right || !joins(static_cast<std::size_t>(*left)) ||
+          !joins(static_cast<std::size_t>(*right)))
+        continue;
       merges.push_back({{*left, *right, static_cast<std::int32_t>(id), 0}, gguf.scores[id], at});
     }
   }
   return merges;
 }
 
-// SentencePiece merges by score and, among equal scores, from the left: equal scores are equal ranks. The order in
-// the list is the one that Hugging Face's converter gives.
+// SentencePiece merges by score and, among equal scores, from the left: equal scores are equal ranks. The
+// order in the list is the one that Hugging Face's converter gives.
 Status read_scored(const GgufVocabulary& gguf, Definition* definition) {
   if (gguf.scores.size() != gguf.tokens.size()) {
     return corrupt("scores", "has " + std::to_string(gguf.scores.size()) + " entries for " +
@@ -139,7 +148,8 @@ Status read_scored(const GgufVocabulary& gguf, Definition* definition) {
   const bool prefix = gguf.add_space_prefix.value_or(true);
   const Json mark_spaces = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpaceMark}};
   const Json unmark_spaces = {{"type", "Replace"}, {"pattern", {{"String", kSpaceMark}}}, {"content", " "}};
-  Json normalizers = Json::array(), decoders = Json::array({unmark_spaces, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}});
+  Json normalizers = Json::array(),
+       decoders = Json::array({unmark_spaces, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}});
   if (prefix) normalizers.push_back({{"type", "Prepend"}, {"prepend", kSpaceMark}});
   if (prefix) decoders.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   normalizers.push_back(mark_spaces);

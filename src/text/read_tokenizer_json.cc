@@ -64,7 +64,8 @@ Status read_model(const Json& file, Definition* definition) {
   ASSAY_TRY(definition->bpe.ignore_merges, bool_field(*model, "ignore_merges", false, "model"));
   const Json* vocab = find_field(*model, "vocab");
   const Json* merges = find_field(*model, "merges");
-  if (vocab == nullptr || merges == nullptr) return Error{ErrorCode::kCorrupt, "model: vocab or merges is missing"};
+  if (vocab == nullptr || merges == nullptr)
+    return Error{ErrorCode::kCorrupt, "model: vocab or merges is missing"};
   ASSAY_RETURN_IF_ERROR(read_vocabulary(*vocab, "model.vocab", &definition->vocabulary));
   ASSAY_RETURN_IF_ERROR(read_merges(*merges, definition));
   if (find_field(*model, "unk_token") != nullptr) {
@@ -93,8 +94,8 @@ Result<AddedToken> read_added_token(const Json& json) {
   return token;
 }
 
-// HF gives ids by itself: that of the model's vocabulary, or the next free one. A file that says otherwise has been
-// made by something else, and whose ids are meant is not decidable.
+// HF gives ids by itself: that of the model's vocabulary, or the next free one. A file that says otherwise
+// has been made by something else, and whose ids are meant is not decidable.
 Status read_added_tokens(const Json& file, Definition* definition) {
   const Json* tokens = find_field(file, "added_tokens");
   if (tokens == nullptr) return {};
@@ -106,9 +107,11 @@ Status read_added_tokens(const Json& file, Definition* definition) {
     const auto in_model = definition->vocabulary.id(token.content);
     const std::int32_t expected = in_model.value_or(next_id);
     if (!in_model.has_value()) ++next_id;
-    if (token.id != expected || (!in_model.has_value() && definition->vocabulary.token(token.id) != nullptr)) {
-      return Error{ErrorCode::kCorrupt, "added_tokens: '" + token.content + "' has id " + std::to_string(token.id) +
-                                            ", but the vocabulary makes it " + std::to_string(expected)};
+    if (token.id != expected ||
+        (!in_model.has_value() && definition->vocabulary.token(token.id) != nullptr)) {
+      return Error{ErrorCode::kCorrupt, "added_tokens: '" + token.content + "' has id " +
+                                            std::to_string(token.id) + ", but the vocabulary makes it " +
+                                            std::to_string(expected)};
     }
     definition->added_tokens.push_back(std::move(token));
   }
@@ -127,7 +130,8 @@ void add_special_tokens(Definition* definition) {
     bool is_new = true;
     for (const AddedToken& token : definition->added_tokens) is_new = is_new && token.id != *id;
     if (!is_new) continue;
-    definition->added_tokens.push_back({.id = *id, .content = *definition->vocabulary.token(*id), .special = true});
+    definition->added_tokens.push_back(
+        {.id = *id, .content = *definition->vocabulary.token(*id), .special = true});
   }
 }
 
@@ -137,7 +141,8 @@ Result<Definition> read_tokenizer_json(ByteView tokenizer_json, ByteView tokeniz
   ASSAY_TRY(const Json file, parse_json(tokenizer_json, "tokenizer.json"));
   if (!file.is_object()) return Error{ErrorCode::kCorrupt, "tokenizer.json: expected an object"};
   if (const Json* version = find_field(file, "version"); version != nullptr && *version != "1.0") {
-    return Error{ErrorCode::kUnsupported, "tokenizer.json.version: " + version->dump() + " is not supported (known: 1.0)"};
+    return Error{ErrorCode::kUnsupported,
+                 "tokenizer.json.version: " + version->dump() + " is not supported (known: 1.0)"};
   }
   Definition definition;
   definition.normalizer = member(file, "normalizer");
@@ -150,7 +155,8 @@ Result<Definition> read_tokenizer_json(ByteView tokenizer_json, ByteView tokeniz
   return definition;
 }
 
-Result<Definition> read_vocab_and_merges(ByteView vocab_json, ByteView merges_txt, ByteView tokenizer_config_json) {
+Result<Definition> read_vocab_and_merges(ByteView vocab_json, ByteView merges_txt,
+                                         ByteView tokenizer_config_json) {
   ASSAY_TRY(const Json vocab, parse_json(vocab_json, "vocab.json"));
   Definition definition;
   ASSAY_RETURN_IF_ERROR(read_vocabulary(vocab, "vocab.json", &definition.vocabulary));
@@ -173,7 +179,9 @@ Result<Definition> read_vocab_and_merges(ByteView vocab_json, ByteView merges_tx
     ASSAY_RETURN_IF_ERROR(apply_tokenizer_config(tokenizer_config_json, &definition));
   }
   add_special_tokens(&definition);
-  definition.pre_tokenizer = {{"type", "ByteLevel"}, {"add_prefix_space", add_prefix_space}, {"trim_offsets", true},
+  definition.pre_tokenizer = {{"type", "ByteLevel"},
+                              {"add_prefix_space", add_prefix_space},
+                              {"trim_offsets", true},
                               {"use_regex", true}};
   definition.decoder = definition.pre_tokenizer;
   return definition;

@@ -8,9 +8,15 @@
 namespace assay::text {
 namespace {
 
-struct CodeFree { void operator()(pcre2_code* code) const { pcre2_code_free(code); } };
-struct ContextFree { void operator()(pcre2_compile_context* context) const { pcre2_compile_context_free(context); } };
-struct MatchFree { void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); } };
+struct CodeFree {
+  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
+};
+struct ContextFree {
+  void operator()(pcre2_compile_context* context) const { pcre2_compile_context_free(context); }
+};
+struct MatchFree {
+  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
+};
 
 std::string message_of(int code) {
   PCRE2_UCHAR buffer[256];
@@ -24,12 +30,14 @@ struct Regex::Compiled {
   std::string source;
   std::unique_ptr<pcre2_code, CodeFree> code;
 
-  // A match at or after `from`. Just-in-time code has a fixed stack; the interpreter takes over where that overflows.
+  // A match at or after `from`. Just-in-time code has a fixed stack; the interpreter takes over where that
+  // overflows.
   int match(std::string_view text, std::size_t from, pcre2_match_data* data) const {
     const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
     const int found = pcre2_match(code.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK, data, nullptr);
     if (found != PCRE2_ERROR_JIT_STACKLIMIT) return found;
-    return pcre2_match(code.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, nullptr);
+    return pcre2_match(code.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data,
+                       nullptr);
   }
 };
 
@@ -48,8 +56,8 @@ Result<Regex> Regex::compile_pcre2(std::string_view pattern) {
   compiled->source = std::string(pattern);
   // In Oniguruma's Ruby syntax ^ and $ are always about lines, and a dot is any character but a newline.
   compiled->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                                     PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &offset,
-                                     context.get()));
+                                     PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code,
+                                     &offset, context.get()));
   if (compiled->code == nullptr) {
     return Error{ErrorCode::kUnsupported, "regex '" + compiled->source + "': " + message_of(code)};
   }

@@ -17,8 +17,9 @@ struct Span {
   bool matched = false;
 };
 
-// The same pattern in PCRE2 syntax, for UTF+UCP+MULTILINE mode. What PCRE2 would read differently (\s, \d, \w, \h,
-// scripts, {,n}, ...) is rewritten, or refused with kUnsupported; multi-character case folding is not reproduced.
+// The same pattern in PCRE2 syntax, for UTF+UCP+MULTILINE mode. What PCRE2 would read differently (\s, \d,
+// \w, \h, scripts, {,n}, ...) is rewritten, or refused with kUnsupported; multi-character case folding is not
+// reproduced.
 Result<std::string> translate_oniguruma(std::string_view pattern);
 
 // A compiled pattern. Immutable, thread safe, cheap to copy.

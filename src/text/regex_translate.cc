@@ -35,8 +35,8 @@ class Translator {
 
  private:
   Error unsupported(const std::string& what) const {
-    return Error{ErrorCode::kUnsupported,
-                 "regex '" + std::string(pattern_) + "': " + what + " at byte " + std::to_string(at_) + " is not supported"};
+    return Error{ErrorCode::kUnsupported, "regex '" + std::string(pattern_) + "': " + what + " at byte " +
+                                              std::to_string(at_) + " is not supported"};
   }
   bool next_is(std::string_view text) const { return pattern_.substr(at_).starts_with(text); }
 
@@ -44,17 +44,34 @@ class Translator {
     if (at_ + 1 >= pattern_.size()) return unsupported("a backslash at the end");
     const char c = pattern_[at_ + 1];
     switch (c) {
-      case 's': return emit(R"(\p{White_Space})", 2);
-      case 'S': return emit(R"(\P{White_Space})", 2);
-      case 'd': return emit(R"(\p{Nd})", 2);
-      case 'D': return emit(R"(\P{Nd})", 2);
-      case 'v': return emit(R"(\x0B)", 2);
-      case 'r': case 'n': case 't': case 'f': case 'a': case 'e': return emit(pattern_.substr(at_, 2), 2);
-      case 'w': return in_class ? emit(kWordMembers, 2) : emit("[" + std::string(kWordMembers) + "]", 2);
-      case 'p': case 'P': return property();
-      case 'x': return hex_byte_or_braces();
-      case 'u': return four_hex();
-      default: break;
+      case 's':
+        return emit(R"(\p{White_Space})", 2);
+      case 'S':
+        return emit(R"(\P{White_Space})", 2);
+      case 'd':
+        return emit(R"(\p{Nd})", 2);
+      case 'D':
+        return emit(R"(\P{Nd})", 2);
+      case 'v':
+        return emit(R"(\x0B)", 2);
+      case 'r':
+      case 'n':
+      case 't':
+      case 'f':
+      case 'a':
+      case 'e':
+        return emit(pattern_.substr(at_, 2), 2);
+      case 'w':
+        return in_class ? emit(kWordMembers, 2) : emit("[" + std::string(kWordMembers) + "]", 2);
+      case 'p':
+      case 'P':
+        return property();
+      case 'x':
+        return hex_byte_or_braces();
+      case 'u':
+        return four_hex();
+      default:
+        break;
     }
     if (!in_class) {
       const std::string word = "[" + std::string(kWordMembers) + "]";
@@ -66,7 +83,8 @@ class Translator {
       if (c == 'A' || c == 'z' || c == 'Z') return emit(pattern_.substr(at_, 2), 2);
     }
     if (std::isalnum(static_cast<unsigned char>(c))) return unsupported(std::string("\\") + c);
-    if (static_cast<unsigned char>(c) >= 0x80) return emit("", 1);  // a letter of its own; the backslash says nothing
+    if (static_cast<unsigned char>(c) >= 0x80)
+      return emit("", 1);  // a letter of its own; the backslash says nothing
     return emit(pattern_.substr(at_, 2), 2);
   }
 
@@ -97,12 +115,14 @@ class Translator {
     while (until < pattern_.size() && is_hex(pattern_[until]) && until - from < (braces ? 6u : 2u)) ++until;
     const bool closed = !braces || (until < pattern_.size() && pattern_[until] == '}');
     if (until == from || !closed) return unsupported("this \\x");
-    return emit("\\x{" + std::string(pattern_.substr(from, until - from)) + "}", until + (braces ? 1 : 0) - at_);
+    return emit("\\x{" + std::string(pattern_.substr(from, until - from)) + "}",
+                until + (braces ? 1 : 0) - at_);
   }
 
   Status four_hex() {
     const std::string_view digits = pattern_.substr(at_ + 2, 4);
-    if (digits.size() != 4 || !is_hex(digits[0]) || !is_hex(digits[1]) || !is_hex(digits[2]) || !is_hex(digits[3])) {
+    if (digits.size() != 4 || !is_hex(digits[0]) || !is_hex(digits[1]) || !is_hex(digits[2]) ||
+        !is_hex(digits[3])) {
       return unsupported("\\u without four digits");
     }
     return emit("\\x{" + std::string(digits) + "}", 6);
@@ -136,7 +156,7 @@ class Translator {
   }
 
   Status group() {
-    if (!next_is("(?") ) {
+    if (!next_is("(?")) {
       if (next_is("(*")) return unsupported("(*");
       return emit("(", 1);
     }

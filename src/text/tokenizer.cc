@@ -46,8 +46,8 @@ Status Tokenizer::Tables::add_tokens() {
   for (const AddedToken& token : definition.added_tokens) {
     const bool is_new = added_by_id.try_emplace(token.id, &token).second;
     if (!is_new || !added_ids.try_emplace(token.content, token.id).second) {
-      return Error{ErrorCode::kCorrupt, "added_tokens: '" + token.content + "' (id " + std::to_string(token.id) +
-                                            ") is listed twice"};
+      return Error{ErrorCode::kCorrupt, "added_tokens: '" + token.content + "' (id " +
+                                            std::to_string(token.id) + ") is listed twice"};
     }
     size = std::max(size, token.id + 1);
     if (!token.normalized) {
@@ -65,7 +65,8 @@ Status Tokenizer::Tables::check_ids() const {
   for (const auto* side : {&post_processor.before, &post_processor.after}) {
     for (const std::int32_t id : *side) {
       if (token(id) == nullptr) {
-        return Error{ErrorCode::kCorrupt, "post_processor: adds id " + std::to_string(id) + ", which is no token"};
+        return Error{ErrorCode::kCorrupt,
+                     "post_processor: adds id " + std::to_string(id) + ", which is no token"};
       }
     }
   }
@@ -98,7 +99,8 @@ Result<Tokenizer> Tokenizer::from_tokenizer_json(ByteView tokenizer_json, ByteVi
 
 Result<Tokenizer> Tokenizer::from_vocab_and_merges(ByteView vocab_json, ByteView merges_txt,
                                                    ByteView tokenizer_config_json) {
-  ASSAY_TRY(auto tables, Tables::build(text::read_vocab_and_merges(vocab_json, merges_txt, tokenizer_config_json)));
+  ASSAY_TRY(auto tables,
+            Tables::build(text::read_vocab_and_merges(vocab_json, merges_txt, tokenizer_config_json)));
   return Tokenizer(std::move(tables));
 }
 
@@ -112,7 +114,8 @@ Result<Tokenizer> Tokenizer::from_gguf_vocabulary(GgufVocabulary vocabulary) {
   return Tokenizer(std::move(tables));
 }
 
-Status Tokenizer::Tables::encode_normalized(std::string_view normalized, bool at_start, text::Bpe::Scratch* scratch,
+Status Tokenizer::Tables::encode_normalized(std::string_view normalized, bool at_start,
+                                            text::Bpe::Scratch* scratch,
                                             std::vector<std::int32_t>* ids) const {
   std::vector<Segment> segments;
   ASSAY_RETURN_IF_ERROR(normalized_tokens.find_all(normalized, &segments));
@@ -146,8 +149,9 @@ Result<std::vector<std::int32_t>> Tokenizer::encode(std::string_view utf8, bool 
       continue;
     }
     bool keeps_start = true;
-    ASSAY_TRY(const std::string normalized,
-              tables_->normalizer.apply(utf8.substr(segment.begin, segment.end - segment.begin), &keeps_start));
+    ASSAY_TRY(
+        const std::string normalized,
+        tables_->normalizer.apply(utf8.substr(segment.begin, segment.end - segment.begin), &keeps_start));
     ASSAY_RETURN_IF_ERROR(
         tables_->encode_normalized(normalized, keeps_start && segment.begin == 0, &scratch, &ids));
   }

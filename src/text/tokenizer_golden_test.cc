@@ -1,4 +1,5 @@
-// The ids, and the text from ids, that Hugging Face `tokenizers` gives; see tests/goldens/tokenizers/PROVENANCE.md.
+// The ids, and the text from ids, that Hugging Face `tokenizers` gives; see
+// tests/goldens/tokenizers/PROVENANCE.md.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -42,7 +43,8 @@ void expect_golden(const Tokenizer& tokenizer, const std::string& name) {
     ASSERT_THAT(ids, IsOk()) << texts[i];
     EXPECT_EQ(*ids, expected["ids"][i].get<Ids>()) << name << " text " << i << ": " << texts[i];
     const Json& decoded = expected["decoded"][i];
-    EXPECT_EQ(tokenizer.decode(expected["ids"][i].get<Ids>(), true), decoded.is_null() ? text : decoded.get<std::string>())
+    EXPECT_EQ(tokenizer.decode(expected["ids"][i].get<Ids>(), true),
+              decoded.is_null() ? text : decoded.get<std::string>())
         << name << " text " << i << ": " << texts[i];
   }
   Ids with_special = expected["before"].get<Ids>();
@@ -113,8 +115,8 @@ std::string name_of(const testing::TestParamInfo<const char*>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TokenizerGolden,
-                         testing::Values("gpt2", "llama2", "gpt-neox-20b", "llama3_style", "qwen2_style", "gpt4o_style",
-                                         "gemma_style", "metaspace_style", "folding_style"),
+                         testing::Values("gpt2", "llama2", "gpt-neox-20b", "llama3_style", "qwen2_style",
+                                         "gpt4o_style", "gemma_style", "metaspace_style", "folding_style"),
                          name_of);
 
 // Llama 2's pieces with the scores of its SentencePiece model: 259 minus the id, and -1e9 for runs of spaces.
@@ -126,7 +128,8 @@ GgufVocabulary llama2_pieces(const std::filesystem::path& tokenizer_json) {
   for (std::size_t id = 0; id < gguf.tokens.size(); ++id) {
     const std::string& token = gguf.tokens[id];
     bool spaces = token.size() > 3;
-    for (std::size_t at = 0; at < token.size(); at += 3) spaces = spaces && token.substr(at, 3) == "\xE2\x96\x81";
+    for (std::size_t at = 0; at < token.size(); at += 3)
+      spaces = spaces && token.substr(at, 3) == "\xE2\x96\x81";
     gguf.scores.push_back(id < 259 ? 0.0f : spaces ? -1e9f : 259.0f - static_cast<float>(id));
     gguf.token_types.push_back(id == 0 ? 2 : id < 3 ? 3 : id < 259 ? 6 : 1);
   }
@@ -143,7 +146,8 @@ TEST(GgufGolden, MergingByScoreGivesTheIdsOfMergingByRank) {
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const auto text = texts[i].get<std::string>();
     // The tokenizer.json looks for these in the normalized text only, llama.cpp everywhere.
-    if (text.find("<s>") != text.npos || text.find("</s>") != text.npos || text.find("<unk>") != text.npos) continue;
+    if (text.find("<s>") != text.npos || text.find("</s>") != text.npos || text.find("<unk>") != text.npos)
+      continue;
     EXPECT_EQ(*tokenizer->encode(text, false), expected["ids"][i].get<Ids>()) << texts[i];
   }
 }

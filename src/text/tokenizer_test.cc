@@ -73,7 +73,8 @@ TEST(Tokenizer, MergesTheBestPairFirstAndKeepsUnknownCharactersApart) {
 }
 
 TEST(Tokenizer, NamesTheByteWhereTextIsNotUtf8) {
-  EXPECT_THAT(load(small_file())->encode("ab\xFF", false), FailsWith(ErrorCode::kInvalidArgument, "at byte 2"));
+  EXPECT_THAT(load(small_file())->encode("ab\xFF", false),
+              FailsWith(ErrorCode::kInvalidArgument, "at byte 2"));
 }
 
 TEST(Tokenizer, LeavesSpecialTokensAndUnknownIdsOutOfDecodedText) {
@@ -85,13 +86,15 @@ TEST(Tokenizer, LeavesSpecialTokensAndUnknownIdsOutOfDecodedText) {
 }
 
 TEST(Tokenizer, TakesBosAndEosFromTheConfigAsTransformersDoes) {
-  const auto tokenizer = load(small_file(), R"({"bos_token":{"content":"</s>"},"eos_token":"</s>","add_bos_token":true})");
+  const auto tokenizer =
+      load(small_file(), R"({"bos_token":{"content":"</s>"},"eos_token":"</s>","add_bos_token":true})");
   ASSERT_THAT(tokenizer, IsOk());
   EXPECT_EQ(*tokenizer->encode("a", true), (Ids{6, 1}));
   EXPECT_EQ(*tokenizer->encode("a", false), (Ids{1}));
   EXPECT_EQ(tokenizer->bos_id(), 6);
   EXPECT_EQ(tokenizer->eos_id(), 6);
-  EXPECT_THAT(load(small_file(), R"({"bos_token":"<s>"})"), FailsWith(ErrorCode::kCorrupt, "'<s>' is not in the vocabulary"));
+  EXPECT_THAT(load(small_file(), R"({"bos_token":"<s>"})"),
+              FailsWith(ErrorCode::kCorrupt, "'<s>' is not in the vocabulary"));
 }
 
 TEST(Tokenizer, RefusesByNameWhatItDoesNotKnow) {
@@ -103,7 +106,8 @@ TEST(Tokenizer, RefusesByNameWhatItDoesNotKnow) {
   const auto unsupported = [](const char* what) { return FailsWith(ErrorCode::kUnsupported, what); };
   EXPECT_THAT(refused("/normalizer", {{"type", "Precompiled"}}), unsupported("'Precompiled'"));
   EXPECT_THAT(refused("/pre_tokenizer", {{"type", "BertPreTokenizer"}}), unsupported("'BertPreTokenizer'"));
-  EXPECT_THAT(refused("/post_processor", {{"type", "RobertaProcessing"}}), unsupported("'RobertaProcessing'"));
+  EXPECT_THAT(refused("/post_processor", {{"type", "RobertaProcessing"}}),
+              unsupported("'RobertaProcessing'"));
   EXPECT_THAT(refused("/decoder", {{"type", "WordPiece"}}), unsupported("'WordPiece'"));
   EXPECT_THAT(refused("/model/type", "Unigram"), unsupported("Unigram"));
   EXPECT_THAT(refused("/model/end_of_word_suffix", "</w>"), unsupported("end_of_word_suffix"));
@@ -131,16 +135,20 @@ TEST(Tokenizer, RefusesFilesThatContradictThemselves) {
   EXPECT_THAT(broken("/added_tokens/0/special", 1), corrupt("special"));
   EXPECT_THAT(broken("/pre_tokenizer", {{"type", "Split"}}), corrupt("String"));
   EXPECT_THAT(broken("/normalizer", "NFC"), corrupt("expected an object"));
-  EXPECT_THAT(broken("/post_processor", Json::parse(R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}},
-      {"Sequence":{"id":"A"}}],"special_tokens":{"x":{"id":"x","ids":[77]}}})")), corrupt("77"));
+  EXPECT_THAT(broken("/post_processor",
+                     Json::parse(R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}},
+      {"Sequence":{"id":"A"}}],"special_tokens":{"x":{"id":"x","ids":[77]}}})")),
+              corrupt("77"));
 }
 
 TEST(Tokenizer, RefusesWhatIsNotJsonWithTheByte) {
   for (const char* text : {"", "{", "[1,", "nul", "{\"a\":\"\xFF\"}", "{\"a\":\"\\ud800\"}"}) {
-    EXPECT_THAT(Tokenizer::from_tokenizer_json(as_bytes(text), {}), FailsWith(ErrorCode::kCorrupt, "at byte")) << text;
+    EXPECT_THAT(Tokenizer::from_tokenizer_json(as_bytes(text), {}), FailsWith(ErrorCode::kCorrupt, "at byte"))
+        << text;
   }
   EXPECT_THAT(Tokenizer::from_tokenizer_json(as_bytes("[]"), {}), FailsWith(ErrorCode::kCorrupt, "object"));
-  EXPECT_THAT(Tokenizer::from_tokenizer_json(as_bytes(std::string(100000, '[')), {}), FailsWith(ErrorCode::kCorrupt, "JSON"));
+  EXPECT_THAT(Tokenizer::from_tokenizer_json(as_bytes(std::string(100000, '[')), {}),
+              FailsWith(ErrorCode::kCorrupt, "JSON"));
 }
 
 TEST(Tokenizer, StreamsTheBytesThatDecodeGives) {
@@ -157,8 +165,10 @@ TEST(Tokenizer, StreamsTheBytesThatDecodeGives) {
 
 TEST(Tokenizer, ReadsOptFromVocabAndMergesWithItsConfig) {
   const std::string vocab = R"({"<s>":0,"<pad>":1,"</s>":2,"<unk>":3,"h":4,"e":5,"he":6,"Ġ":7})";
-  const std::string config = R"({"bos_token":"</s>","eos_token":"</s>","unk_token":"</s>","pad_token":"<pad>","add_bos_token":true})";
-  const auto tokenizer = Tokenizer::from_vocab_and_merges(as_bytes(vocab), as_bytes("#version: 0.2\nh e\n"), as_bytes(config));
+  const std::string config =
+      R"({"bos_token":"</s>","eos_token":"</s>","unk_token":"</s>","pad_token":"<pad>","add_bos_token":true})";
+  const auto tokenizer =
+      Tokenizer::from_vocab_and_merges(as_bytes(vocab), as_bytes("#version: 0.2\nh e\n"), as_bytes(config));
   ASSERT_THAT(tokenizer, IsOk());
   EXPECT_EQ(*tokenizer->encode("he he", true), (Ids{2, 6, 7, 6}));
   EXPECT_EQ(*tokenizer->encode("he</s>", false), (Ids{6, 2}));
@@ -177,7 +187,8 @@ TEST(GgufTokenizer, SplitsByTheNamedPreTokenizer) {
 
 TEST(GgufTokenizer, ListsTheKnownPreTokenizersWhereOneIsUnknown) {
   const auto tokenizer = Tokenizer::from_gguf_vocabulary(small_gpt2("nonsense"));
-  EXPECT_THAT(tokenizer, FailsWith(ErrorCode::kUnsupported, "'nonsense' is not supported (known: default, gpt-2"));
+  EXPECT_THAT(tokenizer,
+              FailsWith(ErrorCode::kUnsupported, "'nonsense' is not supported (known: default, gpt-2"));
   EXPECT_THAT(tokenizer.error().message, HasSubstr("smollm"));
 }
 
@@ -195,8 +206,8 @@ TEST(GgufTokenizer, MergesPiecesByScoreAndFromTheLeftAmongEqualScores) {
   const auto tokenizer = Tokenizer::from_gguf_vocabulary(
       small_llama({{"▁", -9}, {"a", -9}, {"b", -9}, {"ab", -2}, {"ba", -1}, {"aa", -3}, {"▁a", -4}}));
   ASSERT_THAT(tokenizer, IsOk());
-  EXPECT_EQ(*tokenizer->encode("aba", true), (Ids{1, 265, 263}));       // ▁a, ba
-  EXPECT_EQ(*tokenizer->encode("aaa", false), (Ids{259, 264, 260}));    // ▁, aa, a: the left one of two
+  EXPECT_EQ(*tokenizer->encode("aba", true), (Ids{1, 265, 263}));     // ▁a, ba
+  EXPECT_EQ(*tokenizer->encode("aaa", false), (Ids{259, 264, 260}));  // ▁, aa, a: the left one of two
   EXPECT_EQ(*tokenizer->encode("\u00e9", false), (Ids{259, 3 + 0xC3, 3 + 0xA9}));
   EXPECT_EQ(tokenizer->decode(*tokenizer->encode("ab \u00e9", true), true), "ab \u00e9");
   EXPECT_EQ(tokenizer->bos_id(), 1);
@@ -214,8 +225,8 @@ TEST(GgufTokenizer, PutsASpaceBeforeTheTextOnlyWhereToldTo) {
 TEST(GgufTokenizer, IsTheSameAfterBeingWrittenForHuggingFace) {
   const std::string text = "he said, 12 + 345? <|end|>\n\n  x<s>";
   for (const GgufVocabulary& gguf :
-       {small_gpt2("smollm"), small_gpt2("qwen2"), small_gpt2("llama-bpe"), small_gpt2("default"), small_gpt2("gpt-4o"),
-        small_gpt2("tekken"), small_gpt2("deepseek-v3"), small_gpt2("deepseek-coder"),
+       {small_gpt2("smollm"), small_gpt2("qwen2"), small_gpt2("llama-bpe"), small_gpt2("default"),
+        small_gpt2("gpt-4o"), small_gpt2("tekken"), small_gpt2("deepseek-v3"), small_gpt2("deepseek-coder"),
         small_llama({{"▁", -9}, {"h", -9}, {"e", -9}, {"he", -1}, {"▁he", -2}})}) {
     const auto tokenizer = Tokenizer::from_gguf_vocabulary(gguf);
     ASSERT_THAT(tokenizer, IsOk());
@@ -223,7 +234,8 @@ TEST(GgufTokenizer, IsTheSameAfterBeingWrittenForHuggingFace) {
                                                       as_bytes(tokenizer->to_tokenizer_config_json()));
     ASSERT_THAT(again, IsOk());
     EXPECT_EQ(*again->encode(text, true), *tokenizer->encode(text, true)) << gguf.pre;
-    EXPECT_EQ(again->decode(*again->encode(text, true), true), tokenizer->decode(*tokenizer->encode(text, true), true));
+    EXPECT_EQ(again->decode(*again->encode(text, true), true),
+              tokenizer->decode(*tokenizer->encode(text, true), true));
   }
 }
 
@@ -241,13 +253,15 @@ TEST(GgufTokenizer, RefusesMetadataThatContradictsItself) {
   EXPECT_THAT(changed([](GgufVocabulary& g) { g.tokens.back() = "\xFF"; }), corrupt("not UTF-8"));
   EXPECT_THAT(changed([](GgufVocabulary& g) { g.bos_id = 1000; }), corrupt("bos_token_id: 1000"));
   EXPECT_THAT(changed([](GgufVocabulary& g) { g.tokens.clear(); }), corrupt("empty"));
-  EXPECT_THAT(changed([](GgufVocabulary& g) { g.model = "bert"; }), FailsWith(ErrorCode::kUnsupported, "'bert'"));
+  EXPECT_THAT(changed([](GgufVocabulary& g) { g.model = "bert"; }),
+              FailsWith(ErrorCode::kUnsupported, "'bert'"));
   EXPECT_THAT(changed([](GgufVocabulary& g) { g.tokens.back() = std::string(5000, 'a'); }),
               FailsWith(ErrorCode::kResourceLimit, "5000 bytes"));
 }
 
 TEST(Tokenizer, GivesTheSameIdsToManyThreads) {
-  const auto tokenizer = Tokenizer::from_tokenizer_json(as_bytes(read_bytes(golden("tokenizers/qwen2_style.tokenizer.json"))), {});
+  const auto tokenizer = Tokenizer::from_tokenizer_json(
+      as_bytes(read_bytes(golden("tokenizers/qwen2_style.tokenizer.json"))), {});
   ASSERT_THAT(tokenizer, IsOk());
   const std::string text = "The others weren't there in 2024; caf\u00e9 \u4e2d\u6587 and the rest.";
   const Ids expected = *tokenizer->encode(text, false);

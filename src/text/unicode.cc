@@ -41,10 +41,14 @@ bool is_ascii(std::string_view bytes) {
 utf8proc_option_t options_of(NormalForm form) {
   const int stable = UTF8PROC_STABLE;
   switch (form) {
-    case NormalForm::kNfc: return static_cast<utf8proc_option_t>(stable | UTF8PROC_COMPOSE);
-    case NormalForm::kNfd: return static_cast<utf8proc_option_t>(stable | UTF8PROC_DECOMPOSE);
-    case NormalForm::kNfkc: return static_cast<utf8proc_option_t>(stable | UTF8PROC_COMPOSE | UTF8PROC_COMPAT);
-    case NormalForm::kNfkd: break;
+    case NormalForm::kNfc:
+      return static_cast<utf8proc_option_t>(stable | UTF8PROC_COMPOSE);
+    case NormalForm::kNfd:
+      return static_cast<utf8proc_option_t>(stable | UTF8PROC_DECOMPOSE);
+    case NormalForm::kNfkc:
+      return static_cast<utf8proc_option_t>(stable | UTF8PROC_COMPOSE | UTF8PROC_COMPAT);
+    case NormalForm::kNfkd:
+      break;
   }
   return static_cast<utf8proc_option_t>(stable | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT);
 }
@@ -112,20 +116,22 @@ void append_utf8(char32_t code_point, std::string* utf8) {
 bool is_white_space(char32_t c) {
   // The property list is closed: 25 code points since Unicode 6.3.
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
 }
 
 bool is_numeric(char32_t code_point) {
   const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
-  return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_NO;
+  return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL ||
+         category == UTF8PROC_CATEGORY_NO;
 }
 
 Result<std::string> to_normal_form(std::string_view utf8, NormalForm form) {
   if (is_ascii(utf8)) return std::string(utf8);
   utf8proc_uint8_t* mapped = nullptr;
   const utf8proc_ssize_t length =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()), static_cast<utf8proc_ssize_t>(utf8.size()),
-                   &mapped, options_of(form));
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
+                   static_cast<utf8proc_ssize_t>(utf8.size()), &mapped, options_of(form));
   if (length < 0) {
     return Error{ErrorCode::kResourceLimit, std::string("Unicode normalization: ") + utf8proc_errmsg(length)};
   }

@@ -8,18 +8,32 @@ namespace {
 TEST(Utf8, NamesTheFirstIllFormedByte) {
   EXPECT_EQ(find_invalid_utf8(""), std::nullopt);
   EXPECT_EQ(find_invalid_utf8(std::string("a\0\u00e9\u4e2d\U0010ffff", 11)), std::nullopt);
-  const std::pair<std::string, std::size_t> cases[] = {
-      {"ab\x80", 2}, {"\xC0\x80", 0}, {"a\xC3", 1},         {"\xE0\x9F\xBF", 0},    {"\xED\xA0\x80", 0},
-      {"\xFF", 0},   {"\xC1\xBF", 0}, {"\xF0\x8F\xBF\xBF", 0}, {"\xF4\x90\x80\x80", 0}, {"\u00e9\xF1\x80\x80", 2}};
-  for (const auto& [bytes, offset] : cases) EXPECT_EQ(find_invalid_utf8(bytes), offset) << testing::PrintToString(bytes);
+  const std::pair<std::string, std::size_t> cases[] = {{"ab\x80", 2},
+                                                       {"\xC0\x80", 0},
+                                                       {"a\xC3", 1},
+                                                       {"\xE0\x9F\xBF", 0},
+                                                       {"\xED\xA0\x80", 0},
+                                                       {"\xFF", 0},
+                                                       {"\xC1\xBF", 0},
+                                                       {"\xF0\x8F\xBF\xBF", 0},
+                                                       {"\xF4\x90\x80\x80", 0},
+                                                       {"\u00e9\xF1\x80\x80", 2}};
+  for (const auto& [bytes, offset] : cases)
+    EXPECT_EQ(find_invalid_utf8(bytes), offset) << testing::PrintToString(bytes);
 }
 
 // The examples of the Unicode standard, section 3.9, tables 3-9 to 3-11.
 TEST(Utf8, ReplacesEachMaximalIllFormedPart) {
   const std::string r = "\uFFFD";
-  EXPECT_EQ(replace_invalid_utf8("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82" "A"), r + r + r + r + r + r + r + r + "A");
-  EXPECT_EQ(replace_invalid_utf8("\xED\xA0\x80\xED\xBF\xBF\xED\xAF" "A"), r + r + r + r + r + r + r + r + "A");
-  EXPECT_EQ(replace_invalid_utf8("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF" "A"), r + r + r + r + "A");
+  EXPECT_EQ(replace_invalid_utf8("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82"
+                                 "A"),
+            r + r + r + r + r + r + r + r + "A");
+  EXPECT_EQ(replace_invalid_utf8("\xED\xA0\x80\xED\xBF\xBF\xED\xAF"
+                                 "A"),
+            r + r + r + r + r + r + r + r + "A");
+  EXPECT_EQ(replace_invalid_utf8("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF"
+                                 "A"),
+            r + r + r + r + "A");
 }
 
 TEST(Utf8, IsWrittenAsItIsReadForAllCodePoints) {
@@ -48,9 +62,11 @@ TEST(Lowercase, MapsEachCodePointByItself) {
 }
 
 TEST(Properties, AreThoseOfUnicode) {
-  for (const char32_t c : {U'\t', U'\r', U' ', U'\u0085', U'\u00a0', U'\u3000'}) EXPECT_TRUE(is_white_space(c));
+  for (const char32_t c : {U'\t', U'\r', U' ', U'\u0085', U'\u00a0', U'\u3000'})
+    EXPECT_TRUE(is_white_space(c));
   for (const char32_t c : {U'\u180e', U'\u200b', U'\ufeff', U'\x1c', U'a'}) EXPECT_FALSE(is_white_space(c));
-  for (const char32_t c : {U'0', U'\u0663', U'\u00b2', U'\u00bd', U'\u2167', U'\u3007'}) EXPECT_TRUE(is_numeric(c));
+  for (const char32_t c : {U'0', U'\u0663', U'\u00b2', U'\u00bd', U'\u2167', U'\u3007'})
+    EXPECT_TRUE(is_numeric(c));
   for (const char32_t c : {U'a', U' ', U'\u4e00', U'-'}) EXPECT_FALSE(is_numeric(c));
 }
 

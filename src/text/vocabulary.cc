@@ -5,13 +5,14 @@ namespace assay::text {
 Status Vocabulary::add(std::string_view token, std::int64_t id) {
   if (id < 0 || id >= kMaxSize) {
     return Error{ErrorCode::kResourceLimit, "vocabulary: token '" + std::string(token) + "' has id " +
-                                                std::to_string(id) + ", expected 0 to " + std::to_string(kMaxSize - 1)};
+                                                std::to_string(id) + ", expected 0 to " +
+                                                std::to_string(kMaxSize - 1)};
   }
   const auto index = static_cast<std::size_t>(id);
   if (index >= tokens_.size()) tokens_.resize(index + 1);
   if (tokens_[index] != nullptr) {
-    return Error{ErrorCode::kCorrupt, "vocabulary: id " + std::to_string(id) + " is that of '" + *tokens_[index] +
-                                          "' and of '" + std::string(token) + "'"};
+    return Error{ErrorCode::kCorrupt, "vocabulary: id " + std::to_string(id) + " is that of '" +
+                                          *tokens_[index] + "' and of '" + std::string(token) + "'"};
   }
   auto text = std::make_unique<std::string>(token);
   const auto [taken, is_new] = ids_.try_emplace(std::string_view(*text), static_cast<std::int32_t>(id));

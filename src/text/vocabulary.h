@@ -23,7 +23,8 @@ class Vocabulary {
   Vocabulary(const Vocabulary&) = delete;
   Vocabulary& operator=(const Vocabulary&) = delete;
 
-  // Errors: kCorrupt where the id or the text is taken, kResourceLimit where the id is outside of [0, kMaxSize).
+  // Errors: kCorrupt where the id or the text is taken, kResourceLimit where the id is outside of [0,
+  // kMaxSize).
   Status add(std::string_view token, std::int64_t id);
 
   std::int32_t size() const { return static_cast<std::int32_t>(tokens_.size()); }  // 1 + the greatest id
