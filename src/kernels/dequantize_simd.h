@@ -1,5 +1,4 @@
-// Dequantization in terms of Simd. Codes are first spread to one byte each, in plain loops that compilers turn into vector
-// code, then converted and scaled by vectors in ggml's order of operations. Include after one simd_<isa>.h.
+// Dequantization in terms of Simd. Codes are first spread to one byte each, 16 bytes at a time, then converted and scaled by vectors in ggml's order of operations. Include after one simd_<isa>.h.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -15,40 +14,58 @@ inline std::uint16_t load_u16(const std::uint8_t* p) {
   return value;
 }
 
-// One bit of each of 8 bytes: byte i is bit i of `bits`.
-inline std::uint64_t spread_bits(std::uint8_t bits) {
-  const std::uint64_t alone = (bits * 0x0101010101010101u) & 0x8040201008040201u;
-  return ((alone + 0x7f7f7f7f7f7f7f7fu) >> 7) & 0x0101010101010101u;
-}
+// 16 bytes that compilers treat as one value. Codes are written and read in such units: a load that spans two smaller
+// stores would wait for both.
+using Bytes = std::uint8_t __attribute__((vector_size(16)));
 
-// codes[i] |= bit i of `bits` << kShift, for 8 * num_bytes codes.
-template <int kShift>
+inline Bytes load_bytes(const std::uint8_t* p) {
+  Bytes bytes;
+  std::memcpy(&bytes, p, sizeof(bytes));
+  return bytes;
+}
+inline void store_bytes(std::uint8_t* p, Bytes bytes) { std::memcpy(p, &bytes, sizeof(bytes)); }
+
+// codes[i] |= bit i of `bits` << kShift, for 8 * num_bytes codes; num_bytes is even.
+template <typename S, int kShift>
 void add_bits(const std::uint8_t* bits, int num_bytes, std::uint8_t* codes) {
-  for (int i = 0; i < num_bytes; ++i) {
-    std::uint64_t eight;
-    std::memcpy(&eight, codes + 8 * i, sizeof(eight));
-    eight |= spread_bits(bits[i]) << kShift;
-    std::memcpy(codes + 8 * i, &eight, sizeof(eight));
+  for (int i = 0; i < num_bytes; i += 2) {
+    const auto high = S::bytes_where(load_u16(bits + i), 1u << kShift);
+    store_bytes(codes + 8 * i, load_bytes(codes + 8 * i) | reinterpret_cast<const Bytes&>(high));
   }
 }
 
-// Planes of kBits bits: codes[p * num_bytes + i] = field p of byte i.
+// Planes of kBits bits: codes[p * num_bytes + i] = field p of byte i. num_bytes is a multiple of 16.
 template <int kBits>
-void spread_planes(const std::uint8_t* __restrict in, int num_bytes, std::uint8_t* __restrict codes) {
-  constexpr unsigned kMask = (1u << kBits) - 1u;
-  for (int p = 0; p < 8 / kBits; ++p) {
-    for (int i = 0; i < num_bytes; ++i) codes[p * num_bytes + i] = static_cast<std::uint8_t>((in[i] >> (p * kBits)) & kMask);
+void spread_planes(const std::uint8_t* in, int num_bytes, std::uint8_t* codes) {
+  constexpr std::uint8_t kMask = (1u << kBits) - 1u;
+  for (int i = 0; i < num_bytes; i += 16) {
+    const Bytes bytes = load_bytes(in + i);
+#pragma GCC unroll 4
+    for (int p = 0; p < 8 / kBits; ++p) store_bytes(codes + p * num_bytes + i, (bytes >> (p * kBits)) & kMask);
+  }
+}
+
+// codes[32 p + i] |= bit p of in[i] << kShift, for i < 32 and p < 8.
+template <int kShift>
+void add_bit_planes(const std::uint8_t* in, std::uint8_t* codes) {
+  for (int i = 0; i < 32; i += 16) {
+    const Bytes bytes = load_bytes(in + i);
+#pragma GCC unroll 8
+    for (int p = 0; p < 8; ++p) {
+      std::uint8_t* to = codes + 32 * p + i;
+      store_bytes(to, load_bytes(to) | (((bytes >> p) & 1) << kShift));
+    }
   }
 }
 
 // The 64 codes of a chunk of tensor/group_quant.h.
-template <int kBits>
+template <typename S, int kBits>
 void spread_chunk(const std::uint8_t* chunk, std::uint8_t* codes) {
   if constexpr (kBits == 8) {
     std::memcpy(codes, chunk, 64);
   } else if constexpr (kBits == 3) {
     spread_planes<2>(chunk, 16, codes);
-    add_bits<2>(chunk + 16, 8, codes);
+    add_bits<S, 2>(chunk + 16, 8, codes);
   } else {
     spread_planes<kBits>(chunk, 8 * kBits, codes);
   }
@@ -76,7 +93,7 @@ void dequantize_groups(const WeightRows& w, std::int64_t row, std::int64_t begin
   std::int64_t group_end = (group + 1) * w.group_size;
   for (std::int64_t part = begin; part < end; part += kPart) {
     const std::int64_t part_end = end - part < kPart ? end : part + kPart;
-    for (std::int64_t c = part; c < part_end; c += 64, chunk += 8 * kBits) spread_chunk<kBits>(chunk, codes + (c - part));
+    for (std::int64_t c = part; c < part_end; c += 64, chunk += 8 * kBits) spread_chunk<S, kBits>(chunk, codes + (c - part));
     for (std::int64_t c = part; c < part_end;) {
       const std::int64_t run_end = group_end < part_end ? group_end : part_end;
       const auto scale = S::set(S::from_half(scales[group]));
@@ -116,7 +133,7 @@ struct SmallBlock {  // Q4_0, Q4_1, Q5_0, Q5_1
   static void convert(const std::uint8_t* in, float* out) {
     alignas(64) std::uint8_t codes[32];
     spread_planes<4>(in + kBytes - 16, 16, codes);
-    if constexpr (kFifthBit) add_bits<4>(in + kBytes - 20, 4, codes);
+    if constexpr (kFifthBit) add_bits<S, 4>(in + kBytes - 20, 4, codes);
     const auto d = S::set(S::from_half(load_u16(in)));
     if constexpr (kMinimum) {
       const auto m = S::set(S::from_half(load_u16(in + 2)));
@@ -134,7 +151,7 @@ struct BlockQ8 {
   static constexpr int kBytes = 34;
   static void convert(const std::uint8_t* in, float* out) {
     alignas(64) std::uint8_t codes[32];
-    for (int i = 0; i < 32; ++i) codes[i] = in[2 + i] ^ 0x80u;  // the signed value + 128
+    for (int i = 0; i < 32; i += 16) store_bytes(codes + i, load_bytes(in + 2 + i) ^ 0x80);  // the signed value + 128
     const auto d = S::set(S::from_half(load_u16(in)));
     const auto middle = S::set(128.0f);
     convert_run<S>(codes, 32, out, [&](auto q) { return S::mul(S::sub(q, middle), d); });
@@ -177,9 +194,7 @@ struct BlockQ3K {
     alignas(64) std::uint8_t codes[256];
     spread_two_bits(in + 32, codes);
     // Bit p of hmask[i] is the high bit of value 32 p + i; set means that 4 is not subtracted.
-    for (int p = 0; p < 8; ++p) {
-      for (int i = 0; i < 32; ++i) codes[32 * p + i] |= static_cast<std::uint8_t>(((in[i] >> p) & 1) << 2);
-    }
+    add_bit_planes<2>(in, codes);
     const float d = S::from_half(load_u16(in + 108));
     const auto four = S::set(4.0f);
     for (int s = 0; s < 16; ++s) {
@@ -197,11 +212,7 @@ struct BlockQ45K {  // Q4_K, Q5_K
     alignas(64) std::uint8_t codes[256];
     const std::uint8_t* qs = in + (kFifthBit ? 48 : 16);
     for (int pair = 0; pair < 4; ++pair) spread_planes<4>(qs + 32 * pair, 32, codes + 64 * pair);
-    if constexpr (kFifthBit) {
-      for (int j = 0; j < 8; ++j) {
-        for (int i = 0; i < 32; ++i) codes[32 * j + i] |= static_cast<std::uint8_t>(((in[16 + i] >> j) & 1) << 4);
-      }
-    }
+    if constexpr (kFifthBit) add_bit_planes<4>(in + 16, codes);
     const float d = S::from_half(load_u16(in));
     const float min = S::from_half(load_u16(in + 2));
     const std::uint8_t* packed = in + 4;
@@ -224,7 +235,7 @@ struct BlockQ6K {
     alignas(64) std::uint8_t high[256];
     spread_two_bits(in + 128, high);
     for (int half = 0; half < 2; ++half) spread_planes<4>(in + 64 * half, 64, codes + 128 * half);
-    for (int i = 0; i < 256; ++i) codes[i] |= static_cast<std::uint8_t>(high[i] << 4);
+    for (int i = 0; i < 256; i += 16) store_bytes(codes + i, load_bytes(codes + i) | (load_bytes(high + i) << 4));
     const float d = S::from_half(load_u16(in + 208));
     const auto middle = S::set(32.0f);
     for (int s = 0; s < 16; ++s) {

@@ -112,9 +112,15 @@ void use_dequantize_reference(KernelTable& table);
 void use_linear_reference(KernelTable& table);
 void use_elementwise_reference(KernelTable& table);
 void use_attention_reference(KernelTable& table);
+void use_weights_avx2(KernelTable& table);
+void use_linear_avx2(KernelTable& table);
+void use_elementwise_avx2(KernelTable& table);
 void use_weights_avx512(KernelTable& table);
 void use_linear_avx512(KernelTable& table);
 void use_elementwise_avx512(KernelTable& table);
 void use_dots_vnni(KernelTable& table);
+void use_weights_neon(KernelTable& table);
+void use_linear_neon(KernelTable& table);
+void use_elementwise_neon(KernelTable& table);
 
 }  // namespace assay

@@ -21,34 +21,63 @@ const KernelTable& reference_kernels() {
 }
 
 #if defined(__x86_64__)
-KernelTable make_avx512(bool vnni) {
-  KernelTable table = make_reference();
-  table.name = vnni ? "avx512vnni" : "avx512";
-  use_weights_avx512(table);
-  use_linear_avx512(table);
-  use_elementwise_avx512(table);
-  if (vnni) use_dots_vnni(table);
+const KernelTable& avx2_kernels() {
+  static const KernelTable table = [] {
+    KernelTable avx2 = make_reference();
+    avx2.name = "avx2";
+    use_weights_avx2(avx2);
+    use_linear_avx2(avx2);
+    use_elementwise_avx2(avx2);
+    return avx2;
+  }();
   return table;
 }
 
 const KernelTable& avx512_kernels() {
-  static const KernelTable table = make_avx512(false);
+  static const KernelTable table = [] {
+    KernelTable avx512 = make_reference();
+    avx512.name = "avx512";
+    use_weights_avx512(avx512);
+    use_linear_avx512(avx512);
+    use_elementwise_avx512(avx512);
+    return avx512;
+  }();
   return table;
 }
 
 const KernelTable& avx512_vnni_kernels() {
-  static const KernelTable table = make_avx512(true);
+  static const KernelTable table = [] {
+    KernelTable vnni = avx512_kernels();
+    vnni.name = "avx512vnni";
+    use_dots_vnni(vnni);
+    return vnni;
+  }();
+  return table;
+}
+#elif defined(__aarch64__)
+const KernelTable& neon_kernels() {
+  static const KernelTable table = [] {
+    KernelTable neon = make_reference();
+    neon.name = "neon";
+    use_weights_neon(neon);
+    use_linear_neon(neon);
+    use_elementwise_neon(neon);
+    return neon;
+  }();
   return table;
 }
 #endif
 
 }  // namespace
 
-std::vector<const KernelTable*> runnable_kernels(const CpuFeatures& features) {
+std::vector<const KernelTable*> runnable_kernels([[maybe_unused]] const CpuFeatures& features) {
   std::vector<const KernelTable*> tables = {&reference_kernels()};
 #if defined(__x86_64__)
+  if (features.avx2) tables.push_back(&avx2_kernels());
   if (features.avx512) tables.push_back(&avx512_kernels());
   if (features.avx512_vnni) tables.push_back(&avx512_vnni_kernels());
+#elif defined(__aarch64__)
+  if (features.neon) tables.push_back(&neon_kernels());
 #endif
   return tables;
 }

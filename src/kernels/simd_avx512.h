@@ -53,6 +53,10 @@ struct Simd {
     const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
   }
+  // Byte i of 16 is `value` where bit i is set, 0 elsewhere.
+  static __m128i bytes_where(std::uint16_t bits, std::uint8_t value) {
+    return _mm_maskz_set1_epi8(bits, static_cast<char>(value));
+  }
   static float sum(Float v) { return _mm512_reduce_add_ps(v); }
   static float largest(Float v) { return _mm512_reduce_max_ps(v); }
 

@@ -1,0 +1,13 @@
+#include "kernels/simd_avx2.h"
+
+#include "kernels/attention_simd.h"
+#include "kernels/elementwise_simd.h"
+
+namespace assay {
+
+void use_elementwise_avx2(KernelTable& table) {
+  use_elementwise<Simd>(table);
+  use_attention<Simd>(table);
+}
+
+}  // namespace assay

@@ -1,0 +1,13 @@
+#include "kernels/simd_neon.h"
+
+#include "kernels/attention_simd.h"
+#include "kernels/elementwise_simd.h"
+
+namespace assay {
+
+void use_elementwise_neon(KernelTable& table) {
+  use_elementwise<Simd>(table);
+  use_attention<Simd>(table);
+}
+
+}  // namespace assay

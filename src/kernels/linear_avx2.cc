@@ -1,0 +1,9 @@
+#include "kernels/simd_avx2.h"
+
+#include "kernels/linear_simd.h"
+
+namespace assay {
+
+void use_linear_avx2(KernelTable& table) { use_tiles<Simd>(table); }
+
+}  // namespace assay

@@ -1,0 +1,9 @@
+#include "kernels/simd_neon.h"
+
+#include "kernels/linear_simd.h"
+
+namespace assay {
+
+void use_linear_neon(KernelTable& table) { use_tiles<Simd>(table); }
+
+}  // namespace assay

@@ -1,0 +1,13 @@
+#include "kernels/simd_neon.h"
+
+#include "kernels/dequantize_simd.h"
+#include "kernels/dot_simd.h"
+
+namespace assay {
+
+void use_weights_neon(KernelTable& table) {
+  use_dequantize<Simd>(table);
+  use_dots<Simd>(table);
+}
+
+}  // namespace assay
