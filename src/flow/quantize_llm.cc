@@ -1,0 +1,179 @@
+#include "flow/quantize_llm.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/interrupt.h"
+#include "flow/block_quantizer.h"
+#include "flow/fnv.h"
+#include "flow/gptq_folder.h"
+#include "flow/quantize_resume.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+// The embedding is looked up row by row, so its error is not weighed by calibration: fine groups keep it small.
+constexpr std::int64_t kEmbeddingGroupSize = 32;
+
+Status check_output(const fs::path& out) {
+  std::error_code error;
+  if (!fs::exists(out, error)) return {};
+  if (fs::is_directory(out, error) && fs::is_empty(out, error)) return {};
+  return Error{ErrorCode::kInvalidArgument, out.string() + ": exists already; name another output or remove it"};
+}
+
+Status check_layers(const LanguageModel& model, const LlmQuantizeOptions& options) {
+  const std::int64_t group = options.gptq.group_size;
+  std::optional<Error> error;
+  model.for_each_linear([&](const Linear& linear) {
+    if (error) return;
+    if (linear.quantized) {
+      error = Error{ErrorCode::kUnsupported, linear.name + ": is quantized already; start from the original checkpoint"};
+    } else if (group > 0 && linear.weight.cols % group != 0) {
+      error = Error{ErrorCode::kInvalidArgument, "group size " + std::to_string(group) + " does not divide the " + std::to_string(linear.weight.cols) +
+                                                     " inputs of " + linear.name + "; choose a divisor, such as 64 or 32, or -1 for one group per row"};
+    }
+  });
+  if (error) return *error;
+  return {};
+}
+
+// What identifies the run: a partial result of other settings, data or weights must not be continued.
+std::string fingerprint(const LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options) {
+  const GptqOptions& g = options.gptq;
+  std::uint64_t weights = fnv1a(as_bytes(model.config_json));
+  model.for_each_linear([&](const Linear& linear) {
+    const auto row_bytes = static_cast<std::size_t>(linear.weight.row_bytes);
+    weights = fnv1a({linear.weight.row(0), row_bytes}, weights);
+    weights = fnv1a({linear.weight.row(linear.weight.rows - 1), row_bytes}, weights);
+  });
+  const ordered_json settings{{"method", to_string(options.method)},
+                              {"bits", g.grid.bits},
+                              {"sym", g.grid.sym},
+                              {"search", static_cast<int>(g.grid.search)},
+                              {"norm", g.grid.norm},
+                              {"min_zero", g.grid.min_zero},
+                              {"group_size", g.group_size},
+                              {"order", static_cast<int>(g.order)},
+                              {"static_groups", g.static_groups},
+                              {"damp", g.damp},
+                              {"block_size", g.block_size},
+                              {"true_sequential", options.true_sequential},
+                              {"embedding_bits", options.embedding_bits.value_or(0)},
+                              {"calibration", calibration.hash},
+                              {"weights", weights}};
+  return settings.dump();
+}
+
+GptqConfig checkpoint_config(const LanguageModel& model, const LlmQuantizeOptions& options) {
+  GptqConfig config;
+  config.bits = options.gptq.grid.bits;
+  config.group_size = options.gptq.group_size;
+  config.desc_act = options.method == LlmMethod::kGptq && options.gptq.order == ColumnOrder::kActivation && !options.gptq.static_groups;
+  config.sym = options.gptq.grid.sym;
+  config.format = format_for(model);
+  if (options.method == LlmMethod::kGptq) config.damp_percent = options.gptq.damp;
+  config.true_sequential = options.true_sequential;
+  config.static_groups = options.gptq.static_groups;
+  if (options.embedding_bits) {
+    const auto override_for = [&](const Linear& linear) {
+      std::string pattern = "^";
+      for (const char c : linear.name) pattern += c == '.' ? std::string("\\.") : std::string(1, c);
+      config.dynamic.push_back({pattern + "$", false, *options.embedding_bits, kEmbeddingGroupSize, false, false});
+    };
+    override_for(model.embedding);
+    if (model.head) override_for(*model.head);
+  }
+  const ordered_json meta{{"quantizer", "assay:0.1.0"}, {"method", to_string(options.method)}};
+  config.meta_json = meta.dump();
+  return config;
+}
+
+Status quantize_embeddings(LanguageModel& model, const LlmQuantizeOptions& options, const KernelContext& kernels, std::vector<LayerReport>& reports) {
+  LlmQuantizeOptions embedding = options;
+  embedding.gptq.grid.bits = *options.embedding_bits;
+  embedding.gptq.grid.sym = false;
+  embedding.gptq.grid.search = ScaleSearch::kMinMax;
+  embedding.gptq.group_size = kEmbeddingGroupSize;
+  ASSAY_TRY(LayerReport report, quantize_linear_rtn(model.embedding, embedding, kernels));
+  reports.push_back(std::move(report));
+  if (!model.head) return {};
+  ASSAY_TRY(LayerReport head, quantize_linear_rtn(*model.head, embedding, kernels));
+  reports.push_back(std::move(head));
+  return {};
+}
+
+Status quantize_blocks_rtn(LanguageModel& model, const LlmQuantizeOptions& options, const KernelContext& kernels, Progress& progress,
+                           LlmQuantizeReport& report) {
+  for (std::size_t layer = 0; layer < model.blocks.size(); ++layer) {
+    for (auto& linear : model.blocks[layer].linears) {
+      if (!linear) continue;
+      ASSAY_RETURN_IF_ERROR(check_interrupt());
+      ASSAY_TRY(LayerReport row, quantize_linear_rtn(*linear, options, kernels));
+      report.layers.push_back(std::move(row));
+    }
+    progress.update("quantizing", static_cast<std::int64_t>(layer + 1), static_cast<std::int64_t>(model.blocks.size()));
+  }
+  return {};
+}
+
+Status quantize_blocks_calibrated(LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options, const KernelContext& kernels,
+                                  QuantizeResume& resume, Progress& progress, LlmQuantizeReport& report) {
+  std::int64_t finished = 0;
+  while (finished < model.config.num_layers && resume.has_block(finished)) {
+    ASSAY_TRY(auto rows, resume.load_block(finished, model.blocks[static_cast<std::size_t>(finished)]));
+    report.layers.insert(report.layers.end(), std::make_move_iterator(rows.begin()), std::make_move_iterator(rows.end()));
+    ++finished;
+  }
+  report.resumed_blocks = finished;
+  if (finished == model.config.num_layers) return {};
+  ASSAY_TRY(BlockQuantizer quantizer, BlockQuantizer::create(model, calibration, options, kernels, resume.folder()));
+  for (std::int64_t layer = 0; layer < model.config.num_layers; ++layer) {
+    if (layer < finished) {
+      ASSAY_RETURN_IF_ERROR(quantizer.pass_through(layer, progress));
+      continue;
+    }
+    ASSAY_TRY(auto rows, quantizer.quantize(layer, progress));
+    ASSAY_RETURN_IF_ERROR(resume.save_block(layer, model.blocks[static_cast<std::size_t>(layer)], rows));
+    report.layers.insert(report.layers.end(), std::make_move_iterator(rows.begin()), std::make_move_iterator(rows.end()));
+  }
+  return {};
+}
+
+}  // namespace
+
+const char* to_string(LlmMethod method) { return method == LlmMethod::kRtn ? "rtn" : "gptq"; }
+
+Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const fs::path& source, const fs::path& out, const CalibrationSet& calibration,
+                                       const LlmQuantizeOptions& options, const KernelContext& kernels, Progress& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  ASSAY_RETURN_IF_ERROR(check_output(out));
+  ASSAY_RETURN_IF_ERROR(check_gptq_options(options.gptq));
+  ASSAY_RETURN_IF_ERROR(check_layers(model, options));
+  ASSAY_TRY(QuantizeResume resume, QuantizeResume::open(out, fingerprint(model, calibration, options), options.restart));
+
+  LlmQuantizeReport report;
+  const bool calibrated = options.method == LlmMethod::kGptq || options.gptq.grid.search == ScaleSearch::kWeighted;
+  if (calibrated) {
+    report.calibration_sequences = static_cast<std::int64_t>(calibration.sequences.size());
+    report.calibration_tokens = calibration.num_tokens();
+    ASSAY_RETURN_IF_ERROR(quantize_blocks_calibrated(model, calibration, options, kernels, resume, progress, report));
+  } else {
+    ASSAY_RETURN_IF_ERROR(quantize_blocks_rtn(model, options, kernels, progress, report));
+  }
+  if (options.embedding_bits) ASSAY_RETURN_IF_ERROR(quantize_embeddings(model, options, kernels, report.layers));
+
+  ASSAY_TRY(const fs::path folder, resume.result_folder());
+  ASSAY_TRY(report.output_bytes, write_gptq_folder(model, checkpoint_config(model, options), source, folder, kernels));
+  ASSAY_RETURN_IF_ERROR(resume.publish());
+  report.size = model_size(model);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+}  // namespace assay
