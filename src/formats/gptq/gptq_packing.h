@@ -23,27 +23,33 @@ inline GptqUnit gptq_unit(int bits) { return bits == 3 ? GptqUnit{3, 3, 32} : Gp
 
 // words has unit.num_words entries, codes unit.num_codes; the rest of the arrays is left alone.
 inline void unpack_unit(const GptqUnit& unit, const UnitWords& words, UnitCodes& codes) {
-  const std::uint32_t mask = (1u << unit.bits) - 1;
+  const std::uint64_t mask = (std::uint64_t{1} << unit.bits) - 1;
+  std::uint64_t window = 0;  // the next `available` bits of the stream
+  int available = 0;
+  std::size_t next = 0;
   for (int k = 0; k < unit.num_codes; ++k) {
-    const int word = k * unit.bits / 32;
-    const int shift = k * unit.bits % 32;
-    std::uint64_t window = words[static_cast<std::size_t>(word)];
-    if (shift + unit.bits > 32)
-      window |= static_cast<std::uint64_t>(words[static_cast<std::size_t>(word) + 1]) << 32;
-    codes[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>((window >> shift) & mask);
+    if (available < unit.bits) {
+      window |= static_cast<std::uint64_t>(words[next++]) << available;
+      available += 32;
+    }
+    codes[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>(window & mask);
+    window >>= unit.bits;
+    available -= unit.bits;
   }
 }
 
 // REQUIRES: every code < 2^bits.
 inline void pack_unit(const GptqUnit& unit, const UnitCodes& codes, UnitWords& words) {
-  words.fill(0);
+  std::uint64_t window = 0;  // `filled` bits that are not in a word yet
+  int filled = 0;
+  std::size_t next = 0;
   for (int k = 0; k < unit.num_codes; ++k) {
-    const int word = k * unit.bits / 32;
-    const int shift = k * unit.bits % 32;
-    const std::uint64_t window = static_cast<std::uint64_t>(codes[static_cast<std::size_t>(k)]) << shift;
-    words[static_cast<std::size_t>(word)] |= static_cast<std::uint32_t>(window);
-    if (shift + unit.bits > 32)
-      words[static_cast<std::size_t>(word) + 1] |= static_cast<std::uint32_t>(window >> 32);
+    window |= static_cast<std::uint64_t>(codes[static_cast<std::size_t>(k)]) << filled;
+    filled += unit.bits;
+    if (filled < 32) continue;
+    words[next++] = static_cast<std::uint32_t>(window);
+    window >>= 32;
+    filled -= 32;
   }
 }
 

@@ -208,10 +208,13 @@ void unpack_codes_of(const TensorView& qweight, const Layout& layout,
         }
         unpack_unit(unit, words, codes);
         std::uint8_t* row = rows.data() + o * layout.in;
+        const std::int64_t first = u * unit.num_codes;
+        if (destinations.empty()) {
+          std::copy_n(codes.data(), unit.num_codes, row + first);
+          continue;
+        }
         for (int k = 0; k < unit.num_codes; ++k) {
-          const std::int64_t c = u * unit.num_codes + k;
-          row[destinations.empty() ? c : destinations[static_cast<std::size_t>(c)]] =
-              codes[static_cast<std::size_t>(k)];
+          row[destinations[static_cast<std::size_t>(first + k)]] = codes[static_cast<std::size_t>(k)];
         }
       }
     }
