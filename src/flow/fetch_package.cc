@@ -10,7 +10,7 @@
 #include "base/atomic_file.h"
 #include "base/interrupt.h"
 #include "flow/run_program.h"
-#include "flow/sha256.h"
+#include "flow/digest.h"
 
 namespace assay {
 namespace {

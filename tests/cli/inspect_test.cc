@@ -105,7 +105,7 @@ TEST(Inspect, PrintsAsManyTensorsAsAsked) {
 
 TEST(Inspect, NamesTheTensorThatHoldsNan) {
   const TempDir folder;
-  fs::copy(golden("families/llama-gqa"), folder.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  fs::copy(golden("families/llama-mha"), folder.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   const std::string tensor = "model.layers.1.mlp.down_proj.weight";
   std::string file = read_bytes(folder / "model.safetensors");
   const float nan = std::nanf("");
