@@ -1,32 +1,13 @@
-// Matrix-vector products with 8-bit input (AVX-512 VNNI), for packed weights whose scale holds for 32 columns at least.
-//
-// Weights are a (q - z) with q unsigned, or a q + m; the input is b x with 8-bit x. For each 32 columns
-//   sum (a (q - z)) (b x) = (a b) sum q x - (a b z) sum x,
-// where sum q x is exact in integers and sum x is known from rounding the input. 64 columns at a time are spread to bytes in
-// the order of columns, so that the low 8 lanes of a product belong to the first 32 columns and the high 8 to the second.
-#include <immintrin.h>
-
-#include <cstdint>
-
-#include "kernels/kernel_table.h"
+// Products with 8-bit input for the groups of tensor/group_quant.h and ggml's blocks of 32.
+#include "kernels/dot_vnni.h"
 
 namespace assay {
 namespace {
 
-constexpr int kPairsPerBlock = 8;  // 16 factors fill a vector: 512 columns
-
-__m128i load128(const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-__m256i load256(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-
-// What the 32 columns at j are multiplied with, for 16 successive j: a, and what comes with the sum of x: -a z or m.
-struct Factors {
-  __m512 scale;
-  __m512 offset;
-};
-
 // Groups of tensor/group_quant.h.
 template <int kBits>
 struct GroupRows {
+  static constexpr int kWidth = 32;
   static constexpr std::int64_t kChunkBytes = 8 * kBits;
 
   explicit GroupRows(const WeightRows& weight) : w(weight) {
@@ -34,12 +15,10 @@ struct GroupRows {
     whole_groups = w.group_size >= 512 ? w.group_size % 512 == 0 : 512 % w.group_size == 0;
   }
 
-  static __m512i codes(const std::uint8_t* chunk) {
+  __m512i codes(std::int64_t row, std::int64_t pair, std::int64_t) const {
+    const std::uint8_t* chunk = w.data + row * w.row_bytes + pair * kChunkBytes;
     if constexpr (kBits == 8) return _mm512_loadu_si512(chunk);
-    if constexpr (kBits == 4) {
-      const __m512i shifts = _mm512_set_epi64(4, 4, 4, 4, 0, 0, 0, 0);
-      return _mm512_and_si512(_mm512_srlv_epi64(_mm512_broadcast_i64x4(load256(chunk)), shifts), _mm512_set1_epi8(15));
-    }
+    if constexpr (kBits == 4) return _mm512_and_si512(both_shifted(load256(chunk), 0, 4), _mm512_set1_epi8(15));
     const __m512i shifts = _mm512_set_epi64(6, 6, 4, 4, 2, 2, 0, 0);
     const __m512i low = _mm512_and_si512(_mm512_srlv_epi64(_mm512_broadcast_i32x4(load128(chunk)), shifts), _mm512_set1_epi8(3));
     if constexpr (kBits == 2) return low;
@@ -47,11 +26,8 @@ struct GroupRows {
     __builtin_memcpy(&high, chunk + 16, sizeof(high));
     return _mm512_mask_add_epi8(low, high, low, _mm512_set1_epi8(4));
   }
-  const std::uint8_t* chunk(std::int64_t row, std::int64_t pair) const {
-    return w.data + row * w.row_bytes + pair * kChunkBytes;
-  }
 
-  // Of columns 32 j .. 32 (j + 16); nothing beyond the row's groups is read, and 0 stands there.
+  // Nothing beyond the row's groups is read, and 0 stands there.
   Factors factors(std::int64_t row, std::int64_t j) const {
     const std::uint16_t* scales = w.scales + row * w.num_groups;
     const std::uint8_t* zeros = w.zeros + row * w.num_groups;
@@ -85,6 +61,7 @@ struct GroupRows {
 // ggml's blocks of 32. kBits 8: Q8_0, whose codes are signed: 128 is added to them and taken off as a zero point.
 template <int kBits, bool kMinimum>
 struct BlockRows {
+  static constexpr int kWidth = 32;
   static constexpr std::int64_t kHead = 2 + (kMinimum ? 2 : 0) + (kBits == 5 ? 4 : 0);
   static constexpr std::int64_t kBlockBytes = kHead + (kBits == 8 ? 32 : 16);
   static constexpr float kZero = kBits == 8 ? 128.0f : kBits == 5 ? 16.0f : 8.0f;
@@ -106,12 +83,11 @@ struct BlockRows {
     return _mm256_mask_add_epi8(low, high, low, _mm256_set1_epi8(16));
   }
   // An odd number of blocks ends with half a pair.
-  __m512i codes(const std::uint8_t* pair, bool both) const {
-    const __m512i first = _mm512_castsi256_si512(block(pair));
-    return both ? _mm512_inserti64x4(first, block(pair + kBlockBytes), 1) : _mm512_zextsi256_si512(block(pair));
-  }
-  const std::uint8_t* chunk(std::int64_t row, std::int64_t pair) const {
-    return w.data + row * w.row_bytes + pair * 2 * kBlockBytes;
+  __m512i codes(std::int64_t row, std::int64_t pair, std::int64_t num_pairs) const {
+    const std::uint8_t* in = w.data + row * w.row_bytes + pair * 2 * kBlockBytes;
+    const bool both = pair + 1 < num_pairs || w.cols % 64 == 0;
+    if (!both) return _mm512_zextsi256_si512(block(in));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(block(in)), block(in + kBlockBytes), 1);
   }
 
   Factors factors(std::int64_t row, std::int64_t j) const {
@@ -132,60 +108,43 @@ struct BlockRows {
   const WeightRows& w;
 };
 
-template <int kBits>
-__m512i pair_codes(const GroupRows<kBits>& rows, std::int64_t row, std::int64_t pair, std::int64_t) {
-  return rows.codes(rows.chunk(row, pair));
-}
-template <int kBits, bool kMinimum>
-__m512i pair_codes(const BlockRows<kBits, kMinimum>& rows, std::int64_t row, std::int64_t pair, std::int64_t num_pairs) {
-  return rows.codes(rows.chunk(row, pair), pair + 1 < num_pairs || rows.w.cols % 64 == 0);
-}
-
-template <typename Rows>
-float dot_row(const Rows& rows, std::int64_t row, std::int64_t num_pairs, const VectorInput& x) {
-  const __m512i step = _mm512_set1_epi32(2);
-  const __m512i first_lanes = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
-  __m512 sum = _mm512_setzero_ps();
-  __m512 offsets = _mm512_setzero_ps();
-  for (std::int64_t pair = 0; pair < num_pairs; pair += kPairsPerBlock) {
-    const std::int64_t count = num_pairs - pair < kPairsPerBlock ? num_pairs - pair : kPairsPerBlock;
-    const auto mask = static_cast<__mmask16>((1u << (2 * count)) - 1u);
-    const __m512 input_scale = _mm512_maskz_loadu_ps(mask, x.q_scales + 2 * pair);
-    const __m512 input_sum = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask, x.q_sums + 2 * pair));
-    const Factors factors = rows.factors(row, 2 * pair);
-    const __m512 scale = _mm512_mul_ps(factors.scale, input_scale);
-    offsets = _mm512_fmadd_ps(_mm512_mul_ps(factors.offset, input_scale), input_sum, offsets);
-    __m512i lanes = first_lanes;
-    for (std::int64_t i = pair; i < pair + count; ++i) {
-      const __m512i q = _mm512_loadu_si512(x.q + 64 * i);
-      const __m512i product = _mm512_dpbusd_epi32(_mm512_setzero_si512(), pair_codes(rows, row, i, num_pairs), q);
-      sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(product), _mm512_permutexvar_ps(lanes, scale), sum);
-      lanes = _mm512_add_epi32(lanes, step);
-    }
+// As the reference does it, operation by operation.
+void round_input(const float* x, std::int64_t cols, const RoundedInput& out) {
+  for (std::int64_t g = 0; g < cols / kInt8Group; ++g) {
+    const __m512 low = _mm512_loadu_ps(x + 32 * g);
+    const __m512 high = _mm512_loadu_ps(x + 32 * g + 16);
+    const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
+    const __m512 infinite = _mm512_set1_ps(__builtin_inff());
+    const auto finite = static_cast<__mmask16>(_mm512_cmp_ps_mask(_mm512_abs_ps(low), infinite, _CMP_LT_OQ) &
+                                               _mm512_cmp_ps_mask(_mm512_abs_ps(high), infinite, _CMP_LT_OQ));
+    const bool usable = finite == 0xffff;
+    out.scales[g] = usable ? largest / 127.0f : __builtin_nanf("");
+    const __m512 inverse = _mm512_set1_ps(usable && largest > 0 ? 127.0f / largest : 0.0f);
+    const __mmask16 keep = usable ? 0xffff : 0;
+    const __m512i q_low = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(low, inverse));
+    const __m512i q_high = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(high, inverse));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.q + 32 * g), _mm512_cvtsepi32_epi8(q_low));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.q + 32 * g + 16), _mm512_cvtsepi32_epi8(q_high));
+    out.half_sums[2 * g] = _mm512_reduce_add_epi32(q_low);
+    out.half_sums[2 * g + 1] = _mm512_reduce_add_epi32(q_high);
+    out.sums[g] = out.half_sums[2 * g] + out.half_sums[2 * g + 1];
   }
-  return _mm512_reduce_add_ps(_mm512_add_ps(sum, offsets));
-}
-
-template <typename Rows>
-void dot(const WeightRows& w, std::int64_t begin, std::int64_t end, const VectorInput& x, float* y) {
-  const Rows rows(w);
-  const std::int64_t num_pairs = (w.cols + 63) / 64;
-  for (std::int64_t r = begin; r < end; ++r) y[r] = dot_row(rows, r, num_pairs, x);
 }
 
 }  // namespace
 
 void use_dots_vnni(KernelTable& table) {
+  table.round_input = round_input;
   const auto set = [&](WeightFormat format, DotFn fn) { table.dot_int8[static_cast<int>(format)] = fn; };
-  set(WeightFormat::kQ4_0, dot<BlockRows<4, false>>);
-  set(WeightFormat::kQ4_1, dot<BlockRows<4, true>>);
-  set(WeightFormat::kQ5_0, dot<BlockRows<5, false>>);
-  set(WeightFormat::kQ5_1, dot<BlockRows<5, true>>);
-  set(WeightFormat::kQ8_0, dot<BlockRows<8, false>>);
-  set(WeightFormat::kGroup2, dot<GroupRows<2>>);
-  set(WeightFormat::kGroup3, dot<GroupRows<3>>);
-  set(WeightFormat::kGroup4, dot<GroupRows<4>>);
-  set(WeightFormat::kGroup8, dot<GroupRows<8>>);
+  set(WeightFormat::kQ4_0, dot_int8<BlockRows<4, false>>);
+  set(WeightFormat::kQ4_1, dot_int8<BlockRows<4, true>>);
+  set(WeightFormat::kQ5_0, dot_int8<BlockRows<5, false>>);
+  set(WeightFormat::kQ5_1, dot_int8<BlockRows<5, true>>);
+  set(WeightFormat::kQ8_0, dot_int8<BlockRows<8, false>>);
+  set(WeightFormat::kGroup2, dot_int8<GroupRows<2>>);
+  set(WeightFormat::kGroup3, dot_int8<GroupRows<3>>);
+  set(WeightFormat::kGroup4, dot_int8<GroupRows<4>>);
+  set(WeightFormat::kGroup8, dot_int8<GroupRows<8>>);
 }
 
 }  // namespace assay

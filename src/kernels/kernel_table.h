@@ -51,17 +51,25 @@ struct Tile {
 using TileFn = void (*)(const Tile& tile);
 
 // The input of a matrix-vector product. x and q are padded with zeros to a multiple of 64 columns and aligned to 64 bytes.
+// x[c] is about q[c] * q_scales[c / 32]; those are null where nobody reads them.
 inline constexpr int kInt8Group = 32;
 struct VectorInput {
   const float* x;
-  const std::int8_t* q;        // x[c] is about q[c] * q_scales[c / 32]; null where nobody reads it
+  const std::int8_t* q;
   const float* q_scales;
-  const std::int32_t* q_sums;  // sum of q over the 32
+  const std::int32_t* q_sums;       // of q over 32 columns
+  const std::int32_t* q_half_sums;  // of q over 16 columns
 };
 // y[r] = sum_c W[r, c] x[c] for begin <= r < end.
 using DotFn = void (*)(const WeightRows& weight, std::int64_t begin, std::int64_t end, const VectorInput& x, float* y);
-// Fills q, q_scales and q_sums for `cols` columns, a multiple of 32.
-using RoundInputFn = void (*)(const float* x, std::int64_t cols, std::int8_t* q, float* q_scales, std::int32_t* q_sums);
+// Where to write what VectorInput has for `cols` columns, a multiple of 32.
+struct RoundedInput {
+  std::int8_t* q;
+  float* scales;
+  std::int32_t* sums;
+  std::int32_t* half_sums;
+};
+using RoundInputFn = void (*)(const float* x, std::int64_t cols, const RoundedInput& out);
 
 // out[j] = sum_i q[i] * keys[j * stride + i] for i < head_dim.
 using ScoresFn = void (*)(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys,
@@ -119,6 +127,7 @@ void use_weights_avx512(KernelTable& table);
 void use_linear_avx512(KernelTable& table);
 void use_elementwise_avx512(KernelTable& table);
 void use_dots_vnni(KernelTable& table);
+void use_super_dots_vnni(KernelTable& table);
 void use_weights_neon(KernelTable& table);
 void use_linear_neon(KernelTable& table);
 void use_elementwise_neon(KernelTable& table);

@@ -106,15 +106,16 @@ void multiply_vector(const Product& p, ThreadPool& pool, Activations activations
   const std::int64_t padded = (p.x.cols + kVectorPadding - 1) / kVectorPadding * kVectorPadding;
   const Scratch<float> x(padded);
   std::fill(std::copy_n(p.x.data, p.x.cols, x.get()), x.get() + padded, 0.0f);
-  VectorInput input{x.get(), nullptr, nullptr, nullptr};
+  VectorInput input{x.get(), nullptr, nullptr, nullptr, nullptr};
   const DotFn int8 = int8_dot(p, activations);
   const std::int64_t rounded = int8 != nullptr ? padded : 0;
   const Scratch<std::int8_t> q(rounded);
   const Scratch<float> scales(rounded / kInt8Group);
   const Scratch<std::int32_t> sums(rounded / kInt8Group);
+  const Scratch<std::int32_t> half_sums(rounded / kInt8Group * 2);
   if (int8 != nullptr) {
-    p.table.round_input(x.get(), padded, q.get(), scales.get(), sums.get());
-    input = {x.get(), q.get(), scales.get(), sums.get()};
+    p.table.round_input(x.get(), padded, {q.get(), scales.get(), sums.get(), half_sums.get()});
+    input = {x.get(), q.get(), scales.get(), sums.get(), half_sums.get()};
   }
   const DotFn dot = int8 != nullptr ? int8 : p.table.dot[static_cast<int>(p.rows.format)];
   float* y = p.y.data;

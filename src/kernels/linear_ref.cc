@@ -48,7 +48,7 @@ void dot(const WeightRows& w, std::int64_t begin, std::int64_t end, const Vector
   }
 }
 
-void round_input(const float* x, std::int64_t cols, std::int8_t* q, float* q_scales, std::int32_t* q_sums) {
+void round_input(const float* x, std::int64_t cols, const RoundedInput& out) {
   for (std::int64_t g = 0; g < cols / kInt8Group; ++g) {
     float largest = 0;
     bool finite = true;
@@ -58,16 +58,17 @@ void round_input(const float* x, std::int64_t cols, std::int8_t* q, float* q_sca
       largest = std::max(largest, magnitude);
     }
     // A group that holds a NaN or an infinity makes the whole result NaN.
-    q_scales[g] = finite ? largest / 127.0f : NAN;
+    out.scales[g] = finite ? largest / 127.0f : NAN;
     const float inverse = finite && largest > 0 ? 127.0f / largest : 0.0f;
-    std::int32_t sum = 0;
+    std::int32_t sums[2] = {};
     for (int i = 0; i < kInt8Group; ++i) {
       const float scaled = finite ? x[g * kInt8Group + i] * inverse : 0.0f;
-      const auto rounded = static_cast<std::int8_t>(std::lrint(scaled));
-      q[g * kInt8Group + i] = rounded;
-      sum += rounded;
+      out.q[g * kInt8Group + i] = static_cast<std::int8_t>(std::lrint(scaled));
+      sums[i / 16] += out.q[g * kInt8Group + i];
     }
-    q_sums[g] = sum;
+    out.half_sums[2 * g] = sums[0];
+    out.half_sums[2 * g + 1] = sums[1];
+    out.sums[g] = sums[0] + sums[1];
   }
 }
 

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/rng.h"
+#include "kernels/kernel_table.h"
 #include "kernels/kernels_testing.h"
 
 namespace assay {
@@ -60,6 +61,8 @@ double code_range(DType dtype) {
 // sum_c (|scale| (largest code + zero point) + |minimum|) |x|: what is summed where codes and zero points go apart.
 double separate_parts(const WeightView& weight, std::int64_t row, std::span<const float> x) {
   double sum = 0;
+  std::vector<float> values(static_cast<std::size_t>(weight.cols));
+  dequantize_row(*tables_here().front(), weight, row, values);
   for (std::int64_t c = 0; c < weight.cols; ++c) {
     double part = 0;
     if (!weight.is_dense()) {
@@ -70,6 +73,11 @@ double separate_parts(const WeightView& weight, std::int64_t row, std::span<cons
       std::memcpy(halves, weight.row(row) + c / 32 * info(weight.dtype).block_bytes, sizeof(halves));
       const bool has_minimum = weight.dtype == DType::kQ4_1 || weight.dtype == DType::kQ5_1;
       part = std::abs(to_float(halves[0])) * code_range(weight.dtype) + (has_minimum ? std::abs(to_float(halves[1])) : 0.0f);
+    } else if (info(weight.dtype).block_values == 256) {
+      // Two codes of the 16 that share a scale differ, so the scale is at most twice the largest value; codes are below 64.
+      for (std::int64_t i = c / 16 * 16; i < c / 16 * 16 + 16; ++i) {
+        part = std::max(part, 128.0 * std::abs(values[static_cast<std::size_t>(i)]));
+      }
     }
     sum += part * std::abs(x[static_cast<std::size_t>(c)]);
   }
@@ -92,19 +100,18 @@ TEST(WithinBound, RejectsNanZeroSignFlipAndOneStepBeyond) {
 
 TEST_P(Linear, StaysWithinTheBoundForEveryFormatAndRemainder) {
   for (const auto& format : all_formats()) {
-    for (const std::int64_t rows : {1, 5, 33, 66}) {
-      for (const std::int64_t blocks : {1, 3, 65, 577}) {
-        if (format.block_values() > 1 && blocks > 3) continue;
-        const std::int64_t cols = blocks * format.block_values();
-        const auto weights = format.make(rows, cols, 7);
-        const auto bias = normal_values(rows, 8);
-        for (const std::int64_t tokens : {1, 2, 13}) {
-          const auto values = normal_values(tokens * cols + 1, 9);
-          const MatrixView<const float> x{values.data() + 1, tokens, cols};  // no alignment
-          const auto expected = exact_product(weights.view, x, bias);
-          EXPECT_TRUE(within_bound(run(context(), weights.view, x, bias), expected.y, expected.bound))
-              << format.name() << " rows " << rows << " cols " << cols << " tokens " << tokens;
-        }
+    const std::int64_t values_per_block = format.block_values();
+    for (const auto& [rows, blocks] : {std::pair<std::int64_t, std::int64_t>{1, 3}, {33, 2}, {66, 1}, {5, 65}, {3, 577}}) {
+      if (values_per_block > 1 && blocks > 3) continue;
+      const std::int64_t cols = blocks * values_per_block;
+      const auto weights = format.make(rows, cols, 7);
+      const auto bias = normal_values(rows, 8);
+      for (const std::int64_t tokens : {1, 2, 13}) {
+        const auto values = normal_values(tokens * cols + 1, 9);
+        const MatrixView<const float> x{values.data() + 1, tokens, cols};  // no alignment
+        const auto expected = exact_product(weights.view, x, bias);
+        EXPECT_TRUE(within_bound(run(context(), weights.view, x, bias), expected.y, expected.bound))
+            << format.name() << " rows " << rows << " cols " << cols << " tokens " << tokens;
       }
     }
   }
@@ -186,6 +193,44 @@ TEST_P(Linear, StaysWithinTheBoundOfRoundedInput) {
           << format.name() << " cols " << cols;
     }
   }
+}
+
+// Where each 32 values are integers up to 127, rounding loses nothing, and only the float sums are left.
+TEST_P(Linear, LosesNothingByRoundingWhereTheInputIsIntegers) {
+  for (const auto& format : all_formats()) {
+    for (const std::int64_t blocks : {1, 2, 5, 70, 577, 1056}) {
+      if (format.block_values() > 32 && blocks > 5) continue;
+      const std::int64_t cols = blocks * format.block_values();
+      const auto weights = format.make(9, cols, 91);
+      Rng rng(92);
+      std::vector<float> values(static_cast<std::size_t>(cols));
+      for (auto& value : values) value = static_cast<float>(static_cast<int>(rng.below(255)) - 127);
+      for (std::size_t c = 0; c < values.size(); c += 32) values[c] = -127.0f;
+      const MatrixView<const float> x{values.data(), 1, cols};
+      auto expected = exact_product(weights.view, x, {});
+      for (std::int64_t r = 0; r < 9; ++r) {
+        expected.bound[static_cast<std::size_t>(r)] +=
+            static_cast<double>(cols / 32 + 40) * 0x1.0p-24 * separate_parts(weights.view, r, values);
+      }
+      EXPECT_TRUE(within_bound(run(context(Activations::kInt8), weights.view, x), expected.y, expected.bound))
+          << format.name() << " cols " << cols;
+    }
+  }
+}
+
+TEST_P(Linear, RoundsTheInputAsTheReferenceDoes) {
+  const auto x = normal_values(256, 95);
+  const auto round = [&](const KernelTable& table) {
+    std::vector<std::int8_t> q(256);
+    std::vector<float> all(8);
+    std::vector<std::int32_t> sums(8), half_sums(16);
+    table.round_input(x.data(), 256, {q.data(), all.data(), sums.data(), half_sums.data()});
+    all.insert(all.end(), q.begin(), q.end());
+    all.insert(all.end(), sums.begin(), sums.end());
+    all.insert(all.end(), half_sums.begin(), half_sums.end());
+    return all;
+  };
+  EXPECT_TRUE(same_bits(round(*GetParam()), round(*tables_here().front())));
 }
 
 TEST_P(Linear, GivesTheSameBitsForAnyNumberOfThreads) {

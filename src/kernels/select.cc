@@ -50,6 +50,7 @@ const KernelTable& avx512_vnni_kernels() {
     KernelTable vnni = avx512_kernels();
     vnni.name = "avx512vnni";
     use_dots_vnni(vnni);
+    use_super_dots_vnni(vnni);
     return vnni;
   }();
   return table;
