@@ -90,18 +90,29 @@ struct BlockRows {
     return _mm512_inserti64x4(_mm512_castsi256_si512(block(in)), block(in + kBlockBytes), 1);
   }
 
+  // The halves at byte kAt of 16 blocks; 0 beyond the first `count`. Put together in a register where all are there: a load
+  // would wait for 16 stores.
+  template <int kAt>
+  static __m512 halves(const std::uint8_t* in, int count) {
+    const auto half = [in](int i) {
+      short bits;
+      __builtin_memcpy(&bits, in + i * kBlockBytes + kAt, sizeof(bits));
+      return bits;
+    };
+    if (count == 16) {
+      return _mm512_cvtph_ps(_mm256_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7), half(8),
+                                               half(9), half(10), half(11), half(12), half(13), half(14), half(15)));
+    }
+    short some[16] = {};
+    for (int i = 0; i < count; ++i) some[i] = half(i);
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(some)));
+  }
   Factors factors(std::int64_t row, std::int64_t j) const {
     const std::uint8_t* in = w.data + row * w.row_bytes + j * kBlockBytes;
     const std::int64_t left = w.cols / 32 - j;
     const int count = static_cast<int>(left < 16 ? left : 16);
-    std::uint16_t scale_of[16] = {};
-    std::uint16_t minimum_of[16] = {};
-    for (int i = 0; i < count; ++i) {
-      __builtin_memcpy(scale_of + i, in + i * kBlockBytes, 2);
-      if (kMinimum) __builtin_memcpy(minimum_of + i, in + i * kBlockBytes + 2, 2);
-    }
-    const __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(scale_of)));
-    if (kMinimum) return {scale, _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(minimum_of)))};
+    const __m512 scale = halves<0>(in, count);
+    if (kMinimum) return {scale, halves<2>(in, count)};
     return {scale, _mm512_mul_ps(scale, _mm512_set1_ps(-kZero))};
   }
 
