@@ -108,6 +108,7 @@ void dequantize_groups(const WeightRows& w, std::int64_t row, std::int64_t begin
 
 template <typename S>
 void dequantize_f32(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64_t end, float* out) {
+  if (begin == end) return;  // there may be no data at all
   std::memcpy(out, w.data + row * w.row_bytes + begin * 4, static_cast<std::size_t>(end - begin) * 4);
 }
 

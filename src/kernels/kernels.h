@@ -47,7 +47,7 @@ struct KernelContext {
 //           of sums in which codes and zero points are apart: docs/numerics.md#int8.
 // Determinism: the same bits for any number of threads. For kFloat a row of y does not depend on the other rows of x, nor on
 //           T, except that T == 1 sums in another order than T > 1. Tables differ in the last bits.
-// NaN and infinity in x make the rows of y that they meet not finite, unless their weight is 0 (then NaN), other rows not.
+// A NaN or an infinity in a row of x makes all of that row of y NaN or infinite, and no other row.
 void linear(const KernelContext& context, const WeightView& weight, MatrixView<const float> x,
             std::span<const float> bias, MatrixView<float> y);
 
