@@ -126,6 +126,7 @@ void use_elementwise_avx2(KernelTable& table);
 void use_weights_avx512(KernelTable& table);
 void use_linear_avx512(KernelTable& table);
 void use_elementwise_avx512(KernelTable& table);
+void use_group_dots_avx512(KernelTable& table);
 void use_dots_vnni(KernelTable& table);
 void use_super_dots_vnni(KernelTable& table);
 void use_weights_neon(KernelTable& table);

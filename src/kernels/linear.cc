@@ -14,6 +14,7 @@ namespace assay {
 namespace {
 
 constexpr std::int64_t kDepth = 768;  // columns at a time; a multiple of 256, as DequantizeFn wants
+constexpr std::int64_t kRowStride = kDepth + 16;  // an odd number of cache lines: rows read side by side spread over the sets
 constexpr std::int64_t kVectorPadding = 64;
 constexpr std::int64_t kRowsPerTask = 16;
 
@@ -43,14 +44,14 @@ void pack_input(const Product& p, ThreadPool& pool, float* packed) {
 void expand_panel(const Product& p, std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t depth,
                   float* rows, float* panel) {
   const DequantizeFn dequantize = p.table.dequantize[static_cast<int>(p.rows.format)];
-  for (std::int64_t r = 0; r < count; ++r) dequantize(p.rows, first + r, begin, begin + depth, rows + r * kDepth);
-  p.table.transpose(rows, kDepth, count, depth, panel, p.table.tile_cols);
+  for (std::int64_t r = 0; r < count; ++r) dequantize(p.rows, first + r, begin, begin + depth, rows + r * kRowStride);
+  p.table.transpose(rows, kRowStride, count, depth, panel, p.table.tile_cols);
 }
 
 // Scratch of one thread.
 struct PanelScratch {
   explicit PanelScratch(std::int64_t panel_rows)
-      : rows(panel_rows * kDepth), panel(panel_rows * kDepth), start(panel_rows) {}
+      : rows(panel_rows * kRowStride), panel(panel_rows * kDepth), start(panel_rows) {}
   Scratch<float> rows;
   Scratch<float> panel;
   Scratch<float> start;

@@ -38,6 +38,7 @@ const KernelTable& avx512_kernels() {
     KernelTable avx512 = make_reference();
     avx512.name = "avx512";
     use_weights_avx512(avx512);
+    use_group_dots_avx512(avx512);
     use_linear_avx512(avx512);
     use_elementwise_avx512(avx512);
     return avx512;
