@@ -22,6 +22,7 @@
 namespace assay {
 namespace {
 
+constexpr int kRepetitions = 8;  // the best counts
 constexpr std::int64_t kColdBytes = std::int64_t{192} << 20;
 
 struct Format {
@@ -212,7 +213,7 @@ void register_all() {
                                    std::to_string(threads);
           benchmark::RegisterBenchmark(name.c_str(), [=, tokens = tokens, activations = activations](benchmark::State& state) {
             run_linear(state, format, shape, tokens, activations, threads);
-          })->UseManualTime()->Unit(benchmark::kMillisecond);
+          })->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(kRepetitions);
         }
       }
     }

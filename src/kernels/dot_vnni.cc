@@ -4,6 +4,12 @@
 namespace assay {
 namespace {
 
+std::uint16_t load16(const std::uint8_t* p) {
+  std::uint16_t bits;
+  __builtin_memcpy(&bits, p, sizeof(bits));
+  return bits;
+}
+
 // Groups of tensor/group_quant.h.
 template <int kBits>
 struct GroupRows {
@@ -90,29 +96,41 @@ struct BlockRows {
     return _mm512_inserti64x4(_mm512_castsi256_si512(block(in)), block(in + kBlockBytes), 1);
   }
 
-  // The halves at byte kAt of 16 blocks; 0 beyond the first `count`. Put together in a register where all are there: a load
-  // would wait for 16 stores.
+  // The halves at byte kAt of 16 blocks. Put together in a register: a load would wait for 16 stores.
   template <int kAt>
-  static __m512 halves(const std::uint8_t* in, int count) {
-    const auto half = [in](int i) {
-      short bits;
-      __builtin_memcpy(&bits, in + i * kBlockBytes + kAt, sizeof(bits));
-      return bits;
-    };
-    if (count == 16) {
-      return _mm512_cvtph_ps(_mm256_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7), half(8),
-                                               half(9), half(10), half(11), half(12), half(13), half(14), half(15)));
-    }
-    short some[16] = {};
-    for (int i = 0; i < count; ++i) some[i] = half(i);
+  static __m512 halves(const std::uint8_t* in) {
+    const auto half = [in](int i) { return static_cast<short>(load16(in + i * kBlockBytes + kAt)); };
+    return _mm512_cvtph_ps(_mm256_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7), half(8),
+                                             half(9), half(10), half(11), half(12), half(13), half(14), half(15)));
+  }
+  // Of the first `count` blocks alone, in a row that is shorter than 16 blocks.
+  template <int kAt>
+  static __m512 some_halves(const std::uint8_t* in, std::int64_t count) {
+    std::uint16_t some[16] = {};
+    for (std::int64_t i = 0; i < count; ++i) some[i] = load16(in + i * kBlockBytes + kAt);
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(some)));
   }
-  Factors factors(std::int64_t row, std::int64_t j) const {
+  // 0 beyond the row. Where fewer than 16 blocks are left, the last 16 of the row are read and moved down.
+  template <int kAt>
+  __m512 halves_from(std::int64_t row, std::int64_t j) const {
+    const std::int64_t blocks = w.cols / 32;
+    const std::int64_t left = blocks - j;
     const std::uint8_t* in = w.data + row * w.row_bytes + j * kBlockBytes;
-    const std::int64_t left = w.cols / 32 - j;
-    const int count = static_cast<int>(left < 16 ? left : 16);
-    const __m512 scale = halves<0>(in, count);
-    if (kMinimum) return {scale, halves<2>(in, count)};
+    if (left >= 16) return halves<kAt>(in);
+    if (left == 2) {  // rows of 576 columns, among others
+      const auto second = load16(in + kBlockBytes + kAt);
+      return _mm512_cvtph_ps(_mm256_zextsi128_si256(_mm_insert_epi16(_mm_cvtsi32_si128(load16(in + kAt)), second, 1)));
+    }
+    if (blocks < 16) return some_halves<kAt>(in, left);
+    const int missing = static_cast<int>(16 - left);
+    const __m512i lanes = _mm512_add_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                                           _mm512_set1_epi32(missing));
+    return _mm512_maskz_permutexvar_ps(static_cast<__mmask16>(0xffffu >> missing), lanes,
+                                       halves<kAt>(in - missing * kBlockBytes));
+  }
+  Factors factors(std::int64_t row, std::int64_t j) const {
+    const __m512 scale = halves_from<0>(row, j);
+    if (kMinimum) return {scale, halves_from<2>(row, j)};
     return {scale, _mm512_mul_ps(scale, _mm512_set1_ps(-kZero))};
   }
 
