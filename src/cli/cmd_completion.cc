@@ -42,15 +42,20 @@ _assay() {{
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; [[ "$cur" == -* ]] || compgen -f -- "$cur")
 }}
 complete -o filenames -F _assay assay
-)", cases.descend, cases.words);
+)",
+                     cases.descend, cases.words);
 }
 
 }  // namespace
 
 void add_completion(CommandLine& line) {
-  CLI::App& command = line.add("completion", "Print a script for tab completion.", "source <(assay completion bash)");
+  CLI::App& command =
+      line.add("completion", "Print a script for tab completion.", "source <(assay completion bash)");
   auto shell = std::make_shared<std::string>();
-  command.add_option("SHELL", *shell, "the shell: bash")->required()->type_name("")->check(CLI::IsMember({"bash"}));
+  command.add_option("SHELL", *shell, "the shell: bash")
+      ->required()
+      ->type_name("")
+      ->check(CLI::IsMember({"bash"}));
   line.on_run(command, [&line](Session& session) -> Status {
     const std::string script = bash_script(line.app());
     session.print(script);

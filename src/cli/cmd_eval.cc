@@ -20,7 +20,9 @@ struct LambadaCommand {
   LambadaOptions options;
 };
 
-ordered_json number_or_null(const std::optional<double>& value) { return value ? ordered_json(*value) : ordered_json(nullptr); }
+ordered_json number_or_null(const std::optional<double>& value) {
+  return value ? ordered_json(*value) : ordered_json(nullptr);
+}
 
 ordered_json by_k(const std::map<int, double>& shares) {
   ordered_json json = ordered_json::object();
@@ -36,13 +38,20 @@ Result<std::vector<eval::ClozeExample>> read_examples(const std::string& path) {
   return examples;
 }
 
-ordered_json lambada_json(const LambadaRun& run, const std::string& model, const std::string& data, std::uint64_t model_bytes) {
+ordered_json lambada_json(const LambadaRun& run, const std::string& model, const std::string& data,
+                          std::uint64_t model_bytes) {
   const auto& record = run.record;
-  ordered_json json{{"model", model}, {"data", data}, {"examples", record.examples}, {"accuracy", record.accuracy},
-                    {"accuracy_stderr", number_or_null(record.accuracy_stderr)}, {"perplexity", record.perplexity},
-                    {"perplexity_stderr", number_or_null(record.perplexity_stderr)}, {"top_k", by_k(record.top_k)}};
+  ordered_json json{{"model", model},
+                    {"data", data},
+                    {"examples", record.examples},
+                    {"accuracy", record.accuracy},
+                    {"accuracy_stderr", number_or_null(record.accuracy_stderr)},
+                    {"perplexity", record.perplexity},
+                    {"perplexity_stderr", number_or_null(record.perplexity_stderr)},
+                    {"top_k", by_k(record.top_k)}};
   json["top_k_stderr"] = ordered_json::object();
-  for (const auto& [k, error] : record.top_k_stderr) json["top_k_stderr"][std::to_string(k)] = number_or_null(error);
+  for (const auto& [k, error] : record.top_k_stderr)
+    json["top_k_stderr"][std::to_string(k)] = number_or_null(error);
   json["first_token_top_k"] = by_k(record.first_token_top_k);
   json["tokens"] = record.tokens;
   json["near_ties"] = record.near_ties;
@@ -52,7 +61,8 @@ ordered_json lambada_json(const LambadaRun& run, const std::string& model, const
   return json;
 }
 
-std::string lambada_text(const LambadaRun& run, const std::string& model, const std::string& data, std::uint64_t model_bytes) {
+std::string lambada_text(const LambadaRun& run, const std::string& model, const std::string& data,
+                         std::uint64_t model_bytes) {
   const auto& record = run.record;
   const std::string n = fmt::format(" (n = {})", record.examples);
   std::vector<std::pair<std::string, std::string>> lines{
@@ -61,10 +71,13 @@ std::string lambada_text(const LambadaRun& run, const std::string& model, const 
       {"accuracy", with_error(record.accuracy, record.accuracy_stderr, 4) + n},
       {"perplexity", with_error(record.perplexity, record.perplexity_stderr, 3) + " per word" + n}};
   for (const auto& [k, share] : record.top_k) {
-    lines.emplace_back(fmt::format("top {}", k), fmt::format("{}{}; first token alone {:.4f}", with_error(share, record.top_k_stderr.at(k), 4), n, record.first_token_top_k.at(k)));
+    lines.emplace_back(fmt::format("top {}", k), fmt::format("{}{}; first token alone {:.4f}",
+                                                             with_error(share, record.top_k_stderr.at(k), 4),
+                                                             n, record.first_token_top_k.at(k)));
   }
   lines.emplace_back("near ties", fmt::format("{} examples that rounding may flip", record.near_ties));
-  if (record.truncated > 0) lines.emplace_back("truncated", fmt::format("{} examples longer than the context", record.truncated));
+  if (record.truncated > 0)
+    lines.emplace_back("truncated", fmt::format("{} examples longer than the context", record.truncated));
   lines.emplace_back("time", fmt::format("{:.1f} s", run.seconds));
   return labelled(lines);
 }
@@ -74,7 +87,11 @@ Status write_examples(const std::string& path, const LambadaRun& run) {
   std::string text;
   for (std::size_t i = 0; i < run.examples.size(); ++i) {
     const auto& example = run.examples[i];
-    ordered_json line{{"index", i}, {"correct", eval::is_correct(example)}, {"log_prob", 0.0}, {"ranks", ordered_json::array()}, {"truncated", example.truncated}};
+    ordered_json line{{"index", i},
+                      {"correct", eval::is_correct(example)},
+                      {"log_prob", 0.0},
+                      {"ranks", ordered_json::array()},
+                      {"truncated", example.truncated}};
     double log_prob = 0;
     for (const auto& token : example.tokens) {
       log_prob += token.log_prob;
@@ -91,7 +108,8 @@ Status run(const LambadaCommand& command, Session& session) {
   ASSAY_TRY(const auto data, read_examples(command.data));
   ASSAY_TRY(const LanguageModel model, load_model(path));
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
-  ASSAY_TRY(const LambadaRun result, run_lambada(model, tokenizer, data, command.options, session.kernels(), session.progress()));
+  ASSAY_TRY(const LambadaRun result,
+            run_lambada(model, tokenizer, data, command.options, session.kernels(), session.progress()));
   const std::uint64_t model_bytes = model_size(model).total_bytes;
   const std::string data_name = command.data.empty() ? kBuiltinClozeName : command.data;
   session.print(lambada_text(result, path.string(), data_name, model_bytes));
@@ -109,52 +127,83 @@ Status run(const PerplexityCommand& command, Session& session) {
   ASSAY_TRY(const MappedFile text, MappedFile::open(command.data));
   ASSAY_TRY(const LanguageModel model, load_model(path));
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
-  const auto result = run_perplexity(model, tokenizer, as_text(text.bytes()), command.options, session.kernels(), session.progress());
+  const auto result = run_perplexity(model, tokenizer, as_text(text.bytes()), command.options,
+                                     session.kernels(), session.progress());
   if (!result) return result.error().with_context(command.data);
   const auto& record = result->record;
   const std::uint64_t model_bytes = model_size(model).total_bytes;
   std::optional<double> perplexity_stderr;
   if (record.nll_stderr) perplexity_stderr = record.perplexity * *record.nll_stderr;
-  session.print(labelled({{"model", fmt::format("{} ({})", path.string(), megabytes(model_bytes))},
-                          {"data", command.data},
-                          {"perplexity", fmt::format("{} per token (n = {})", with_error(record.perplexity, perplexity_stderr, 3), record.tokens)},
-                          {"bits per byte", record.bits_per_byte ? fmt::format("{:.4f}", *record.bits_per_byte) : "not available: not every token is scored"},
-                          {"windows", fmt::format("{} tokens, {} apart", result->context_length, result->stride)},
-                          {"time", fmt::format("{:.1f} s", result->seconds)}}));
-  return session.write_json({{"model", path.string()}, {"data", command.data}, {"tokens", record.tokens}, {"perplexity", record.perplexity},
-                             {"perplexity_stderr", number_or_null(perplexity_stderr)}, {"nll_mean", record.nll_mean},
-                             {"nll_stderr", number_or_null(record.nll_stderr)}, {"bits_per_byte", number_or_null(record.bits_per_byte)},
-                             {"context_length", result->context_length}, {"stride", result->stride}, {"seconds", result->seconds},
+  session.print(labelled(
+      {{"model", fmt::format("{} ({})", path.string(), megabytes(model_bytes))},
+       {"data", command.data},
+       {"perplexity", fmt::format("{} per token (n = {})",
+                                  with_error(record.perplexity, perplexity_stderr, 3), record.tokens)},
+       {"bits per byte", record.bits_per_byte ? fmt::format("{:.4f}", *record.bits_per_byte)
+                                              : "not available: not every token is scored"},
+       {"windows", fmt::format("{} tokens, {} apart", result->context_length, result->stride)},
+       {"time", fmt::format("{:.1f} s", result->seconds)}}));
+  return session.write_json({{"model", path.string()},
+                             {"data", command.data},
+                             {"tokens", record.tokens},
+                             {"perplexity", record.perplexity},
+                             {"perplexity_stderr", number_or_null(perplexity_stderr)},
+                             {"nll_mean", record.nll_mean},
+                             {"nll_stderr", number_or_null(record.nll_stderr)},
+                             {"bits_per_byte", number_or_null(record.bits_per_byte)},
+                             {"context_length", result->context_length},
+                             {"stride", result->stride},
+                             {"seconds", result->seconds},
                              {"model_bytes", model_bytes}});
 }
 
 void add_lambada(CommandLine& line, CLI::App& parent) {
   auto options = std::make_shared<LambadaCommand>();
-  CLI::App& command = line.add("lambada", "Is the last word of a passage what the model would have written?",
-                               "assay eval lambada smollm2-135m --data lambada_test.jsonl --limit 1000", &parent);
+  CLI::App& command =
+      line.add("lambada", "Is the last word of a passage what the model would have written?",
+               "assay eval lambada smollm2-135m --data lambada_test.jsonl --limit 1000", &parent);
   add_model(command, options->model);
-  command.add_option("--data", options->data, "passages: JSON lines with \"text\", or one passage per line [built-in cloze set]")->type_name("FILE");
-  command.add_option("--limit", options->options.limit, "only the first so many passages")->type_name("N")->check(CLI::Range(1, 1 << 30).description(""));
-  add_number_list(command, "--top-k", options->options.top_k, "also count words among the K most likely [1,5,10]");
-  command.add_option("--examples", options->examples_file, "write the result of every passage to this file, as JSON lines")->type_name("FILE");
+  command
+      .add_option("--data", options->data,
+                  "passages: JSON lines with \"text\", or one passage per line [built-in cloze set]")
+      ->type_name("FILE");
+  command.add_option("--limit", options->options.limit, "only the first so many passages")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 30).description(""));
+  add_number_list(command, "--top-k", options->options.top_k,
+                  "also count words among the K most likely [1,5,10]");
+  command
+      .add_option("--examples", options->examples_file,
+                  "write the result of every passage to this file, as JSON lines")
+      ->type_name("FILE");
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }
 
 void add_perplexity(CommandLine& line, CLI::App& parent) {
   auto options = std::make_shared<PerplexityCommand>();
-  CLI::App& command = line.add("perplexity", "How well is a long text predicted, token by token?", "assay eval perplexity smollm2-135m --data book.txt --context 2048", &parent);
+  CLI::App& command = line.add("perplexity", "How well is a long text predicted, token by token?",
+                               "assay eval perplexity smollm2-135m --data book.txt --context 2048", &parent);
   add_model(command, options->model);
   command.add_option("--data", options->data, "plain text")->type_name("FILE")->required();
-  command.add_option("--context", options->options.context_length, "tokens read at once [the model's context, at most 2048]")->type_name("N")->check(CLI::Range(2, 1 << 30).description(""));
-  command.add_option("--stride", options->options.stride, "how far windows advance [they do not overlap]")->type_name("N")->check(CLI::Range(1, 1 << 30).description(""));
-  command.add_option("--limit", options->options.limit_tokens, "only the first so many tokens")->type_name("N")->check(CLI::Range(1, 1 << 30).description(""));
+  command
+      .add_option("--context", options->options.context_length,
+                  "tokens read at once [the model's context, at most 2048]")
+      ->type_name("N")
+      ->check(CLI::Range(2, 1 << 30).description(""));
+  command.add_option("--stride", options->options.stride, "how far windows advance [they do not overlap]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 30).description(""));
+  command.add_option("--limit", options->options.limit_tokens, "only the first so many tokens")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 30).description(""));
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }
 
 }  // namespace
 
 void add_eval(CommandLine& line) {
-  CLI::App& group = line.add_group("eval", "Measure how well a model predicts.", "assay eval lambada smollm2-135m");
+  CLI::App& group =
+      line.add_group("eval", "Measure how well a model predicts.", "assay eval lambada smollm2-135m");
   add_lambada(line, group);
   add_perplexity(line, group);
 }

@@ -20,14 +20,24 @@ struct Options {
   bool stream = isatty(STDOUT_FILENO) != 0;
 };
 
-double per_second(std::int64_t count, double seconds) { return seconds > 0 ? static_cast<double>(count) / seconds : 0; }
+double per_second(std::int64_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
+}
 
 nlohmann::ordered_json generation_json(const Options& options, const Generation& result) {
   const SamplingOptions& sampling = options.generate.sampling;
   const auto prompt_tokens = static_cast<std::int64_t>(result.prompt_ids.size());
-  return {{"model", options.model}, {"prompt", options.prompt}, {"text", result.text}, {"ids", result.ids},
-          {"prompt_tokens", prompt_tokens}, {"tokens", result.ids.size()}, {"stop", to_string(result.stop)},
-          {"temperature", sampling.temperature}, {"top_k", sampling.top_k}, {"top_p", sampling.top_p}, {"seed", sampling.seed},
+  return {{"model", options.model},
+          {"prompt", options.prompt},
+          {"text", result.text},
+          {"ids", result.ids},
+          {"prompt_tokens", prompt_tokens},
+          {"tokens", result.ids.size()},
+          {"stop", to_string(result.stop)},
+          {"temperature", sampling.temperature},
+          {"top_k", sampling.top_k},
+          {"top_p", sampling.top_p},
+          {"seed", sampling.seed},
           {"activations", to_string(options.activations)},
           {"prompt_tokens_per_second", per_second(prompt_tokens, result.prompt_seconds)},
           {"tokens_per_second", per_second(result.steps, result.generation_seconds)}};
@@ -35,9 +45,12 @@ nlohmann::ordered_json generation_json(const Options& options, const Generation&
 
 std::string speed_note(const Options& options, const Generation& result, std::string_view kernels) {
   const auto prompt_tokens = static_cast<std::int64_t>(result.prompt_ids.size());
-  return fmt::format("prompt: {} tokens, {:.1f} tokens/s; generated: {} tokens, {:.1f} tokens/s; stopped at {}; activations {}, kernels {}\n",
-                     prompt_tokens, per_second(prompt_tokens, result.prompt_seconds), result.ids.size(),
-                     per_second(result.steps, result.generation_seconds), to_string(result.stop), to_string(options.activations), kernels);
+  return fmt::format(
+      "prompt: {} tokens, {:.1f} tokens/s; generated: {} tokens, {:.1f} tokens/s; stopped at {}; activations "
+      "{}, kernels {}\n",
+      prompt_tokens, per_second(prompt_tokens, result.prompt_seconds), result.ids.size(),
+      per_second(result.steps, result.generation_seconds), to_string(result.stop),
+      to_string(options.activations), kernels);
 }
 
 Status run(const Options& options, Session& session) {
@@ -51,7 +64,8 @@ Status run(const Options& options, Session& session) {
       std::fflush(stdout);
     };
   }
-  const auto result = generate(model, tokenizer, options.prompt, options.generate, session.kernels(options.activations), on_text);
+  const auto result = generate(model, tokenizer, options.prompt, options.generate,
+                               session.kernels(options.activations), on_text);
   if (options.stream) session.print("\n");
   if (!result) return result.error();
   if (!options.stream) session.print(result->text + "\n");
@@ -63,14 +77,25 @@ Status run(const Options& options, Session& session) {
 
 void add_generate(CommandLine& line) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = line.add("generate", "Continue a text.", "assay generate smollm2-135m --prompt 'The capital of France is' --max-tokens 20");
+  CLI::App& command =
+      line.add("generate", "Continue a text.",
+               "assay generate smollm2-135m --prompt 'The capital of France is' --max-tokens 20");
   add_model(command, options->model);
   auto& generate = options->generate;
   command.add_option("--prompt", options->prompt, "the text to continue")->type_name("TEXT")->required();
-  command.add_option("--max-tokens", generate.max_tokens, "stop after so many tokens [128]")->type_name("N")->check(CLI::Range(1, 1 << 24).description(""));
-  command.add_option("--temperature", generate.sampling.temperature, "0: always the most likely token [0]")->type_name("T")->check(CLI::Range(0.0, 100.0).description(""));
-  command.add_option("--top-k", generate.sampling.top_k, "choose among the K most likely tokens; 0: all [0]")->type_name("K")->check(CLI::Range(0, 1 << 24).description(""));
-  command.add_option("--top-p", generate.sampling.top_p, "choose among the fewest tokens whose probabilities reach P [1]")->type_name("P")
+  command.add_option("--max-tokens", generate.max_tokens, "stop after so many tokens [128]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 24).description(""));
+  command.add_option("--temperature", generate.sampling.temperature, "0: always the most likely token [0]")
+      ->type_name("T")
+      ->check(CLI::Range(0.0, 100.0).description(""));
+  command.add_option("--top-k", generate.sampling.top_k, "choose among the K most likely tokens; 0: all [0]")
+      ->type_name("K")
+      ->check(CLI::Range(0, 1 << 24).description(""));
+  command
+      .add_option("--top-p", generate.sampling.top_p,
+                  "choose among the fewest tokens whose probabilities reach P [1]")
+      ->type_name("P")
       ->check(CLI::Range(1e-9, 1.0).description(""));
   command.add_option("--seed", generate.sampling.seed, "of the choice among tokens [0]")->type_name("N");
   command.add_flag("--stream,!--no-stream", options->stream, "print the text as it comes [on a terminal]");

@@ -31,7 +31,8 @@ std::uint64_t body_parameters(const ModelInspection& m) { return m.parameters - 
 
 std::string describe(const GptqConfig& gptq) {
   return fmt::format("GPTQ, {} bits, group size {}, {}, {}, checkpoint format {}", gptq.bits, gptq.group_size,
-                     gptq.sym ? "symmetric" : "asymmetric", gptq.desc_act ? "activation order" : "natural order",
+                     gptq.sym ? "symmetric" : "asymmetric",
+                     gptq.desc_act ? "activation order" : "natural order",
                      gptq.format == GptqFormat::kV1 ? "v1" : "v2");
 }
 
@@ -42,13 +43,18 @@ std::string summary_text(const std::string& path, const ModelInspection& m) {
     const ModelConfig& c = *m.config;
     lines.emplace_back("layers", std::to_string(c.num_layers));
     lines.emplace_back("hidden size", fmt::format("{} (MLP {})", c.hidden_size, c.intermediate_size));
-    lines.emplace_back("heads", fmt::format("{} of {} values, {} for keys and values", c.num_heads, c.head_dim, c.num_kv_heads));
+    lines.emplace_back("heads", fmt::format("{} of {} values, {} for keys and values", c.num_heads,
+                                            c.head_dim, c.num_kv_heads));
     lines.emplace_back("context", fmt::format("{} tokens", c.max_positions));
-    lines.emplace_back("vocabulary", fmt::format("{} tokens{}", c.vocab_size, c.tied_embeddings ? ", head tied to the embedding" : ""));
+    lines.emplace_back("vocabulary", fmt::format("{} tokens{}", c.vocab_size,
+                                                 c.tied_embeddings ? ", head tied to the embedding" : ""));
   }
-  lines.emplace_back("parameters", fmt::format("{} ({} without embedding)", with_separators(m.parameters), with_separators(body_parameters(m))));
-  lines.emplace_back("size", fmt::format("{} ({} without embedding); files {}", megabytes(m.tensor_bytes), megabytes(body_bytes(m)), megabytes(m.file_bytes)));
-  lines.emplace_back("bits per weight", fmt::format("{:.3f} ({:.3f} without embedding)", bits_per_weight(m.tensor_bytes, m.parameters),
+  lines.emplace_back("parameters", fmt::format("{} ({} without embedding)", with_separators(m.parameters),
+                                               with_separators(body_parameters(m))));
+  lines.emplace_back("size", fmt::format("{} ({} without embedding); files {}", megabytes(m.tensor_bytes),
+                                         megabytes(body_bytes(m)), megabytes(m.file_bytes)));
+  lines.emplace_back("bits per weight", fmt::format("{:.3f} ({:.3f} without embedding)",
+                                                    bits_per_weight(m.tensor_bytes, m.parameters),
                                                     bits_per_weight(body_bytes(m), body_parameters(m))));
   if (m.gptq) lines.emplace_back("quantization", describe(*m.gptq));
   std::map<std::string, std::pair<std::size_t, std::uint64_t>> types;
@@ -57,8 +63,11 @@ std::string summary_text(const std::string& path, const ModelInspection& m) {
     types[tensor.type].second += tensor.bytes.size();
   }
   std::string type_text;
-  for (const auto& [type, use] : types) type_text += fmt::format("{}{} x {} ({})", type_text.empty() ? "" : ", ", use.first, type, megabytes(use.second));
-  lines.emplace_back("tensors", fmt::format("{}{}{}", m.tensors.size(), type_text.empty() ? "" : ": ", type_text));
+  for (const auto& [type, use] : types)
+    type_text +=
+        fmt::format("{}{} x {} ({})", type_text.empty() ? "" : ", ", use.first, type, megabytes(use.second));
+  lines.emplace_back("tensors",
+                     fmt::format("{}{}{}", m.tensors.size(), type_text.empty() ? "" : ": ", type_text));
   if (!m.obstacle.empty()) lines.emplace_back("cannot run", m.obstacle);
   return labelled(lines);
 }
@@ -70,13 +79,19 @@ std::string tensor_table(const ModelInspection& m, std::size_t limit) {
     table.add_row({tensor.name, tensor.type, shape_text(tensor.shape), with_separators(tensor.bytes.size())});
   }
   std::string text = table.render();
-  if (m.tensors.size() > limit) text += fmt::format("... and {} more: --tensors all\n", m.tensors.size() - limit);
+  if (m.tensors.size() > limit)
+    text += fmt::format("... and {} more: --tensors all\n", m.tensors.size() - limit);
   return text;
 }
 
 ordered_json gptq_json(const GptqConfig& gptq) {
-  return {{"method", "gptq"}, {"bits", gptq.bits}, {"group_size", gptq.group_size}, {"sym", gptq.sym}, {"desc_act", gptq.desc_act},
-          {"lm_head", gptq.lm_head}, {"checkpoint_format", gptq.format == GptqFormat::kV1 ? "gptq" : "gptq_v2"}};
+  return {{"method", "gptq"},
+          {"bits", gptq.bits},
+          {"group_size", gptq.group_size},
+          {"sym", gptq.sym},
+          {"desc_act", gptq.desc_act},
+          {"lm_head", gptq.lm_head},
+          {"checkpoint_format", gptq.format == GptqFormat::kV1 ? "gptq" : "gptq_v2"}};
 }
 
 ordered_json inspection_json(const std::string& path, const ModelInspection& m) {
@@ -105,15 +120,22 @@ ordered_json inspection_json(const std::string& path, const ModelInspection& m) 
   if (m.gptq) json["quantization"] = gptq_json(*m.gptq);
   json["tensors"] = ordered_json::array();
   for (const auto& tensor : m.tensors) {
-    json["tensors"].push_back({{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}, {"bytes", tensor.bytes.size()}});
+    json["tensors"].push_back({{"name", tensor.name},
+                               {"type", tensor.type},
+                               {"shape", tensor.shape},
+                               {"bytes", tensor.bytes.size()}});
   }
   return json;
 }
 
 ordered_json scan_json(const NonFiniteScan& scan) {
-  ordered_json json{{"ok", scan.found.empty()}, {"non_finite", ordered_json::array()}, {"not_scanned", scan.not_scanned}};
+  ordered_json json{
+      {"ok", scan.found.empty()}, {"non_finite", ordered_json::array()}, {"not_scanned", scan.not_scanned}};
   for (const auto& tensor : scan.found) {
-    json["non_finite"].push_back({{"tensor", tensor.name}, {"nan", tensor.nan_values}, {"infinite", tensor.infinite_values}, {"first_index", tensor.first}});
+    json["non_finite"].push_back({{"tensor", tensor.name},
+                                  {"nan", tensor.nan_values},
+                                  {"infinite", tensor.infinite_values},
+                                  {"first_index", tensor.first}});
   }
   return json;
 }
@@ -121,17 +143,22 @@ ordered_json scan_json(const NonFiniteScan& scan) {
 std::string scan_text(const ModelInspection& m, const NonFiniteScan& scan) {
   std::string text;
   for (const auto& tensor : scan.found) {
-    text += fmt::format("not finite: {}: {} NaN, {} infinite, the first at index {}\n", printable(tensor.name), tensor.nan_values, tensor.infinite_values, tensor.first);
+    text += fmt::format("not finite: {}: {} NaN, {} infinite, the first at index {}\n",
+                        printable(tensor.name), tensor.nan_values, tensor.infinite_values, tensor.first);
   }
-  if (scan.found.empty()) text += fmt::format("check: every value of {} tensors is a finite number\n", m.tensors.size() - scan.not_scanned.size());
-  if (!scan.not_scanned.empty()) text += fmt::format("check: {} tensors have a type that cannot be read\n", scan.not_scanned.size());
+  if (scan.found.empty())
+    text += fmt::format("check: every value of {} tensors is a finite number\n",
+                        m.tensors.size() - scan.not_scanned.size());
+  if (!scan.not_scanned.empty())
+    text += fmt::format("check: {} tensors have a type that cannot be read\n", scan.not_scanned.size());
   return text;
 }
 
 Status inspect(const InspectOptions& options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
   ASSAY_TRY(const ModelInspection inspection, inspect_model(path));
-  const std::size_t limit = options.tensors == "all" ? inspection.tensors.size() : std::stoull(options.tensors);
+  const std::size_t limit =
+      options.tensors == "all" ? inspection.tensors.size() : std::stoull(options.tensors);
   session.print(summary_text(path.string(), inspection));
   if (limit > 0 && !inspection.tensors.empty()) session.print("\n" + tensor_table(inspection, limit));
   ordered_json json = inspection_json(path.string(), inspection);
@@ -141,7 +168,9 @@ Status inspect(const InspectOptions& options, Session& session) {
     session.print("\n" + scan_text(inspection, scan));
     json["check"] = scan_json(scan);
     if (!scan.found.empty()) {
-      result = Error{ErrorCode::kCorrupt, fmt::format("{}: {} tensors hold values that are not finite numbers, the first is {}", path.string(), scan.found.size(), scan.found[0].name)};
+      result = Error{ErrorCode::kCorrupt,
+                     fmt::format("{}: {} tensors hold values that are not finite numbers, the first is {}",
+                                 path.string(), scan.found.size(), scan.found[0].name)};
     }
   }
   ASSAY_RETURN_IF_ERROR(session.write_json(std::move(json)));
@@ -152,14 +181,21 @@ Status inspect(const InspectOptions& options, Session& session) {
 
 void add_inspect(CommandLine& line) {
   auto options = std::make_shared<InspectOptions>();
-  CLI::App& command = line.add("inspect", "Show architecture, tensors, bits per weight and size of a model.", "assay inspect smollm2-135m --tensors all --check");
+  CLI::App& command = line.add("inspect", "Show architecture, tensors, bits per weight and size of a model.",
+                               "assay inspect smollm2-135m --tensors all --check");
   add_model(command, options->model);
-  command.add_option("--tensors", options->tensors, "how many rows of the table of tensors to print [20]")->type_name("N|all")
-      ->check(CLI::Validator([](const std::string& text) {
-        const bool number = !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
-        return text == "all" || number ? std::string() : "'" + text + "' is neither a number nor 'all'";
-      }, ""));
-  command.add_flag("--check", options->check, "read all values and name the tensors that hold NaN or infinity; exit code 1 if there are any");
+  command.add_option("--tensors", options->tensors, "how many rows of the table of tensors to print [20]")
+      ->type_name("N|all")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            const bool number = !text.empty() && text.size() <= 9 &&
+                                text.find_first_not_of("0123456789") == std::string::npos;
+            return text == "all" || number ? std::string() : "'" + text + "' is neither a number nor 'all'";
+          },
+          ""));
+  command.add_flag(
+      "--check", options->check,
+      "read all values and name the tensors that hold NaN or infinity; exit code 1 if there are any");
   line.on_run(command, [options](Session& session) { return inspect(*options, session); });
 }
 

@@ -27,13 +27,24 @@ Status list_models(Session& session) {
     const auto path = folder / model.file;
     std::error_code error;
     const bool present = std::filesystem::exists(path, error);
-    table.add_row({std::string(model.name), std::string(model.description), source_of(model), std::string(model.licence), present ? "yes" : "no"});
+    table.add_row({std::string(model.name), std::string(model.description), source_of(model),
+                   std::string(model.licence), present ? "yes" : "no"});
     ordered_json parts = ordered_json::array();
-    for (const auto& part : model.parts) parts.push_back({{"package", part.package}, {"version", part.version}, {"member", part.member}});
-    list.push_back({{"name", model.name}, {"description", model.description}, {"licence", model.licence}, {"parts", parts},
-                    {"sha256", model.sha256}, {"path", path.string()}, {"present", present}});
+    for (const auto& part : model.parts)
+      parts.push_back({{"package", part.package}, {"version", part.version}, {"member", part.member}});
+    list.push_back({{"name", model.name},
+                    {"description", model.description},
+                    {"licence", model.licence},
+                    {"parts", parts},
+                    {"sha256", model.sha256},
+                    {"path", path.string()},
+                    {"present", present}});
   }
-  session.print(table.render() + fmt::format("\nAlso hf:OWNER/NAME: a repository of the Hugging Face hub with .safetensors.\nFolder: {}\n", printable(folder.string())));
+  session.print(
+      table.render() +
+      fmt::format(
+          "\nAlso hf:OWNER/NAME: a repository of the Hugging Face hub with .safetensors.\nFolder: {}\n",
+          printable(folder.string())));
   return session.write_json({{"folder", folder.string()}, {"models", list}});
 }
 
@@ -41,14 +52,20 @@ Result<FetchReport> fetch_named(const std::string& wanted, Progress& progress) {
   ASSAY_TRY(const auto folder, models_folder());
   if (is_hub_name(wanted)) return fetch_hub_model(wanted, folder, progress);
   const RegisteredModel* model = find_registered_model(wanted);
-  if (model == nullptr) return Error{ErrorCode::kNotFound, wanted + ": no such name; 'assay models' lists them, and hf:OWNER/NAME is a repository of the Hugging Face hub"};
+  if (model == nullptr)
+    return Error{ErrorCode::kNotFound, wanted +
+                                           ": no such name; 'assay models' lists them, and hf:OWNER/NAME is "
+                                           "a repository of the Hugging Face hub"};
   return fetch_package_model(*model, folder, progress);
 }
 
 Status fetch(const std::string& wanted, Session& session) {
   ASSAY_TRY(const FetchReport report, fetch_named(wanted, session.progress()));
-  session.print(fmt::format("{}: {} {}\n", wanted, report.was_present ? "was there already:" : "fetched and checked:", printable(report.path.string())));
-  return session.write_json({{"name", wanted}, {"path", report.path.string()}, {"was_present", report.was_present}});
+  session.print(fmt::format(
+      "{}: {} {}\n", wanted,
+      report.was_present ? "was there already:" : "fetched and checked:", printable(report.path.string())));
+  return session.write_json(
+      {{"name", wanted}, {"path", report.path.string()}, {"was_present", report.was_present}});
 }
 
 }  // namespace
@@ -61,7 +78,9 @@ void add_models(CommandLine& line) {
 void add_fetch(CommandLine& line) {
   auto wanted = std::make_shared<std::string>();
   CLI::App& command = line.add("fetch", "Bring a model, checked by its hash.", "assay fetch smollm2-135m");
-  command.add_option("NAME", *wanted, "a name from 'assay models', or hf:OWNER/NAME on the Hugging Face hub")->required()->type_name("");
+  command.add_option("NAME", *wanted, "a name from 'assay models', or hf:OWNER/NAME on the Hugging Face hub")
+      ->required()
+      ->type_name("");
   line.on_run(command, [wanted](Session& session) { return fetch(*wanted, session); });
 }
 

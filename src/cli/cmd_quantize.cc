@@ -22,7 +22,7 @@ constexpr std::size_t kWorstLayers = 10;
 
 struct Options {
   std::string model, out, calibration_file;
-  bool symmetric = false;   // the default, to say it
+  bool symmetric = false;  // the default, to say it
   bool asymmetric = false;
   bool act_order = false;
   bool no_true_sequential = false;
@@ -31,7 +31,8 @@ struct Options {
   CalibrationOptions calibration;
 };
 
-// The largest of the usual group sizes that divides the inputs of every layer, so that no loader meets a partial group.
+// The largest of the usual group sizes that divides the inputs of every layer, so that no loader meets a
+// partial group.
 std::int64_t fitting_group_size(const LanguageModel& model) {
   for (const std::int64_t size : {128, 64, 32}) {
     bool fits = true;
@@ -42,7 +43,8 @@ std::int64_t fitting_group_size(const LanguageModel& model) {
 }
 
 bool needs_calibration(const Options& options) {
-  return options.quantize.method == LlmMethod::kGptq || options.quantize.gptq.grid.search == ScaleSearch::kWeighted || !options.calibration_file.empty();
+  return options.quantize.method == LlmMethod::kGptq ||
+         options.quantize.gptq.grid.search == ScaleSearch::kWeighted || !options.calibration_file.empty();
 }
 
 std::string calibration_name(const Options& options) {
@@ -50,38 +52,50 @@ std::string calibration_name(const Options& options) {
   return options.calibration_file.empty() ? kBuiltinCalibrationName : options.calibration_file;
 }
 
-Result<CalibrationSet> read_calibration(const Options& options, const std::filesystem::path& path, const LanguageModel& model) {
+Result<CalibrationSet> read_calibration(const Options& options, const std::filesystem::path& path,
+                                        const LanguageModel& model) {
   if (!needs_calibration(options)) return CalibrationSet{};
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
   if (options.calibration_file.empty()) {
-    return parse_calibration(as_bytes(builtin_calibration()), kBuiltinCalibrationName, tokenizer, model.config.vocab_size, options.calibration);
+    return parse_calibration(as_bytes(builtin_calibration()), kBuiltinCalibrationName, tokenizer,
+                             model.config.vocab_size, options.calibration);
   }
   ASSAY_TRY(const MappedFile file, MappedFile::open(options.calibration_file));
-  return parse_calibration(file.bytes(), options.calibration_file, tokenizer, model.config.vocab_size, options.calibration);
+  return parse_calibration(file.bytes(), options.calibration_file, tokenizer, model.config.vocab_size,
+                           options.calibration);
 }
 
 const char* to_string(ScaleSearch search) {
   switch (search) {
-    case ScaleSearch::kMinMax: return "minmax";
-    case ScaleSearch::kMse: return "mse";
-    case ScaleSearch::kWeighted: return "weighted";
+    case ScaleSearch::kMinMax:
+      return "minmax";
+    case ScaleSearch::kMse:
+      return "mse";
+    case ScaleSearch::kWeighted:
+      return "weighted";
   }
   return "";
 }
 
 const char* to_string(ColumnOrder order) {
   switch (order) {
-    case ColumnOrder::kNatural: return "natural";
-    case ColumnOrder::kActivation: return "activation";
-    case ColumnOrder::kGroupAware: return "group-aware";
+    case ColumnOrder::kNatural:
+      return "natural";
+    case ColumnOrder::kActivation:
+      return "activation";
+    case ColumnOrder::kGroupAware:
+      return "group-aware";
   }
   return "";
 }
 
 ordered_json settings_json(const Options& options) {
   const GptqOptions& gptq = options.quantize.gptq;
-  ordered_json json{{"method", assay::to_string(options.quantize.method)}, {"bits", gptq.grid.bits}, {"group_size", gptq.group_size},
-                    {"sym", gptq.grid.sym}, {"search", to_string(gptq.grid.search)}};
+  ordered_json json{{"method", assay::to_string(options.quantize.method)},
+                    {"bits", gptq.grid.bits},
+                    {"group_size", gptq.group_size},
+                    {"sym", gptq.grid.sym},
+                    {"search", to_string(gptq.grid.search)}};
   if (options.quantize.method == LlmMethod::kGptq) {
     json["order"] = to_string(gptq.order);
     json["static_groups"] = gptq.static_groups;
@@ -89,15 +103,22 @@ ordered_json settings_json(const Options& options) {
     json["true_sequential"] = options.quantize.true_sequential;
   }
   if (options.quantize.embedding_bits) json["embedding_bits"] = *options.quantize.embedding_bits;
-  json["calibration"] = {{"data", calibration_name(options)}, {"samples", options.calibration.samples},
-                         {"sequence_length", options.calibration.sequence_length}, {"seed", options.calibration.seed}};
+  json["calibration"] = {{"data", calibration_name(options)},
+                         {"samples", options.calibration.samples},
+                         {"sequence_length", options.calibration.sequence_length},
+                         {"seed", options.calibration.seed}};
   return json;
 }
 
 ordered_json layers_json(const std::vector<LayerReport>& layers) {
   ordered_json list = ordered_json::array();
   for (const auto& layer : layers) {
-    ordered_json json{{"name", layer.name}, {"bits", layer.bits}, {"rows", layer.rows}, {"cols", layer.cols}, {"weight_error", layer.weight_error}, {"output_error", nullptr}};
+    ordered_json json{{"name", layer.name},
+                      {"bits", layer.bits},
+                      {"rows", layer.rows},
+                      {"cols", layer.cols},
+                      {"weight_error", layer.weight_error},
+                      {"output_error", nullptr}};
     if (layer.output_error) json["output_error"] = *layer.output_error;
     json["damp_used"] = layer.damp_used;
     json["damp_retries"] = layer.damp_retries;
@@ -110,14 +131,23 @@ ordered_json layers_json(const std::vector<LayerReport>& layers) {
 // The layers whose outputs suffer most; by their weights where outputs are not known.
 std::string worst_layers(std::vector<LayerReport> layers) {
   const auto error = [](const LayerReport& layer) { return layer.output_error.value_or(layer.weight_error); };
-  std::stable_sort(layers.begin(), layers.end(), [&](const auto& a, const auto& b) { return error(a) > error(b); });
+  std::stable_sort(layers.begin(), layers.end(),
+                   [&](const auto& a, const auto& b) { return error(a) > error(b); });
   using enum TextTable::Align;
-  TextTable table({{"worst layers"}, {"bits", kRight}, {"shape", kRight}, {"weight error", kRight}, {"output error", kRight}, {"damping", kRight}});
+  TextTable table({{"worst layers"},
+                   {"bits", kRight},
+                   {"shape", kRight},
+                   {"weight error", kRight},
+                   {"output error", kRight},
+                   {"damping", kRight}});
   for (std::size_t i = 0; i < std::min(kWorstLayers, layers.size()); ++i) {
     const auto& layer = layers[i];
-    table.add_row({layer.name, std::to_string(layer.bits), fmt::format("{} x {}", layer.rows, layer.cols), fmt::format("{:.5f}", layer.weight_error),
+    table.add_row({layer.name, std::to_string(layer.bits), fmt::format("{} x {}", layer.rows, layer.cols),
+                   fmt::format("{:.5f}", layer.weight_error),
                    layer.output_error ? fmt::format("{:.6f}", *layer.output_error) : "-",
-                   layer.damp_used > 0 ? fmt::format("{:g}{}", layer.damp_used, layer.damp_retries > 0 ? " (raised)" : "") : "-"});
+                   layer.damp_used > 0
+                       ? fmt::format("{:g}{}", layer.damp_used, layer.damp_retries > 0 ? " (raised)" : "")
+                       : "-"});
   }
   return table.render();
 }
@@ -125,14 +155,19 @@ std::string worst_layers(std::vector<LayerReport> layers) {
 std::string summary_text(const Options& options, const LlmQuantizeReport& report, const ModelSize& before) {
   const GptqOptions& gptq = options.quantize.gptq;
   std::vector<std::pair<std::string, std::string>> lines{
-      {"written", options.out},
-      {"method", fmt::format("{}, int{}, group size {}, {}, {} search", assay::to_string(options.quantize.method), gptq.grid.bits, gptq.group_size,
+      {"written", fmt::format("{} ({})", options.out, megabytes(report.output_bytes))},
+      {"method", fmt::format("{}, int{}, group size {}, {}, {} search",
+                             assay::to_string(options.quantize.method), gptq.grid.bits, gptq.group_size,
                              gptq.grid.sym ? "symmetric" : "asymmetric", to_string(gptq.grid.search))},
-      {"calibration", fmt::format("{}: {} sequences, {} tokens", calibration_name(options), report.calibration_sequences, report.calibration_tokens)},
-      {"size", fmt::format("{} from {}; matrices {} from {}; embedding {} from {}", megabytes(report.size.total_bytes), megabytes(before.total_bytes),
-                           megabytes(report.size.linear_bytes), megabytes(before.linear_bytes), megabytes(report.size.embedding_bytes), megabytes(before.embedding_bytes))},
+      {"calibration", fmt::format("{}: {} sequences, {} tokens", calibration_name(options),
+                                  report.calibration_sequences, report.calibration_tokens)},
+      {"size", fmt::format("{} from {}; matrices {} from {}; embedding {} from {}",
+                           megabytes(report.size.total_bytes), megabytes(before.total_bytes),
+                           megabytes(report.size.linear_bytes), megabytes(before.linear_bytes),
+                           megabytes(report.size.embedding_bytes), megabytes(before.embedding_bytes))},
       {"time", fmt::format("{:.1f} s", report.seconds)}};
-  if (report.resumed_blocks > 0) lines.emplace_back("resumed", fmt::format("{} blocks were done already", report.resumed_blocks));
+  if (report.resumed_blocks > 0)
+    lines.emplace_back("resumed", fmt::format("{} blocks were done already", report.resumed_blocks));
   return labelled(lines);
 }
 
@@ -144,7 +179,8 @@ Status run(Options options, Session& session) {
   } else {
     options.quantize.gptq.group_size = fitting_group_size(model);
     if (options.quantize.gptq.group_size != 128) {
-      session.note(fmt::format("group size {}: 128 does not divide the inputs of every layer\n", options.quantize.gptq.group_size));
+      session.note(fmt::format("group size {}: 128 does not divide the inputs of every layer\n",
+                               options.quantize.gptq.group_size));
     }
   }
   options.quantize.gptq.grid.sym = !options.asymmetric;
@@ -152,48 +188,88 @@ Status run(Options options, Session& session) {
   if (options.act_order) options.quantize.gptq.order = ColumnOrder::kActivation;
   ASSAY_TRY(const CalibrationSet calibration, read_calibration(options, path, model));
   const ModelSize before = model_size(model);
-  ASSAY_TRY(const LlmQuantizeReport report, quantize_llm(model, path, options.out, calibration, options.quantize, session.kernels(), session.progress()));
+  ASSAY_TRY(const LlmQuantizeReport report,
+            quantize_llm(model, path, options.out, calibration, options.quantize, session.kernels(),
+                         session.progress()));
   session.print(summary_text(options, report, before) + "\n" + worst_layers(report.layers));
-  return session.write_json({{"model", path.string()}, {"out", options.out}, {"settings", settings_json(options)},
-                             {"calibration_sequences", report.calibration_sequences}, {"calibration_tokens", report.calibration_tokens},
-                             {"resumed_blocks", report.resumed_blocks}, {"seconds", report.seconds},
-                             {"model_bytes", report.size.total_bytes}, {"linear_bytes", report.size.linear_bytes},
-                             {"embedding_bytes", report.size.embedding_bytes}, {"source_bytes", before.total_bytes},
-                             {"output_bytes", report.output_bytes}, {"layers", layers_json(report.layers)}});
+  return session.write_json({{"model", path.string()},
+                             {"out", options.out},
+                             {"settings", settings_json(options)},
+                             {"calibration_sequences", report.calibration_sequences},
+                             {"calibration_tokens", report.calibration_tokens},
+                             {"resumed_blocks", report.resumed_blocks},
+                             {"seconds", report.seconds},
+                             {"model_bytes", report.size.total_bytes},
+                             {"linear_bytes", report.size.linear_bytes},
+                             {"embedding_bytes", report.size.embedding_bytes},
+                             {"source_bytes", before.total_bytes},
+                             {"output_bytes", report.output_bytes},
+                             {"layers", layers_json(report.layers)}});
 }
 
 void add_grid_options(CLI::App& command, Options& options) {
   auto& gptq = options.quantize.gptq;
-  const std::map<std::string, ScaleSearch> searches{{"minmax", ScaleSearch::kMinMax}, {"mse", ScaleSearch::kMse}, {"weighted", ScaleSearch::kWeighted}};
-  command.add_option("--group-size", options.group_size, "inputs per scale; -1: one scale per row [128, or the largest of 64 and 32 that fits]")
-      ->type_name("N")->check(CLI::Validator([](const std::string& text) {
-        return text == "-1" || (!text.empty() && text.size() < 7 && text.find_first_not_of("0123456789") == std::string::npos && text != "0")
-                   ? std::string() : "'" + text + "' is neither -1 nor a whole number of at least 1";
-      }, ""));
+  const std::map<std::string, ScaleSearch> searches{
+      {"minmax", ScaleSearch::kMinMax}, {"mse", ScaleSearch::kMse}, {"weighted", ScaleSearch::kWeighted}};
+  command
+      .add_option("--group-size", options.group_size,
+                  "inputs per scale; -1: one scale per row [128, or the largest of 64 and 32 that fits]")
+      ->type_name("N")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            return text == "-1" || (!text.empty() && text.size() < 7 &&
+                                    text.find_first_not_of("0123456789") == std::string::npos && text != "0")
+                       ? std::string()
+                       : "'" + text + "' is neither -1 nor a whole number of at least 1";
+          },
+          ""));
   auto* symmetric = command.add_flag("--sym", options.symmetric, "grids around zero [this]");
-  command.add_flag("--asym", options.asymmetric, "grids from the smallest to the largest value")->excludes(symmetric);
-  command.add_option("--search", gptq.grid.search, "how scales are found: cover all values, or least error, weighted by activations or not [minmax]")
-      ->type_name("minmax|mse|weighted")->transform(CLI::CheckedTransformer(searches).description(""));
-  command.add_option("--embeddings", options.quantize.embedding_bits, "round embedding and head, too; other programs cannot read that")
-      ->type_name("int8|int4")->transform(CLI::CheckedTransformer(std::map<std::string, int>{{"int8", 8}, {"int4", 4}}).description(""));
+  command.add_flag("--asym", options.asymmetric, "grids from the smallest to the largest value")
+      ->excludes(symmetric);
+  command
+      .add_option(
+          "--search", gptq.grid.search,
+          "how scales are found: cover all values, or least error, weighted by activations or not [minmax]")
+      ->type_name("minmax|mse|weighted")
+      ->transform(CLI::CheckedTransformer(searches).description(""));
+  command
+      .add_option("--embeddings", options.quantize.embedding_bits,
+                  "round embedding and head, too; other programs cannot read that")
+      ->type_name("int8|int4")
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, int>{{"int8", 8}, {"int4", 4}}).description(""));
 }
 
 void add_gptq_options(CLI::App& command, Options& options) {
   auto& gptq = options.quantize.gptq;
-  const std::map<std::string, ColumnOrder> orders{{"natural", ColumnOrder::kNatural}, {"activation", ColumnOrder::kActivation}, {"group-aware", ColumnOrder::kGroupAware}};
-  auto* order = command.add_option("--order", gptq.order, "in which order columns are quantized [group-aware]")
-      ->type_name("natural|activation|group-aware")->transform(CLI::CheckedTransformer(orders).description(""));
+  const std::map<std::string, ColumnOrder> orders{{"natural", ColumnOrder::kNatural},
+                                                  {"activation", ColumnOrder::kActivation},
+                                                  {"group-aware", ColumnOrder::kGroupAware}};
+  auto* order =
+      command.add_option("--order", gptq.order, "in which order columns are quantized [group-aware]")
+          ->type_name("natural|activation|group-aware")
+          ->transform(CLI::CheckedTransformer(orders).description(""));
   command.add_flag("--act-order", options.act_order, "the same as --order activation")->excludes(order);
   command.add_flag("--static-groups", gptq.static_groups, "find all scales before the first column");
-  command.add_option("--damp", gptq.damp, "added to the Hessian's diagonal, in units of its mean [0.05]")->type_name("X")->check(CLI::Range(1e-9, 1.0).description(""));
-  command.add_flag("--no-true-sequential", options.no_true_sequential, "all layers of a block see its unquantized inputs");
+  command.add_option("--damp", gptq.damp, "added to the Hessian's diagonal, in units of its mean [0.05]")
+      ->type_name("X")
+      ->check(CLI::Range(1e-9, 1.0).description(""));
+  command.add_flag("--no-true-sequential", options.no_true_sequential,
+                   "all layers of a block see its unquantized inputs");
 }
 
 void add_calibration_options(CLI::App& command, Options& options) {
   auto& calibration = options.calibration;
-  command.add_option("--calibration", options.calibration_file, "text, lines of {\"text\": ...}, or JSON token ids [built-in text]")->type_name("FILE");
-  command.add_option("--samples", calibration.samples, "at most so many sequences [128]")->type_name("N")->check(CLI::Range(1, 1 << 24).description(""));
-  command.add_option("--sequence-length", calibration.sequence_length, "at most so many tokens each [512]")->type_name("N")->check(CLI::Range(1, 1 << 24).description(""));
+  command
+      .add_option("--calibration", options.calibration_file,
+                  "text, lines of {\"text\": ...}, or JSON token ids [built-in text]")
+      ->type_name("FILE");
+  command.add_option("--samples", calibration.samples, "at most so many sequences [128]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 24).description(""));
+  command.add_option("--sequence-length", calibration.sequence_length, "at most so many tokens each [512]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 24).description(""));
   command.add_option("--seed", calibration.seed, "which parts of the text are taken [0]")->type_name("N");
 }
 
@@ -201,23 +277,35 @@ void add_calibration_options(CLI::App& command, Options& options) {
 
 void add_quantize(CommandLine& line) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = line.add("quantize", "Write a smaller model: weights as whole numbers of few bits (GPTQ format).",
-                               "assay quantize smollm2-135m --to int4 --asym -o smollm2-int4");
+  CLI::App& command =
+      line.add("quantize", "Write a smaller model: weights as whole numbers of few bits (GPTQ format).",
+               "assay quantize smollm2-135m --to int4 --asym -o smollm2-int4");
   add_model(command, options->model);
   const std::map<std::string, int> types{{"int8", 8}, {"int4", 4}, {"int3", 3}, {"int2", 2}};
-  command.add_option("--to", options->quantize.gptq.grid.bits, "the type of the weights")->type_name("int8|int4|int3|int2")->required()
+  command.add_option("--to", options->quantize.gptq.grid.bits, "the type of the weights")
+      ->type_name("int8|int4|int3|int2")
+      ->required()
       ->transform(CLI::CheckedTransformer(types).description(""))
-      ->check(CLI::Validator([](const std::string& text) {
-        return text == "float16" ? std::string("float16 is not possible for a language model; int8 loses next to nothing and is half the size") : std::string();
-      }, ""));
-  command.add_option("-o,--out", options->out, "folder to write; must not exist yet")->type_name("DIR")->required();
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            return text == "float16" ? std::string(
+                                           "float16 is not possible for a language model; int8 loses next to "
+                                           "nothing and is half the size")
+                                     : std::string();
+          },
+          ""));
+  command.add_option("-o,--out", options->out, "folder to write; must not exist yet")
+      ->type_name("DIR")
+      ->required();
   const std::map<std::string, LlmMethod> methods{{"gptq", LlmMethod::kGptq}, {"rtn", LlmMethod::kRtn}};
-  command.add_option("--method", options->quantize.method, "GPTQ, or plain rounding to the nearest [gptq]")->type_name("gptq|rtn")
+  command.add_option("--method", options->quantize.method, "GPTQ, or plain rounding to the nearest [gptq]")
+      ->type_name("gptq|rtn")
       ->transform(CLI::CheckedTransformer(methods).description(""));
   add_grid_options(command, *options);
   add_gptq_options(command, *options);
   add_calibration_options(command, *options);
-  command.add_flag("--restart", options->quantize.restart, "forget what an interrupted run left, instead of going on from it");
+  command.add_flag("--restart", options->quantize.restart,
+                   "forget what an interrupted run left, instead of going on from it");
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }
 

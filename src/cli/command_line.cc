@@ -40,7 +40,10 @@ std::string quoted_command(int argc, char** argv) {
   std::string line = "assay";
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:=@%+") == std::string::npos;
+    const bool plain =
+        !word.empty() &&
+        word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:=@%+") ==
+            std::string::npos;
     line += ' ';
     if (plain) {
       line += word;
@@ -70,8 +73,11 @@ std::string command_path(const CLI::App& app) {
 }  // namespace
 
 Session::Session(CommonOptions options, std::string command)
-    : options_(std::move(options)), command_(std::move(command)), threads_(options_.threads > 0 ? options_.threads : all_threads()),
-      table_(&table_named(options_.kernels)), progress_(!options_.quiet && isatty(STDERR_FILENO) != 0) {}
+    : options_(std::move(options)),
+      command_(std::move(command)),
+      threads_(options_.threads > 0 ? options_.threads : all_threads()),
+      table_(&table_named(options_.kernels)),
+      progress_(!options_.quiet && isatty(STDERR_FILENO) != 0) {}
 
 ThreadPool& Session::pool() {
   if (!pool_) pool_ = std::make_unique<ThreadPool>(threads_);
@@ -103,35 +109,47 @@ Status Session::write_json(nlohmann::ordered_json record) const {
   if (options_.json.empty()) return {};
   if (record.is_object()) add_context(record);
   // Names from files need not be valid UTF-8.
-  const std::string text = record.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const std::string text =
+      record.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   if (options_.json != "-") return write_file_atomically(options_.json, text);
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   return written ? Status() : Error{ErrorCode::kIo, "standard output: cannot be written"};
 }
 
-CommandLine::CommandLine() : app_("Quantizes models and measures what it costs: size, speed, energy, accuracy.", "assay") {
+CommandLine::CommandLine()
+    : app_("Quantizes models and measures what it costs: size, speed, energy, accuracy.", "assay") {
   app_.set_version_flag("--version", "assay " + measure::read_environment().version);
   app_.require_subcommand(1);
   app_.footer("Example: assay inspect model.gguf\n'assay COMMAND --help' explains a command.");
 }
 
-CLI::App& CommandLine::add(const std::string& name, const std::string& description, const std::string& example,
-                           CLI::App* parent, Threads threads) {
+CLI::App& CommandLine::add(const std::string& name, const std::string& description,
+                           const std::string& example, CLI::App* parent, Threads threads) {
   CLI::App& command = *(parent != nullptr ? *parent : app_).add_subcommand(name, description);
   command.footer("Example: " + example);
   const std::string group = "Common options";
-  command.add_option("--json", common_.json, "write the result as JSON to this file; '-': to standard output, and nothing else")
-      ->type_name("FILE")->group(group);
+  command
+      .add_option("--json", common_.json,
+                  "write the result as JSON to this file; '-': to standard output, and nothing else")
+      ->type_name("FILE")
+      ->group(group);
   if (threads == Threads::kOne) {
-    command.add_option("--threads", common_.threads, "number of threads [all]")->type_name("N")->check(CLI::Range(1, 4096).description(""))->group(group);
+    command.add_option("--threads", common_.threads, "number of threads [all]")
+        ->type_name("N")
+        ->check(CLI::Range(1, 4096).description(""))
+        ->group(group);
   }
   command.add_flag("--quiet", common_.quiet, "no progress, no notes")->group(group);
   command.add_option("--kernels", common_.kernels, "force an instruction set [the fastest]")
-      ->type_name("NAME")->check(CLI::IsMember(kernel_names()))->group(group);
+      ->type_name("NAME")
+      ->check(CLI::IsMember(kernel_names()))
+      ->group(group);
   return command;
 }
 
-CLI::App& CommandLine::add_group(const std::string& name, const std::string& description, const std::string& example) {
+CLI::App& CommandLine::add_group(const std::string& name, const std::string& description,
+                                 const std::string& example) {
   CLI::App& group = *app_.add_subcommand(name, description);
   group.require_subcommand(1);
   group.footer("Example: " + example);
@@ -167,24 +185,35 @@ int CommandLine::execute(int argc, char** argv) {
   return kExitUsage;
 }
 
-void add_number_list(CLI::App& command, const std::string& name, std::vector<int>& values, const std::string& description) {
-  command.add_option_function<std::string>(name, [&values, name](const std::string& text) {
-    values.clear();
-    for (std::size_t begin = 0; begin <= text.size();) {
-      const std::size_t end = std::min(text.find(',', begin), text.size());
-      int value = 0;
-      const auto [rest, error] = std::from_chars(text.data() + begin, text.data() + end, value);
-      if (error != std::errc() || rest != text.data() + end || value < 1) {
-        throw CLI::ValidationError(name, "'" + text + "' is not a list of whole numbers such as 1,2,4");
-      }
-      values.push_back(value);
-      begin = end + 1;
-    }
-  }, description)->type_name("N,N,...");
+void add_number_list(CLI::App& command, const std::string& name, std::vector<int>& values,
+                     const std::string& description) {
+  command
+      .add_option_function<std::string>(
+          name,
+          [&values, name](const std::string& text) {
+            values.clear();
+            for (std::size_t begin = 0; begin <= text.size();) {
+              const std::size_t end = std::min(text.find(',', begin), text.size());
+              int value = 0;
+              const auto [rest, error] = std::from_chars(text.data() + begin, text.data() + end, value);
+              if (error != std::errc() || rest != text.data() + end || value < 1) {
+                throw CLI::ValidationError(name,
+                                           "'" + text + "' is not a list of whole numbers such as 1,2,4");
+              }
+              values.push_back(value);
+              begin = end + 1;
+            }
+          },
+          description)
+      ->type_name("N,N,...");
 }
 
 void add_model(CLI::App& command, std::string& model) {
-  command.add_option("MODEL", model, "a Hugging Face or GPTQ folder, a .gguf file, or a name from 'assay models'")->required()->type_name("");
+  command
+      .add_option("MODEL", model,
+                  "a Hugging Face or GPTQ folder, a .gguf file, or a name from 'assay models'")
+      ->required()
+      ->type_name("");
 }
 
 }  // namespace assay::cli

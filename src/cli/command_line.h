@@ -17,7 +17,7 @@
 namespace assay::cli {
 
 inline constexpr int kExitDone = 0;
-inline constexpr int kExitFailed = 1;       // on input or environment
+inline constexpr int kExitFailed = 1;  // on input or environment
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitInterrupted = 130;
 
@@ -68,7 +68,8 @@ class CommandLine {
 
   // A command without --threads, or with it.
   enum class Threads { kOne, kOwnOption };
-  // `example`: a command that a user could copy, shown at the end of --help. `parent` null: of `assay` itself.
+  // `example`: a command that a user could copy, shown at the end of --help. `parent` null: of `assay`
+  // itself.
   CLI::App& add(const std::string& name, const std::string& description, const std::string& example,
                 CLI::App* parent = nullptr, Threads threads = Threads::kOne);
   // A command that only groups others.
@@ -90,7 +91,8 @@ class CommandLine {
 };
 
 // An option whose value is a list of whole numbers >= 1: "1,5,10".
-void add_number_list(CLI::App& command, const std::string& name, std::vector<int>& values, const std::string& description);
+void add_number_list(CLI::App& command, const std::string& name, std::vector<int>& values,
+                     const std::string& description);
 
 // The positional MODEL.
 void add_model(CLI::App& command, std::string& model);

@@ -32,13 +32,16 @@ std::string duration_text(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-std::string progress_line(std::string_view stage, std::int64_t done, std::int64_t total, double elapsed_seconds, int width) {
+std::string progress_line(std::string_view stage, std::int64_t done, std::int64_t total,
+                          double elapsed_seconds, int width) {
   const double share = std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0);
   const auto filled = static_cast<std::size_t>(share * kBarWidth);
   std::string bar(filled, '=');
   if (filled < kBarWidth) bar += '>';
-  std::string line = fmt::format("{} [{:<{}}] {:3.0f} %  {}/{}", stage, bar, kBarWidth, std::floor(100 * share), done, total);
-  if (done > 0 && done < total) line += fmt::format(", {} left", duration_text(elapsed_seconds * (1 - share) / share));
+  std::string line = fmt::format("{} [{:<{}}] {:3.0f} %  {}/{}", stage, bar, kBarWidth,
+                                 std::floor(100 * share), done, total);
+  if (done > 0 && done < total)
+    line += fmt::format(", {} left", duration_text(elapsed_seconds * (1 - share) / share));
   // The last column stays free: some terminals wrap when it is written.
   if (static_cast<int>(line.size()) >= width) line.resize(static_cast<std::size_t>(std::max(0, width - 1)));
   return line;
@@ -49,9 +52,10 @@ void TerminalProgress::update(std::string_view stage, std::int64_t done, std::in
   const auto now = Clock::now();
   if (stage != stage_ || done < last_done_) {
     stage_ = stage;
-    stage_start_ = now;
+    stage_start_ = last_update_;  // what was done so far took time since then
   }
   last_done_ = done;
+  last_update_ = now;
   const double elapsed = seconds_between(stage_start_, now);
   if (elapsed < kQuietSeconds || (visible_ && seconds_between(last_drawn_, now) < kRedrawSeconds)) return;
   fmt::print(stderr, "\r\033[K{}", progress_line(stage, done, total, elapsed, terminal_width()));

@@ -11,7 +11,8 @@ namespace {
 
 // Characters, not bytes: UTF-8 continuation bytes take no column.
 std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 }  // namespace
@@ -24,7 +25,8 @@ std::string megabytes(std::uint64_t bytes) {
 
 std::string with_separators(std::uint64_t number) {
   std::string digits = std::to_string(number);
-  for (auto place = static_cast<std::int64_t>(digits.size()) - 3; place > 0; place -= 3) digits.insert(static_cast<std::size_t>(place), ",");
+  for (auto place = static_cast<std::int64_t>(digits.size()) - 3; place > 0; place -= 3)
+    digits.insert(static_cast<std::size_t>(place), ",");
   return digits;
 }
 
@@ -35,7 +37,8 @@ std::string with_error(double value, std::optional<double> standard_error, int d
 
 std::string printable(std::string_view text) {
   std::string out(text);
-  std::replace_if(out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, '?');
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, '?');
   return out;
 }
 
@@ -73,7 +76,8 @@ std::string labelled(const std::vector<std::pair<std::string, std::string>>& lin
   std::size_t widest = 0;
   for (const auto& [label, value] : lines) widest = std::max(widest, width_of(label));
   std::string out;
-  for (const auto& [label, value] : lines) out += label + std::string(widest - width_of(label) + 2, ' ') + printable(value) + "\n";
+  for (const auto& [label, value] : lines)
+    out += label + std::string(widest - width_of(label) + 2, ' ') + printable(value) + "\n";
   return out;
 }
 

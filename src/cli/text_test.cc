@@ -24,7 +24,9 @@ TEST(WithError, LeavesOutAnErrorThatIsNotKnown) {
   EXPECT_EQ(with_error(0.29439, std::nullopt, 4), "0.2944");
 }
 
-TEST(Printable, TakesAwayControlOfTheTerminal) { EXPECT_EQ(printable("a\033[31mb\n\x7F\xC3\xA4"), "a?[31mb??\xC3\xA4"); }
+TEST(Printable, TakesAwayControlOfTheTerminal) {
+  EXPECT_EQ(printable("a\033[31mb\n\x7F\xC3\xA4"), "a?[31mb??\xC3\xA4");
+}
 
 TEST(TextTable, AlignsColumnsByCharacters) {
   TextTable table({{"name"}, {"n", TextTable::Align::kRight}, {"last"}});
@@ -33,7 +35,9 @@ TEST(TextTable, AlignsColumnsByCharacters) {
   EXPECT_EQ(table.render(), "name      n  last\n\xC3\xA4       100  x\nlonger    5\n");
 }
 
-TEST(Labelled, PutsValuesBelowEachOther) { EXPECT_EQ(labelled({{"a", "1"}, {"long", "2"}}), "a     1\nlong  2\n"); }
+TEST(Labelled, PutsValuesBelowEachOther) {
+  EXPECT_EQ(labelled({{"a", "1"}, {"long", "2"}}), "a     1\nlong  2\n");
+}
 
 TEST(DurationText, GrowsToHours) {
   EXPECT_EQ(duration_text(0.2), "0:01");
@@ -43,13 +47,15 @@ TEST(DurationText, GrowsToHours) {
 }
 
 TEST(ProgressLine, EstimatesTheTimeLeftFromTheShareThatIsDone) {
-  EXPECT_EQ(progress_line("checking", 5, 20, 10, 100), "checking [======>                 ]  25 %  5/20, 0:30 left");
+  EXPECT_EQ(progress_line("checking", 5, 20, 10, 100),
+            "checking [======>                 ]  25 %  5/20, 0:30 left");
   EXPECT_EQ(progress_line("checking", 0, 20, 10, 100), "checking [>                       ]   0 %  0/20");
   EXPECT_EQ(progress_line("checking", 20, 20, 10, 100), "checking [========================] 100 %  20/20");
 }
 
 TEST(ProgressLine, NeverFillsTheTerminalsLine) {
-  for (int width = 1; width < 100; ++width) EXPECT_LT(progress_line("checking", 5, 20, 10, width).size(), static_cast<std::size_t>(width));
+  for (int width = 1; width < 100; ++width)
+    EXPECT_LT(progress_line("checking", 5, 20, 10, width).size(), static_cast<std::size_t>(width));
 }
 
 }  // namespace

@@ -9,13 +9,16 @@ namespace assay {
 
 Result<Sampler> Sampler::create(const SamplingOptions& options) {
   if (!(options.temperature >= 0) || !std::isfinite(options.temperature)) {
-    return Error{ErrorCode::kInvalidArgument, "temperature is " + std::to_string(options.temperature) + ", expected a number of at least 0"};
+    return Error{ErrorCode::kInvalidArgument, "temperature is " + std::to_string(options.temperature) +
+                                                  ", expected a number of at least 0"};
   }
   if (options.top_k < 0) {
-    return Error{ErrorCode::kInvalidArgument, "top_k is " + std::to_string(options.top_k) + ", expected at least 0"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "top_k is " + std::to_string(options.top_k) + ", expected at least 0"};
   }
   if (!(options.top_p > 0 && options.top_p <= 1)) {
-    return Error{ErrorCode::kInvalidArgument, "top_p is " + std::to_string(options.top_p) + ", expected more than 0 and at most 1"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "top_p is " + std::to_string(options.top_p) + ", expected more than 0 and at most 1"};
   }
   return Sampler(options);
 }
@@ -24,8 +27,9 @@ Result<std::int32_t> Sampler::sample(std::span<const float> logits) {
   if (logits.empty()) return Error{ErrorCode::kInvalidArgument, "no logits to choose a token from"};
   const auto bad = std::find_if(logits.begin(), logits.end(), [](float x) { return !std::isfinite(x); });
   if (bad != logits.end()) {
-    return Error{ErrorCode::kCorrupt, "the logit of token " + std::to_string(bad - logits.begin()) +
-                                          " is not a finite number: the weights are broken ('assay inspect --check' finds where)"};
+    return Error{ErrorCode::kCorrupt,
+                 "the logit of token " + std::to_string(bad - logits.begin()) +
+                     " is not a finite number: the weights are broken ('assay inspect --check' finds where)"};
   }
   if (options_.temperature == 0) {
     return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
@@ -49,13 +53,15 @@ std::int32_t Sampler::draw(std::span<const float> logits) {
   probabilities_.clear();
   double total = 0;
   for (const std::int32_t id : order_) {
-    const double weight = std::exp((static_cast<double>(logits[static_cast<std::size_t>(id)]) - largest) / options_.temperature);
+    const double weight = std::exp((static_cast<double>(logits[static_cast<std::size_t>(id)]) - largest) /
+                                   options_.temperature);
     probabilities_.push_back(weight);
     total += weight;
   }
   double kept = 0;
   std::size_t count = 0;
-  while (count < order_.size() && (count == 0 || kept < options_.top_p * total)) kept += probabilities_[count++];
+  while (count < order_.size() && (count == 0 || kept < options_.top_p * total))
+    kept += probabilities_[count++];
   double rest = rng_.uniform() * kept;
   for (std::size_t i = 0; i + 1 < count; ++i) {
     rest -= probabilities_[i];

@@ -22,8 +22,8 @@ class Sampler {
   // Errors: kInvalidArgument naming the option that is out of range.
   static Result<Sampler> create(const SamplingOptions& options);
 
-  // The id of the chosen token; among equal logits the smaller id comes first. Probabilities are computed in double.
-  // Errors: kInvalidArgument for no logits, kCorrupt where a logit is NaN or infinite.
+  // The id of the chosen token; among equal logits the smaller id comes first. Probabilities are computed in
+  // double. Errors: kInvalidArgument for no logits, kCorrupt where a logit is NaN or infinite.
   Result<std::int32_t> sample(std::span<const float> logits);
 
  private:
@@ -32,8 +32,8 @@ class Sampler {
 
   SamplingOptions options_;
   Rng rng_;
-  std::vector<std::int32_t> order_;        // candidates, most likely first
-  std::vector<double> probabilities_;      // of the candidates
+  std::vector<std::int32_t> order_;    // candidates, most likely first
+  std::vector<double> probabilities_;  // of the candidates
 };
 
 }  // namespace assay

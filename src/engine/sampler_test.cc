@@ -26,12 +26,13 @@ TEST(Sampler, TakesTheFirstLargestLogitAtTemperatureZero) {
 }
 
 TEST(Sampler, DrawsTokensAsOftenAsTheirProbabilitiesSay) {
-  // Probabilities 0.5, 0.25, 0.25. The share of n draws has standard deviation sqrt(p (1 - p) / n); five of them fail
-  // once in 1.7 million seeds.
+  // Probabilities 0.5, 0.25, 0.25. The share of n draws has standard deviation sqrt(p (1 - p) / n); five of
+  // them fail once in 1.7 million seeds.
   const std::vector<float> logits{std::log(2.0f), 0, 0};
   const auto counts = draw({.temperature = 1, .seed = 7}, logits);
   for (const auto& [id, p] : std::map<int, double>{{0, 0.5}, {1, 0.25}, {2, 0.25}}) {
-    EXPECT_NEAR(counts.at(id), p * kDraws, 5 * std::sqrt(p * (1 - p) * kDraws)) << "token " << id << ", seed 7";
+    EXPECT_NEAR(counts.at(id), p * kDraws, 5 * std::sqrt(p * (1 - p) * kDraws))
+        << "token " << id << ", seed 7";
   }
 }
 
@@ -43,7 +44,8 @@ TEST(Sampler, NeverLeavesTheKMostLikely) {
 
 TEST(Sampler, KeepsTheFewestTokensThatReachTopP) {
   // Probabilities 0.5, 0.25, 0.25: 0.6 needs two, and of the equal ones the smaller id counts as more likely.
-  const auto counts = draw({.temperature = 1, .top_p = 0.6, .seed = 1}, std::vector<float>{0, 0, std::log(2.0f)});
+  const auto counts =
+      draw({.temperature = 1, .top_p = 0.6, .seed = 1}, std::vector<float>{0, 0, std::log(2.0f)});
   EXPECT_EQ(counts.size(), 2u);
   EXPECT_TRUE(counts.contains(0) && counts.contains(2));
 }
@@ -63,14 +65,17 @@ TEST(Sampler, GivesTheSameTokensForTheSameSeed) {
 TEST(Sampler, RefusesLogitsThatAreNotFinite) {
   auto sampler = Sampler::create({});
   ASSERT_THAT(sampler, IsOk());
-  EXPECT_THAT(sampler->sample(std::vector<float>{0, std::nanf(""), 1}), FailsWith(ErrorCode::kCorrupt, "token 1"));
-  EXPECT_THAT(sampler->sample(std::vector<float>{std::numeric_limits<float>::infinity()}), FailsWith(ErrorCode::kCorrupt, "token 0"));
+  EXPECT_THAT(sampler->sample(std::vector<float>{0, std::nanf(""), 1}),
+              FailsWith(ErrorCode::kCorrupt, "token 1"));
+  EXPECT_THAT(sampler->sample(std::vector<float>{std::numeric_limits<float>::infinity()}),
+              FailsWith(ErrorCode::kCorrupt, "token 0"));
   EXPECT_THAT(sampler->sample({}), FailsWith(ErrorCode::kInvalidArgument, "no logits"));
 }
 
 TEST(Sampler, RefusesOptionsOutOfRange) {
   EXPECT_THAT(Sampler::create({.temperature = -1}), FailsWith(ErrorCode::kInvalidArgument, "temperature"));
-  EXPECT_THAT(Sampler::create({.temperature = std::nan("")}), FailsWith(ErrorCode::kInvalidArgument, "temperature"));
+  EXPECT_THAT(Sampler::create({.temperature = std::nan("")}),
+              FailsWith(ErrorCode::kInvalidArgument, "temperature"));
   EXPECT_THAT(Sampler::create({.top_k = -1}), FailsWith(ErrorCode::kInvalidArgument, "top_k"));
   EXPECT_THAT(Sampler::create({.top_p = 0}), FailsWith(ErrorCode::kInvalidArgument, "top_p"));
 }

@@ -36,11 +36,13 @@ struct Test {
 std::vector<std::int32_t> random_tokens(std::int64_t count, std::int64_t vocabulary_size) {
   Rng rng(kTokenSeed);
   std::vector<std::int32_t> tokens(static_cast<std::size_t>(count));
-  for (auto& token : tokens) token = static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(vocabulary_size)));
+  for (auto& token : tokens)
+    token = static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(vocabulary_size)));
   return tokens;
 }
 
-Status process_prompt(const LanguageModel& model, const KernelContext& kernels, std::span<const std::int32_t> tokens) {
+Status process_prompt(const LanguageModel& model, const KernelContext& kernels,
+                      std::span<const std::int32_t> tokens) {
   ASSAY_RETURN_IF_ERROR(check_interrupt());
   Forward forward(model, kernels);
   KvCache cache(model.config);
@@ -48,7 +50,8 @@ Status process_prompt(const LanguageModel& model, const KernelContext& kernels, 
   return {};
 }
 
-Status generate_tokens(const LanguageModel& model, const KernelContext& kernels, std::span<const std::int32_t> tokens) {
+Status generate_tokens(const LanguageModel& model, const KernelContext& kernels,
+                       std::span<const std::int32_t> tokens) {
   Forward forward(model, kernels);
   KvCache cache(model.config);
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -58,8 +61,8 @@ Status generate_tokens(const LanguageModel& model, const KernelContext& kernels,
   return {};
 }
 
-// One record of runs that were timed one by one. The share of others is the mean over the runs that were long enough
-// to tell, weighted by their length.
+// One record of runs that were timed one by one. The share of others is the mean over the runs that were long
+// enough to tell, weighted by their length.
 measure::TimingRecord combine(std::span<const measure::TimingRecord> runs) {
   measure::TimingRecord all;
   double told_seconds = 0, other_seconds = 0;
@@ -89,30 +92,38 @@ LlmBenchRow make_row(const Test& test, const ModelSize& size, std::optional<doub
   row.threads = test.threads;
   row.timing = combine(test.single_runs);
   std::vector<double> speeds;
-  for (const double seconds : row.timing.seconds) speeds.push_back(static_cast<double>(test.tokens) / seconds);
+  for (const double seconds : row.timing.seconds)
+    speeds.push_back(static_cast<double>(test.tokens) / seconds);
   row.tokens_per_second = measure::mean(speeds);
   row.median_tokens_per_second = measure::median(speeds);
   row.stddev = measure::sample_stddev(speeds);
   row.bandwidth_bytes_per_second = bandwidth;
-  if (test.is_generation) row.weight_bytes_per_second = static_cast<double>(size.read_per_token_bytes) * row.tokens_per_second;
+  if (test.is_generation)
+    row.weight_bytes_per_second = static_cast<double>(size.read_per_token_bytes) * row.tokens_per_second;
   return row;
 }
 
 Status check_options(const LanguageModel& model, const LlmBenchOptions& options) {
-  for (const auto& [name, tokens] : {std::pair{"prompt_tokens", options.prompt_tokens}, std::pair{"generated_tokens", options.generated_tokens}}) {
+  for (const auto& [name, tokens] : {std::pair{"prompt_tokens", options.prompt_tokens},
+                                     std::pair{"generated_tokens", options.generated_tokens}}) {
     if (tokens < 0 || tokens > model.config.max_positions) {
-      return Error{ErrorCode::kInvalidArgument, std::string(name) + " is " + std::to_string(tokens) + ", expected 0 to the model's context of " +
+      return Error{ErrorCode::kInvalidArgument, std::string(name) + " is " + std::to_string(tokens) +
+                                                    ", expected 0 to the model's context of " +
                                                     std::to_string(model.config.max_positions)};
     }
   }
   if (options.prompt_tokens == 0 && options.generated_tokens == 0) {
-    return Error{ErrorCode::kInvalidArgument, "nothing to measure: prompt_tokens and generated_tokens are both 0"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "nothing to measure: prompt_tokens and generated_tokens are both 0"};
   }
   if (options.repetitions < 1) {
-    return Error{ErrorCode::kInvalidArgument, "repetitions is " + std::to_string(options.repetitions) + ", expected at least 1"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "repetitions is " + std::to_string(options.repetitions) + ", expected at least 1"};
   }
   for (const int threads : options.threads) {
-    if (threads < 1) return Error{ErrorCode::kInvalidArgument, "threads is " + std::to_string(threads) + ", expected at least 1"};
+    if (threads < 1)
+      return Error{ErrorCode::kInvalidArgument,
+                   "threads is " + std::to_string(threads) + ", expected at least 1"};
   }
   return {};
 }
@@ -123,7 +134,8 @@ Status run_rounds(std::vector<Test>& tests, int repetitions, Progress& progress)
   std::int64_t done = 0;
   for (int round = 0; round <= repetitions; ++round) {
     for (auto& test : tests) {
-      ASSAY_TRY(measure::TimingRecord run, measure::time_repetitions(test.body, {.warmup = 0, .repetitions = 1}));
+      ASSAY_TRY(measure::TimingRecord run,
+                measure::time_repetitions(test.body, {.warmup = 0, .repetitions = 1}));
       if (round > 0) test.single_runs.push_back(std::move(run));
       progress.update("measuring", ++done, total);
     }
@@ -144,7 +156,8 @@ Status measure_energy(const Test& generation, LlmBench& bench) {
     bench.energy_note = energy.error().message;
     return {};
   }
-  bench.joules_per_token = (energy->package_joules + energy->dram_joules.value_or(0)) / static_cast<double>(generation.tokens);
+  bench.joules_per_token =
+      (energy->package_joules + energy->dram_joules.value_or(0)) / static_cast<double>(generation.tokens);
   bench.energy_note = "whole machine:";
   for (const auto& domain : energy->domains) bench.energy_note += " " + domain;
   return {};
@@ -152,7 +165,8 @@ Status measure_energy(const Test& generation, LlmBench& bench) {
 
 }  // namespace
 
-Result<LlmBench> bench_llm(const LanguageModel& model, const LlmBenchOptions& options, const KernelTable& table, Progress& progress) {
+Result<LlmBench> bench_llm(const LanguageModel& model, const LlmBenchOptions& options,
+                           const KernelTable& table, Progress& progress) {
   ASSAY_RETURN_IF_ERROR(check_options(model, options));
   std::vector<int> threads = options.threads;
   if (threads.empty()) threads = {measure::read_environment().usable_cpus};
@@ -174,7 +188,8 @@ Result<LlmBench> bench_llm(const LanguageModel& model, const LlmBenchOptions& op
   }
   LlmBench bench;
   bench.size = model_size(model);
-  // Where the peak cannot be reset it is that since the start of the process, loading included: still an upper bound.
+  // Where the peak cannot be reset it is that since the start of the process, loading included: still an
+  // upper bound.
   static_cast<void>(measure::reset_peak_memory());
   ASSAY_RETURN_IF_ERROR(run_rounds(tests, options.repetitions, progress));
   if (const auto memory = measure::read_memory_usage()) bench.peak_rss_bytes = memory->peak_resident_bytes;
@@ -190,7 +205,8 @@ Result<LlmBench> bench_llm(const LanguageModel& model, const LlmBenchOptions& op
     bandwidths.push_back(record ? std::optional(record->best_bytes_per_second) : std::nullopt);
   }
   const std::size_t tests_per_pool = tests.size() / pools.size();
-  for (std::size_t i = 0; i < tests.size(); ++i) bench.rows.push_back(make_row(tests[i], bench.size, bandwidths[i / tests_per_pool]));
+  for (std::size_t i = 0; i < tests.size(); ++i)
+    bench.rows.push_back(make_row(tests[i], bench.size, bandwidths[i / tests_per_pool]));
   return bench;
 }
 

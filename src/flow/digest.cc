@@ -15,7 +15,9 @@ namespace {
 void start(EVP_MD_CTX* context, const EVP_MD* algorithm) {
   ASSAY_CHECK(context != nullptr && EVP_DigestInit_ex(context, algorithm, nullptr) == 1);
 }
-void extend(EVP_MD_CTX* context, ByteView bytes) { ASSAY_CHECK(EVP_DigestUpdate(context, bytes.data(), bytes.size()) == 1); }
+void extend(EVP_MD_CTX* context, ByteView bytes) {
+  ASSAY_CHECK(EVP_DigestUpdate(context, bytes.data(), bytes.size()) == 1);
+}
 
 std::string hexadecimal(EVP_MD_CTX* context) {
   unsigned char digest[EVP_MAX_MD_SIZE];
@@ -54,7 +56,8 @@ std::string git_blob_id(ByteView content) {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   start(context, EVP_sha1());
   const std::string header = "blob " + std::to_string(content.size());
-  extend(context, ByteView(reinterpret_cast<const std::byte*>(header.c_str()), header.size() + 1));  // with its NUL
+  extend(context,
+         ByteView(reinterpret_cast<const std::byte*>(header.c_str()), header.size() + 1));  // with its NUL
   extend(context, content);
   std::string id = hexadecimal(context);
   EVP_MD_CTX_free(context);

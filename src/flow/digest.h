@@ -28,7 +28,8 @@ class Sha256 {
 // Of a whole file. Errors: those of MappedFile, kInterrupted.
 Result<std::string> sha256_of_file(const std::filesystem::path& path);
 
-// The id that git gives a file of this content (SHA-1), 40 lower-case hexadecimal digits: guards against accidents only.
+// The id that git gives a file of this content (SHA-1), 40 lower-case hexadecimal digits: guards against
+// accidents only.
 std::string git_blob_id(ByteView content);
 
 }  // namespace assay

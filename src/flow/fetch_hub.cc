@@ -41,10 +41,15 @@ std::string variable_or(const char* name, const char* otherwise) {
 }
 
 bool is_wanted(std::string_view name) {
-  if (name.find('/') != std::string_view::npos || name.find('\\') != std::string_view::npos || name.starts_with('.')) return false;
-  static constexpr std::string_view kNames[] = {"config.json", "quantize_config.json", "generation_config.json", "preprocessor_config.json",
-                                                "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt"};
-  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) || name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
+  if (name.find('/') != std::string_view::npos || name.find('\\') != std::string_view::npos ||
+      name.starts_with('.'))
+    return false;
+  static constexpr std::string_view kNames[] = {
+      "config.json",    "quantize_config.json",  "generation_config.json",  "preprocessor_config.json",
+      "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json",
+      "merges.txt"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) ||
+         name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
 }
 
 std::string text_at(const nlohmann::json& object, const char* key) {
@@ -55,11 +60,14 @@ std::string text_at(const nlohmann::json& object, const char* key) {
 Result<HubFile> parse_file(const nlohmann::json& entry) {
   HubFile file{text_at(entry, "rfilename")};
   const auto size = entry.find("size");
-  if (size == entry.end() || !size->is_number_unsigned()) return Error{ErrorCode::kCorrupt, "file " + file.name + " has no size"};
+  if (size == entry.end() || !size->is_number_unsigned())
+    return Error{ErrorCode::kCorrupt, "file " + file.name + " has no size"};
   file.num_bytes = size->get<std::uint64_t>();
   file.blob_id = text_at(entry, "blobId");
-  if (const auto lfs = entry.find("lfs"); lfs != entry.end() && lfs->is_object()) file.sha256 = text_at(*lfs, "sha256");
-  if (file.sha256.empty() && file.blob_id.empty()) return Error{ErrorCode::kCorrupt, "file " + file.name + " has no hash"};
+  if (const auto lfs = entry.find("lfs"); lfs != entry.end() && lfs->is_object())
+    file.sha256 = text_at(*lfs, "sha256");
+  if (file.sha256.empty() && file.blob_id.empty())
+    return Error{ErrorCode::kCorrupt, "file " + file.name + " has no hash"};
   return file;
 }
 
@@ -67,9 +75,11 @@ Result<HubFile> parse_file(const nlohmann::json& entry) {
 Result<HubRevision> parse_revision(std::string_view text) {
   ASSAY_TRY(const nlohmann::json answer, parse_json(as_bytes(text), kAnswerDepth));
   const auto siblings = answer.is_object() ? answer.find("siblings") : answer.end();
-  if (!answer.is_object() || siblings == answer.end() || !siblings->is_array()) return Error{ErrorCode::kCorrupt, "has no list of files (siblings)"};
+  if (!answer.is_object() || siblings == answer.end() || !siblings->is_array())
+    return Error{ErrorCode::kCorrupt, "has no list of files (siblings)"};
   HubRevision revision{text_at(answer, "sha"), {}};
-  const bool is_commit = revision.commit.size() == 40 && revision.commit.find_first_not_of("0123456789abcdef") == std::string::npos;
+  const bool is_commit = revision.commit.size() == 40 &&
+                         revision.commit.find_first_not_of("0123456789abcdef") == std::string::npos;
   if (!is_commit) return Error{ErrorCode::kCorrupt, "names no commit (sha)"};
   bool has_weights = false;
   for (const auto& entry : *siblings) {
@@ -94,7 +104,8 @@ Status check_file(const fs::path& path, const HubFile& file) {
   if (found == expected) return {};
   std::error_code error;
   fs::remove(path, error);
-  return Error{ErrorCode::kCorrupt, file.name + ": the download has the hash " + found + ", expected " + expected + "; run the command again"};
+  return Error{ErrorCode::kCorrupt, file.name + ": the download has the hash " + found + ", expected " +
+                                        expected + "; run the command again"};
 }
 
 // An empty folder for this revision, or what an earlier run left of the same.
@@ -110,7 +121,8 @@ Status prepare(const fs::path& partial, const std::string& commit) {
 }  // namespace
 
 Result<FetchReport> fetch_hub_model(const std::string& name, const fs::path& models, Progress& progress) {
-  if (!is_hub_name(name)) return Error{ErrorCode::kInvalidArgument, name + ": is not of the form hf:OWNER/NAME"};
+  if (!is_hub_name(name))
+    return Error{ErrorCode::kInvalidArgument, name + ": is not of the form hf:OWNER/NAME"};
   const fs::path folder = hub_folder(models, name);
   std::error_code error;
   if (fs::exists(folder, error)) return FetchReport{folder, true};
@@ -127,15 +139,19 @@ Result<FetchReport> fetch_hub_model(const std::string& name, const fs::path& mod
   for (const auto& file : revision->files) total += file.num_bytes;
   for (const auto& file : revision->files) {
     const std::string url = endpoint + "/" + repository + "/resolve/" + revision->commit + "/" + file.name;
-    ASSAY_RETURN_IF_ERROR(http_download(url, partial / file.name, file.num_bytes, http, [&](std::uint64_t bytes) {
-      furthest = std::max(furthest, done + bytes);  // a server that cannot resume sends again what was there
-      progress.update("fetching (MB)", static_cast<std::int64_t>(furthest / kMegabyte), static_cast<std::int64_t>(total / kMegabyte + 1));
-    }));
+    ASSAY_RETURN_IF_ERROR(
+        http_download(url, partial / file.name, file.num_bytes, http, [&](std::uint64_t bytes) {
+          furthest =
+              std::max(furthest, done + bytes);  // a server that cannot resume sends again what was there
+          progress.update("fetching (MB)", static_cast<std::int64_t>(furthest / kMegabyte),
+                          static_cast<std::int64_t>(total / kMegabyte + 1));
+        }));
     ASSAY_RETURN_IF_ERROR(check_file(partial / file.name, file));
     done += file.num_bytes;
   }
   fs::rename(partial, folder, error);
-  if (error) return Error{ErrorCode::kIo, folder.string() + ": cannot be renamed into place: " + error.message()};
+  if (error)
+    return Error{ErrorCode::kIo, folder.string() + ": cannot be renamed into place: " + error.message()};
   return FetchReport{folder, false};
 }
 

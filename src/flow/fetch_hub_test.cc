@@ -46,14 +46,17 @@ class Hub : public testing::Test {
     server_.bodies["/owner/tiny/resolve/" + std::string(kCommit) + "/" + name] = content;
   }
   void publish(const std::string& commit) {
-    server_.bodies["/api/models/owner/tiny?blobs=true"] = json{{"sha", commit}, {"siblings", siblings_}}.dump();
+    server_.bodies["/api/models/owner/tiny?blobs=true"] =
+        json{{"sha", commit}, {"siblings", siblings_}}.dump();
   }
   Result<FetchReport> fetch() {
     NoProgress progress;
     return fetch_hub_model(kName, folder_.path(), progress);
   }
   fs::path target() const { return folder_ / "hf/owner/tiny"; }
-  std::string& served(const std::string& name) { return server_.bodies.at("/owner/tiny/resolve/" + std::string(kCommit) + "/" + name); }
+  std::string& served(const std::string& name) {
+    return server_.bodies.at("/owner/tiny/resolve/" + std::string(kCommit) + "/" + name);
+  }
 
   TempDir folder_;
   TestHttpServer server_;
@@ -143,8 +146,10 @@ TEST_F(Hub, NamesWhatIsMissing) {
 }
 
 TEST_F(Hub, RefusesAnswersThatAreNotAsTheyShouldBe) {
-  for (const std::string answer : {"", "[]", "{}", R"({"sha": "x", "siblings": []})", R"({"sha": "0123456789abcdef0123456789abcdef01234567", "siblings": [{"rfilename": "config.json"}]})",
-                                   R"({"sha": "../../../../../../../../../../../../../..", "siblings": []})"}) {
+  for (const std::string answer :
+       {"", "[]", "{}", R"({"sha": "x", "siblings": []})",
+        R"({"sha": "0123456789abcdef0123456789abcdef01234567", "siblings": [{"rfilename": "config.json"}]})",
+        R"({"sha": "../../../../../../../../../../../../../..", "siblings": []})"}) {
     server_.bodies["/api/models/owner/tiny?blobs=true"] = answer;
     EXPECT_THAT(fetch(), FailsWith(ErrorCode::kCorrupt, "/api/models/owner/tiny")) << answer;
   }
@@ -161,19 +166,24 @@ TEST_F(Hub, SendsTheTokenToTheHubAndNotToWhereItRedirects) {
   storage.bodies["/blob"] = weights_;
   const std::string path = "/owner/tiny/resolve/" + std::string(kCommit) + "/model.safetensors";
   // Another name for the same machine: for libcurl another host.
-  server_.redirects[path] = "http://localhost:" + storage.url().substr(storage.url().rfind(':') + 1) + "/blob";
+  server_.redirects[path] =
+      "http://localhost:" + storage.url().substr(storage.url().rfind(':') + 1) + "/blob";
   setenv("HF_TOKEN", "for-the-hub-only", 1);
   ASSERT_THAT(fetch(), IsOk());
   unsetenv("HF_TOKEN");
   EXPECT_THAT(server_.requests(), Contains(HasSubstr("Authorization: Bearer for-the-hub-only")));
-  for (const auto& request : storage.requests()) EXPECT_THAT(request, testing::Not(HasSubstr("Authorization")));
+  for (const auto& request : storage.requests())
+    EXPECT_THAT(request, testing::Not(HasSubstr("Authorization")));
 }
 
 TEST(FetchHub, RefusesNamesThatCouldLeaveTheFolder) {
   const TempDir folder;
   NoProgress progress;
-  for (const std::string name : {"owner/tiny", "hf:tiny", "hf:../tiny", "hf:owner/..", "hf:owner/a/b", "hf:/tiny", "hf:owner/", "hf:ow ner/tiny"}) {
-    EXPECT_THAT(fetch_hub_model(name, folder.path(), progress), FailsWith(ErrorCode::kInvalidArgument, "hf:OWNER/NAME")) << name;
+  for (const std::string name : {"owner/tiny", "hf:tiny", "hf:../tiny", "hf:owner/..", "hf:owner/a/b",
+                                 "hf:/tiny", "hf:owner/", "hf:ow ner/tiny"}) {
+    EXPECT_THAT(fetch_hub_model(name, folder.path(), progress),
+                FailsWith(ErrorCode::kInvalidArgument, "hf:OWNER/NAME"))
+        << name;
   }
 }
 

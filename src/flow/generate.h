@@ -29,7 +29,7 @@ struct Generation {
   StopReason stop = StopReason::kMaxTokens;
   double prompt_seconds = 0;
   double generation_seconds = 0;
-  std::int64_t steps = 0;         // passes through the model in generation_seconds: one less than tokens were chosen
+  std::int64_t steps = 0;  // passes through the model in generation_seconds: one less than tokens were chosen
 };
 
 // Bytes of tokens in, whole UTF-8 characters out.
@@ -44,10 +44,10 @@ class Utf8Stream {
   std::string pending_;
 };
 
-// The prompt is tokenized with the special tokens that the tokenizer adds by itself. `on_text` gets the text as it comes, in
-// whole characters; may be empty.
-// Errors: those of the tokenizer and the engine (a prompt longer than the context), kInvalidArgument for options out of range,
-// a prompt without tokens or a tokenizer of another model, kCorrupt for logits that are not finite, kInterrupted.
+// The prompt is tokenized with the special tokens that the tokenizer adds by itself. `on_text` gets the text
+// as it comes, in whole characters; may be empty. Errors: those of the tokenizer and the engine (a prompt
+// longer than the context), kInvalidArgument for options out of range, a prompt without tokens or a tokenizer
+// of another model, kCorrupt for logits that are not finite, kInterrupted.
 Result<Generation> generate(const LanguageModel& model, const Tokenizer& tokenizer, std::string_view prompt,
                             const GenerateOptions& options, const KernelContext& kernels,
                             const std::function<void(std::string_view)>& on_text);

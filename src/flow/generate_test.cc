@@ -20,11 +20,11 @@ TEST(Utf8Stream, HandsOutOnlyWholeCharacters) {
 
 TEST(Utf8Stream, ReplacesWhatCannotBecomeACharacter) {
   Utf8Stream stream;
-  EXPECT_EQ(stream.add("\x80"), kReplacement);                       // a continuation without a lead byte
-  EXPECT_EQ(stream.add("\xC3z"), kReplacement + "z");                // a lead byte without a continuation
+  EXPECT_EQ(stream.add("\x80"), kReplacement);         // a continuation without a lead byte
+  EXPECT_EQ(stream.add("\xC3z"), kReplacement + "z");  // a lead byte without a continuation
   EXPECT_EQ(stream.add("\xED\xA0\x80"), kReplacement + kReplacement + kReplacement);  // a surrogate
-  EXPECT_EQ(stream.add("\xC0\xAF"), kReplacement + kReplacement);    // an overlong slash
-  EXPECT_EQ(stream.add("\xF4\x90"), kReplacement + kReplacement);    // beyond U+10FFFF
+  EXPECT_EQ(stream.add("\xC0\xAF"), kReplacement + kReplacement);                     // an overlong slash
+  EXPECT_EQ(stream.add("\xF4\x90"), kReplacement + kReplacement);                     // beyond U+10FFFF
 }
 
 TEST(Utf8Stream, ReplacesACharacterThatTheEndCutsOff) {
@@ -38,7 +38,8 @@ TEST(Utf8Stream, DoesNotDependOnHowTheBytesAreCut) {
   constexpr std::uint64_t kSeed = 11;
   Rng rng(kSeed);
   std::string bytes;
-  for (int i = 0; i < 2000; ++i) bytes += static_cast<char>("\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80 az\xFF"[rng.below(13)]);
+  for (int i = 0; i < 2000; ++i)
+    bytes += static_cast<char>("\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80 az\xFF"[rng.below(13)]);
   Utf8Stream whole;
   const std::string expected = whole.add(bytes) + whole.finish();
   Utf8Stream parts;

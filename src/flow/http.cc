@@ -13,8 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kAttempts = 5;               // in a row without a new byte
-constexpr long kStallSeconds = 60;         // with less than kStallBytes per second: the connection counts as broken
+constexpr int kAttempts = 5;        // in a row without a new byte
+constexpr long kStallSeconds = 60;  // with less than kStallBytes per second: the connection counts as broken
 constexpr long kStallBytes = 100;
 constexpr long kConnectSeconds = 30;
 
@@ -50,7 +50,9 @@ std::size_t receive(char* data, std::size_t, std::size_t count, void* user) {
   return count;
 }
 
-int stop_when_interrupted(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) { return check_interrupt() ? 0 : 1; }
+int stop_when_interrupted(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return check_interrupt() ? 0 : 1;
+}
 
 Curl start(const std::string& url, const HttpOptions& options, Sink& sink, char* reason) {
   // Initialized once, before the first handle; curl_easy_init would do it without thread safety.
@@ -86,16 +88,26 @@ Error failure(CURL* curl, CURLcode code, const char* reason, const std::string& 
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   const std::string why = reason[0] != '\0' ? reason : curl_easy_strerror(code);
-  if (status == 401 || status == 403) return {ErrorCode::kIo, url + ": " + why + "; the owner may ask to accept a licence first: then set HF_TOKEN"};
+  if (status == 401 || status == 403)
+    return {ErrorCode::kIo,
+            url + ": " + why + "; the owner may ask to accept a licence first: then set HF_TOKEN"};
   return {status == 404 ? ErrorCode::kNotFound : ErrorCode::kIo, url + ": " + why};
 }
 
 // Whether the same request may go better a second time.
 bool is_transient(CURLcode code) {
   switch (code) {
-    case CURLE_PARTIAL_FILE: case CURLE_RECV_ERROR: case CURLE_SEND_ERROR: case CURLE_GOT_NOTHING: case CURLE_OPERATION_TIMEDOUT:
-    case CURLE_COULDNT_CONNECT: case CURLE_HTTP2: case CURLE_HTTP2_STREAM: return true;
-    default: return false;
+    case CURLE_PARTIAL_FILE:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -109,13 +121,15 @@ Result<std::string> http_get(const std::string& url, std::size_t max_bytes, cons
   char reason[CURL_ERROR_SIZE] = "";
   const Curl curl = start(url, options, sink, reason);
   const CURLcode code = curl_easy_perform(curl.get());
-  if (sink.too_long) return Error{ErrorCode::kResourceLimit, url + ": answers with more than " + std::to_string(max_bytes) + " bytes"};
+  if (sink.too_long)
+    return Error{ErrorCode::kResourceLimit,
+                 url + ": answers with more than " + std::to_string(max_bytes) + " bytes"};
   if (code != CURLE_OK) return failure(curl.get(), code, reason, url);
   return body;
 }
 
-Status http_download(const std::string& url, const fs::path& path, std::uint64_t num_bytes, const HttpOptions& options,
-                     const std::function<void(std::uint64_t)>& on_bytes) {
+Status http_download(const std::string& url, const fs::path& path, std::uint64_t num_bytes,
+                     const HttpOptions& options, const std::function<void(std::uint64_t)>& on_bytes) {
   const std::unique_ptr<std::FILE, FileClose> file(std::fopen(path.c_str(), "ab"));
   if (!file) return Error{ErrorCode::kIo, path.string() + ": cannot be written"};
   std::error_code error;
@@ -134,8 +148,11 @@ Status http_download(const std::string& url, const fs::path& path, std::uint64_t
     const Curl curl = start(url, options, sink, reason);
     curl_easy_setopt(curl.get(), CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(present));
     const CURLcode code = curl_easy_perform(curl.get());
-    if (std::fflush(file.get()) != 0 || std::ferror(file.get()) != 0) return Error{ErrorCode::kIo, path.string() + ": cannot be written; is the disk full?"};
-    if (sink.too_long) return Error{ErrorCode::kIo, url + ": is longer than the " + std::to_string(num_bytes) + " bytes announced"};
+    if (std::fflush(file.get()) != 0 || std::ferror(file.get()) != 0)
+      return Error{ErrorCode::kIo, path.string() + ": cannot be written; is the disk full?"};
+    if (sink.too_long)
+      return Error{ErrorCode::kIo,
+                   url + ": is longer than the " + std::to_string(num_bytes) + " bytes announced"};
     if (code == CURLE_RANGE_ERROR && present > 0) {  // the server cannot go on in the middle
       fs::resize_file(path, 0, error);
       present = 0;
@@ -145,9 +162,11 @@ Status http_download(const std::string& url, const fs::path& path, std::uint64_t
     present = sink.num_bytes;
     if (code != CURLE_OK) {
       attempts = arrived ? 0 : attempts + 1;
-      if (!is_transient(code) || attempts == kAttempts || !check_interrupt()) return failure(curl.get(), code, reason, url);
+      if (!is_transient(code) || attempts == kAttempts || !check_interrupt())
+        return failure(curl.get(), code, reason, url);
     } else if (present != num_bytes) {
-      return Error{ErrorCode::kIo, url + ": has " + std::to_string(present) + " bytes, " + std::to_string(num_bytes) + " were announced"};
+      return Error{ErrorCode::kIo, url + ": has " + std::to_string(present) + " bytes, " +
+                                       std::to_string(num_bytes) + " were announced"};
     }
   }
   return {};

@@ -17,10 +17,11 @@ struct HttpOptions {
 // kResourceLimit (longer than max_bytes), kInterrupted.
 Result<std::string> http_get(const std::string& url, std::size_t max_bytes, const HttpOptions& options);
 
-// Makes `path` hold the `num_bytes` bytes behind `url`. What `path` holds already counts as the beginning and is not asked for
-// again; a connection that breaks is taken up again some times. `on_bytes` gets the number of bytes there are.
-// An https:// address is never left for an unencrypted one. Errors: as http_get; kIo when the length is another.
-Status http_download(const std::string& url, const std::filesystem::path& path, std::uint64_t num_bytes, const HttpOptions& options,
-                     const std::function<void(std::uint64_t)>& on_bytes);
+// Makes `path` hold the `num_bytes` bytes behind `url`. What `path` holds already counts as the beginning and
+// is not asked for again; a connection that breaks is taken up again some times. `on_bytes` gets the number
+// of bytes there are. An https:// address is never left for an unencrypted one. Errors: as http_get; kIo when
+// the length is another.
+Status http_download(const std::string& url, const std::filesystem::path& path, std::uint64_t num_bytes,
+                     const HttpOptions& options, const std::function<void(std::uint64_t)>& on_bytes);
 
 }  // namespace assay

@@ -37,7 +37,8 @@ TestHttpServer::TestHttpServer() : listener_(socket(AF_INET, SOCK_STREAM | SOCK_
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSAY_CHECK(bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(listener_, 8) == 0);
+  ASSAY_CHECK(bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+              listen(listener_, 8) == 0);
   socklen_t length = sizeof address;
   ASSAY_CHECK(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length) == 0);
   port_ = ntohs(address.sin_port);
@@ -74,7 +75,8 @@ void TestHttpServer::answer(int connection) {
   const std::size_t begin = head.find(' ') + 1;
   const std::string path = head.substr(begin, head.find(' ', begin) - begin);
   if (const auto redirect = redirects.find(path); redirect != redirects.end()) {
-    send_all(connection, "HTTP/1.1 302 Found\r\nLocation: " + redirect->second + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    send_all(connection, "HTTP/1.1 302 Found\r\nLocation: " + redirect->second +
+                             "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     return;
   }
   const auto found = bodies.find(path);
@@ -88,7 +90,8 @@ void TestHttpServer::answer(int connection) {
   const bool partial = understands_range && range != std::string::npos;
   if (partial) start = std::min<std::size_t>(std::stoul(head.substr(range + 13)), whole.size());
   std::string body = whole.substr(start);
-  std::string answer = partial ? "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes " + std::to_string(start) + "-" + std::to_string(whole.size() - 1) + "/" +
+  std::string answer = partial ? "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes " +
+                                     std::to_string(start) + "-" + std::to_string(whole.size() - 1) + "/" +
                                      std::to_string(whole.size()) + "\r\n"
                                : "HTTP/1.1 200 OK\r\n";
   answer += "Content-Length: " + std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n";

@@ -28,7 +28,8 @@ std::string architecture_of(const std::string& config_json) {
   const auto config = parse_json(as_bytes(config_json), kConfigDepth);
   if (!config || !config->is_object()) return "";
   const auto names = config->find("architectures");
-  if (names != config->end() && names->is_array() && !names->empty() && names->front().is_string()) return names->front().get<std::string>();
+  if (names != config->end() && names->is_array() && !names->empty() && names->front().is_string())
+    return names->front().get<std::string>();
   const auto type = config->find("model_type");
   return type != config->end() && type->is_string() ? type->get<std::string>() : "";
 }
@@ -58,7 +59,8 @@ Result<ModelInspection> inspect_safetensors(MappedFile file) {
   ASSAY_TRY(const SafetensorsFile parsed, parse_safetensors(file.bytes()));
   ModelInspection inspection;
   inspection.format = "safetensors";
-  inspection.obstacle = "a single .safetensors file has no configuration; give the folder with its config.json";
+  inspection.obstacle =
+      "a single .safetensors file has no configuration; give the folder with its config.json";
   for (const auto& tensor : parsed.tensors) inspection.tensors.push_back(stored(tensor));
   inspection.files.push_back(std::move(file));
   return inspection;
@@ -68,10 +70,13 @@ Result<ModelInspection> inspect_gguf(MappedFile file) {
   ASSAY_TRY(const gguf::File parsed, gguf::parse(file.bytes()));
   ModelInspection inspection;
   inspection.format = "GGUF version " + std::to_string(parsed.version());
-  if (const auto architecture = parsed.string("general.architecture")) inspection.architecture = *architecture;
+  if (const auto architecture = parsed.string("general.architecture"))
+    inspection.architecture = *architecture;
   for (const auto& tensor : parsed.tensors()) {
     inspection.tensors.push_back({tensor.name, tensor.type_name, tensor.dtype, tensor.shape, tensor.bytes});
-    if (!tensor.dtype && inspection.obstacle.empty()) inspection.obstacle = "tensor '" + tensor.name + "' has type " + tensor.type_name + ", which this program cannot compute with";
+    if (!tensor.dtype && inspection.obstacle.empty())
+      inspection.obstacle = "tensor '" + tensor.name + "' has type " + tensor.type_name +
+                            ", which this program cannot compute with";
   }
   const auto config_json = config_json_from_gguf(parsed);
   if (config_json) {
@@ -100,12 +105,14 @@ bool is_embedding(const ModelInspection& inspection, std::string_view module) {
   if (module == "token_embd" || module == "position_embd" || module == "output") return true;
   if (!inspection.config) return false;
   const Family& family = *inspection.config->family;
-  return is_module(module, family.embedding) || is_module(module, family.positions) || is_module(module, family.head);
+  return is_module(module, family.embedding) || is_module(module, family.positions) ||
+         is_module(module, family.head);
 }
 
 // Masks and frequencies that older versions of transformers saved although the configuration determines them.
 bool is_buffer(std::string_view name) {
-  for (const std::string_view end : {"attn.bias", "attn.masked_bias", "attention.bias", "attention.masked_bias", "rotary_emb.inv_freq"}) {
+  for (const std::string_view end :
+       {"attn.bias", "attn.masked_bias", "attention.bias", "attention.masked_bias", "rotary_emb.inv_freq"}) {
     if (is_module(name, end)) return true;
   }
   return false;
@@ -155,8 +162,15 @@ Rows rows_of(const StoredTensor& tensor) {
 bool holds_numbers(const StoredTensor& tensor) {
   if (!tensor.dtype) return true;
   switch (*tensor.dtype) {
-    case DType::kI64: case DType::kI32: case DType::kI16: case DType::kI8: case DType::kU8: case DType::kBool: return false;
-    default: return true;
+    case DType::kI64:
+    case DType::kI32:
+    case DType::kI16:
+    case DType::kI8:
+    case DType::kU8:
+    case DType::kBool:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -185,7 +199,8 @@ NonFiniteTensor scan_rows(const StoredTensor& tensor, const WeightView& view, Th
     auto& part = parts[static_cast<std::size_t>(range.thread)];
     for (std::int64_t r = range.begin; r < range.end; ++r) {
       dequantize_row(table, view, r, values);
-      for (std::size_t c = 0; c < values.size(); ++c) add_value(static_cast<double>(values[c]), static_cast<std::uint64_t>(r * view.cols) + c, part);
+      for (std::size_t c = 0; c < values.size(); ++c)
+        add_value(static_cast<double>(values[c]), static_cast<std::uint64_t>(r * view.cols) + c, part);
     }
   });
   NonFiniteTensor found{tensor.name};
@@ -204,13 +219,17 @@ Result<ModelInspection> inspect_model(const fs::path& path) {
   const auto inspect = [&]() -> Result<ModelInspection> {
     std::error_code error;
     if (fs::is_directory(path, error)) return inspect_folder(path);
-    if (!fs::exists(path, error)) return Error{ErrorCode::kNotFound, path.string() + ": no such model; expected a folder with config.json, or a .gguf file"};
+    if (!fs::exists(path, error))
+      return Error{ErrorCode::kNotFound,
+                   path.string() + ": no such model; expected a folder with config.json, or a .gguf file"};
     const auto extension = path.extension();
     if (extension != ".gguf" && extension != ".safetensors") {
-      return Error{ErrorCode::kUnsupported, path.string() + ": is neither a folder with config.json nor a .gguf or .safetensors file"};
+      return Error{ErrorCode::kUnsupported,
+                   path.string() + ": is neither a folder with config.json nor a .gguf or .safetensors file"};
     }
     ASSAY_TRY(MappedFile file, MappedFile::open(path));
-    auto inspected = extension == ".gguf" ? inspect_gguf(std::move(file)) : inspect_safetensors(std::move(file));
+    auto inspected =
+        extension == ".gguf" ? inspect_gguf(std::move(file)) : inspect_safetensors(std::move(file));
     if (!inspected) return inspected.error().with_context(path.string());
     return inspected;
   };
@@ -219,7 +238,8 @@ Result<ModelInspection> inspect_model(const fs::path& path) {
   return inspection;
 }
 
-Result<NonFiniteScan> find_non_finite(const ModelInspection& inspection, ThreadPool& pool, Progress& progress) {
+Result<NonFiniteScan> find_non_finite(const ModelInspection& inspection, ThreadPool& pool,
+                                      Progress& progress) {
   NonFiniteScan scan;
   std::int64_t done = 0;
   for (const auto& tensor : inspection.tensors) {

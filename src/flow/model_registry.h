@@ -20,9 +20,9 @@ struct RegisteredModel {
   std::string_view name;
   std::string_view description;
   std::string_view licence;
-  std::string_view file;                  // its name in the models folder
-  std::string_view sha256;                // of that file, lower-case hexadecimal
-  std::span<const PackageMember> parts;   // whose bytes, one after another, are the file
+  std::string_view file;                 // its name in the models folder
+  std::string_view sha256;               // of that file, lower-case hexadecimal
+  std::span<const PackageMember> parts;  // whose bytes, one after another, are the file
 };
 
 std::span<const RegisteredModel> registered_models();
@@ -37,8 +37,8 @@ Result<std::filesystem::path> models_folder();
 bool is_hub_name(std::string_view name);
 std::filesystem::path hub_folder(const std::filesystem::path& models, std::string_view name);
 
-// The file or folder that a MODEL argument means: a path that exists, or a name of the table above or hf:OWNER/NAME that
-// was fetched. Errors: kNotFound, naming what to do.
+// The file or folder that a MODEL argument means: a path that exists, or a name of the table above or
+// hf:OWNER/NAME that was fetched. Errors: kNotFound, naming what to do.
 Result<std::filesystem::path> resolve_model(const std::string& argument);
 
 }  // namespace assay

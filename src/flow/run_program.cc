@@ -20,8 +20,8 @@ namespace {
 constexpr int kPollMilliseconds = 100;
 constexpr std::size_t kKeptOutput = 4096;
 
-// Both standard output and standard error of the child come through the pipe; its input is empty. It leads a process group
-// of its own, so that whatever it starts can be stopped with it.
+// Both standard output and standard error of the child come through the pipe; its input is empty. It leads a
+// process group of its own, so that whatever it starts can be stopped with it.
 int start(const std::vector<std::string>& arguments, int pipe_read, int pipe_write, pid_t* child) {
   std::vector<char*> argv;
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
@@ -74,13 +74,15 @@ std::string last_line(const std::string& text) {
 
 Status run_program(const std::vector<std::string>& arguments) {
   int fds[2];
-  if (pipe2(fds, O_CLOEXEC) != 0) return Error{ErrorCode::kIo, std::string("no pipe to a program: ") + std::strerror(errno)};
+  if (pipe2(fds, O_CLOEXEC) != 0)
+    return Error{ErrorCode::kIo, std::string("no pipe to a program: ") + std::strerror(errno)};
   pid_t child = 0;
   const int error = start(arguments, fds[0], fds[1], &child);
   close(fds[1]);
   if (error != 0) {
     close(fds[0]);
-    return Error{error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, arguments[0] + ": cannot be started: " + std::strerror(error)};
+    return Error{error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
+                 arguments[0] + ": cannot be started: " + std::strerror(error)};
   }
   const std::string output = read_output(fds[0], child);
   close(fds[0]);
@@ -89,7 +91,8 @@ Status run_program(const std::vector<std::string>& arguments) {
   }
   ASSAY_RETURN_IF_ERROR(check_interrupt());
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  const std::string how = WIFEXITED(status) ? "exit code " + std::to_string(WEXITSTATUS(status)) : "signal " + std::to_string(WTERMSIG(status));
+  const std::string how = WIFEXITED(status) ? "exit code " + std::to_string(WEXITSTATUS(status))
+                                            : "signal " + std::to_string(WTERMSIG(status));
   return Error{ErrorCode::kIo, arguments[0] + " failed (" + how + "): " + last_line(output)};
 }
 

@@ -13,7 +13,8 @@ TEST(RunProgram, GivesTheProgramItsArgumentsAsTheyAre) {
 }
 
 TEST(RunProgram, TellsWhatAFailingProgramSaidLast) {
-  EXPECT_THAT(run_program({"sh", "-c", "echo first; echo why it failed >&2; echo; exit 7"}), FailsWith(ErrorCode::kIo, "(exit code 7): why it failed"));
+  EXPECT_THAT(run_program({"sh", "-c", "echo first; echo why it failed >&2; echo; exit 7"}),
+              FailsWith(ErrorCode::kIo, "(exit code 7): why it failed"));
 }
 
 TEST(RunProgram, TellsWhichSignalEndedIt) {
@@ -21,11 +22,13 @@ TEST(RunProgram, TellsWhichSignalEndedIt) {
 }
 
 TEST(RunProgram, NamesAProgramThatDoesNotExist) {
-  EXPECT_THAT(run_program({"no-such-program-anywhere"}), FailsWith(ErrorCode::kNotFound, "no-such-program-anywhere"));
+  EXPECT_THAT(run_program({"no-such-program-anywhere"}),
+              FailsWith(ErrorCode::kNotFound, "no-such-program-anywhere"));
 }
 
 TEST(RunProgram, SurvivesALotOfOutput) {
-  EXPECT_THAT(run_program({"sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end; exit 1"}), FailsWith(ErrorCode::kIo, ": end"));
+  EXPECT_THAT(run_program({"sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end; exit 1"}),
+              FailsWith(ErrorCode::kIo, ": end"));
 }
 
 }  // namespace

@@ -25,7 +25,8 @@ class TinyModel : public testing::Test {
   }
   std::string model() const { return (folder_ / "model").string(); }
   json generate(std::vector<std::string> options) const {
-    std::vector<std::string> words{"generate", model(), "--prompt", "Hello,world", "--max-tokens", "12", "--json", "-"};
+    std::vector<std::string> words{"generate",     model(), "--prompt", "Hello,world",
+                                   "--max-tokens", "12",    "--json",   "-"};
     words.insert(words.end(), options.begin(), options.end());
     const RunResult run = run_assay(words);
     EXPECT_EQ(run.exit_code, 0) << run.err;
@@ -48,7 +49,8 @@ TEST_F(TinyModel, GeneratesTheMostLikelyTextWhateverTheSeedWithoutTemperature) {
 }
 
 TEST_F(TinyModel, StopsWhereTheContextIsFull) {
-  const RunResult run = run_assay({"generate", model(), "--prompt", "Hello,world", "--max-tokens", "1000", "--json", "-", "--temperature", "1", "--seed", "3"});
+  const RunResult run = run_assay({"generate", model(), "--prompt", "Hello,world", "--max-tokens", "1000",
+                                   "--json", "-", "--temperature", "1", "--seed", "3"});
   const json result = json::parse(run.out, nullptr, false);
   ASSERT_TRUE(result.is_object()) << run.err;
   if (result["stop"] != "end of text") {
@@ -63,12 +65,15 @@ TEST_F(TinyModel, PrintsTextOnStandardOutputAndSpeedOnStandardError) {
   EXPECT_EQ(run.exit_code, 0);
   EXPECT_EQ(run.out.size(), 6u) << run.out;
   EXPECT_THAT(run.err, HasSubstr("tokens/s"));
-  EXPECT_THAT(run_assay({"generate", model(), "--prompt", "Hello", "--max-tokens", "5", "--quiet"}).err, IsEmpty());
-  EXPECT_EQ(run_assay({"generate", model(), "--prompt", "Hello", "--max-tokens", "5", "--stream"}).out, run.out);
+  EXPECT_THAT(run_assay({"generate", model(), "--prompt", "Hello", "--max-tokens", "5", "--quiet"}).err,
+              IsEmpty());
+  EXPECT_EQ(run_assay({"generate", model(), "--prompt", "Hello", "--max-tokens", "5", "--stream"}).out,
+            run.out);
 }
 
 TEST_F(TinyModel, BenchGivesTheFixedKeys) {
-  const RunResult run = run_assay({"bench", model(), "-p", "8", "-n", "4", "-r", "3", "-t", "1,2", "--json", "-"});
+  const RunResult run =
+      run_assay({"bench", model(), "-p", "8", "-n", "4", "-r", "3", "-t", "1,2", "--json", "-"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const json rows = json::parse(run.out, nullptr, false);
   ASSERT_TRUE(rows.is_array());
@@ -89,10 +94,12 @@ TEST_F(TinyModel, BenchGivesTheFixedKeys) {
 TEST_F(TinyModel, LambadaGivesTheFixedKeysAndOneLinePerExample) {
   write_bytes(folder_ / "data.jsonl", "{\"text\": \"Hello world\"}\n{\"text\": \"One two three\"}\n");
   const std::string examples = (folder_ / "examples.jsonl").string();
-  const RunResult run = run_assay({"eval", "lambada", model(), "--data", (folder_ / "data.jsonl").string(), "--examples", examples, "--json", "-", "--top-k", "1,5"});
+  const RunResult run = run_assay({"eval", "lambada", model(), "--data", (folder_ / "data.jsonl").string(),
+                                   "--examples", examples, "--json", "-", "--top-k", "1,5"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const json result = json::parse(run.out, nullptr, false);
-  for (const char* key : {"examples", "accuracy", "accuracy_stderr", "perplexity", "top_k", "first_token_top_k", "tokens", "seconds", "model_bytes"}) {
+  for (const char* key : {"examples", "accuracy", "accuracy_stderr", "perplexity", "top_k",
+                          "first_token_top_k", "tokens", "seconds", "model_bytes"}) {
     EXPECT_TRUE(result.contains(key)) << key;
   }
   EXPECT_EQ(result["examples"], 2);
@@ -112,7 +119,8 @@ TEST_F(TinyModel, NamesTheDataFileThatIsWrong) {
 
 TEST_F(TinyModel, PerplexityIsThatOfTheTextScored) {
   write_bytes(folder_ / "text.txt", "Hello,world.This.is.some.text.to.score.");
-  const RunResult run = run_assay({"eval", "perplexity", model(), "--data", (folder_ / "text.txt").string(), "--context", "16", "--json", "-"});
+  const RunResult run = run_assay({"eval", "perplexity", model(), "--data", (folder_ / "text.txt").string(),
+                                   "--context", "16", "--json", "-"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const json result = json::parse(run.out, nullptr, false);
   EXPECT_GT(result["perplexity"], 1);
@@ -121,7 +129,9 @@ TEST_F(TinyModel, PerplexityIsThatOfTheTextScored) {
 
 TEST_F(TinyModel, CtrlCEndsWith130AndLeavesNoFile) {
   const std::string json_file = (folder_ / "out.json").string();
-  const RunResult run = run_assay({"bench", model(), "-p", "8", "-n", "4", "-r", "100000", "--json", json_file}, {.environment = {}, .interrupt = true});
+  const RunResult run =
+      run_assay({"bench", model(), "-p", "8", "-n", "4", "-r", "100000", "--json", json_file},
+                {.environment = {}, .interrupt = true});
   EXPECT_EQ(run.exit_code, 130);
   EXPECT_THAT(run.err, HasSubstr("assay: interrupted"));
   EXPECT_FALSE(fs::exists(json_file));
@@ -130,13 +140,15 @@ TEST_F(TinyModel, CtrlCEndsWith130AndLeavesNoFile) {
 
 TEST_F(TinyModel, QuantizesToAFolderThatRuns) {
   const std::string out = (folder_ / "int4").string();
-  const RunResult run = run_assay({"quantize", model(), "--to", "int4", "--method", "rtn", "-o", out, "--json", "-"});
+  const RunResult run =
+      run_assay({"quantize", model(), "--to", "int4", "--method", "rtn", "-o", out, "--json", "-"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const json result = json::parse(run.out, nullptr, false);
   EXPECT_EQ(result["settings"]["group_size"], 32);
   EXPECT_FALSE(result["layers"].empty());
   EXPECT_LT(result["linear_bytes"], result["source_bytes"]);
-  const RunResult generated = run_assay({"generate", out, "--prompt", "Hello", "--max-tokens", "5", "--json", "-"});
+  const RunResult generated =
+      run_assay({"generate", out, "--prompt", "Hello", "--max-tokens", "5", "--json", "-"});
   EXPECT_EQ(generated.exit_code, 0) << generated.err;
   const json inspected = json::parse(run_assay({"inspect", out, "--json", "-"}).out, nullptr, false);
   EXPECT_EQ(inspected["format"], "GPTQ");

@@ -91,7 +91,8 @@ TEST(Inspect, PrintsOnlyJsonWithADash) {
 
 TEST(Inspect, WritesJsonToAFileAndTextToStandardOutput) {
   const TempDir folder;
-  const RunResult run = run_assay({"inspect", golden("families/gpt2").string(), "--json", (folder / "out.json").string()});
+  const RunResult run =
+      run_assay({"inspect", golden("families/gpt2").string(), "--json", (folder / "out.json").string()});
   EXPECT_EQ(run.exit_code, 0);
   EXPECT_THAT(run.out, HasSubstr("GPT2LMHeadModel"));
   EXPECT_TRUE(json::parse(read_bytes(folder / "out.json"), nullptr, false).is_object());
@@ -100,12 +101,14 @@ TEST(Inspect, WritesJsonToAFileAndTextToStandardOutput) {
 TEST(Inspect, PrintsAsManyTensorsAsAsked) {
   const std::string path = golden("families/gpt2").string();
   EXPECT_THAT(run_assay({"inspect", path, "--tensors", "2"}).out, HasSubstr("more: --tensors all"));
-  EXPECT_THAT(run_assay({"inspect", path, "--tensors", "all"}).out, testing::Not(HasSubstr("more: --tensors all")));
+  EXPECT_THAT(run_assay({"inspect", path, "--tensors", "all"}).out,
+              testing::Not(HasSubstr("more: --tensors all")));
 }
 
 TEST(Inspect, NamesTheTensorThatHoldsNan) {
   const TempDir folder;
-  fs::copy(golden("families/llama-mha"), folder.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  fs::copy(golden("families/llama-mha"), folder.path(),
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   const std::string tensor = "model.layers.1.mlp.down_proj.weight";
   std::string file = read_bytes(folder / "model.safetensors");
   const float nan = std::nanf("");
@@ -123,7 +126,8 @@ TEST(Inspect, DoesNotCountSavedMasksAsParameters) {
   std::uint64_t masks = 0, values = 0;
   for (const auto& tensor : result["tensors"]) {
     values += tensor["bytes"].get<std::uint64_t>() / 4;
-    if (tensor["name"].get<std::string>().ends_with(".attn.bias")) masks += tensor["bytes"].get<std::uint64_t>() / 4;
+    if (tensor["name"].get<std::string>().ends_with(".attn.bias"))
+      masks += tensor["bytes"].get<std::uint64_t>() / 4;
   }
   ASSERT_GT(masks, 0u);
   EXPECT_EQ(result["parameters"], values - masks);

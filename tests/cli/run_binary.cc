@@ -46,7 +46,8 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return result;
 }
 
-pid_t start(const std::vector<std::string>& words, const RunOptions& options, const Pipe& out, const Pipe& err) {
+pid_t start(const std::vector<std::string>& words, const RunOptions& options, const Pipe& out,
+            const Pipe& err) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -54,7 +55,8 @@ pid_t start(const std::vector<std::string>& words, const RunOptions& options, co
   posix_spawn_file_actions_adddup2(&actions, err.write_end, STDERR_FILENO);
   const auto variables = environment_with(options.environment);
   pid_t child = 0;
-  ASSAY_CHECK(posix_spawn(&child, ASSAY_BINARY, &actions, nullptr, pointers(words).data(), pointers(variables).data()) == 0);
+  ASSAY_CHECK(posix_spawn(&child, ASSAY_BINARY, &actions, nullptr, pointers(words).data(),
+                          pointers(variables).data()) == 0);
   posix_spawn_file_actions_destroy(&actions);
   return child;
 }
@@ -63,7 +65,8 @@ pid_t start(const std::vector<std::string>& words, const RunOptions& options, co
 bool catches_interrupt(pid_t child) {
   std::ifstream status("/proc/" + std::to_string(child) + "/status");
   for (std::string line; std::getline(status, line);) {
-    if (line.rfind("SigCgt:", 0) == 0) return (std::stoull(line.substr(7), nullptr, 16) >> (SIGINT - 1) & 1) != 0;
+    if (line.rfind("SigCgt:", 0) == 0)
+      return (std::stoull(line.substr(7), nullptr, 16) >> (SIGINT - 1) & 1) != 0;
   }
   return false;
 }

@@ -10,8 +10,16 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-const std::vector<std::vector<std::string>> kCommands{
-    {"models"}, {"fetch"}, {"inspect"}, {"quantize"}, {"eval"}, {"eval", "lambada"}, {"eval", "perplexity"}, {"bench"}, {"generate"}, {"completion"}};
+const std::vector<std::vector<std::string>> kCommands{{"models"},
+                                                      {"fetch"},
+                                                      {"inspect"},
+                                                      {"quantize"},
+                                                      {"eval"},
+                                                      {"eval", "lambada"},
+                                                      {"eval", "perplexity"},
+                                                      {"bench"},
+                                                      {"generate"},
+                                                      {"completion"}};
 
 TEST(CommandLine, HelpOfEveryCommandHasAnExampleOfThatCommand) {
   for (auto words : kCommands) {
@@ -34,11 +42,26 @@ TEST(CommandLine, HelpOfTheProgramNamesEveryCommand) {
 
 TEST(CommandLine, WrongUsageEndsWith2AndOneLine) {
   const std::vector<std::vector<std::string>> wrong{
-      {}, {"unknown"}, {"inspect"}, {"inspect", "m", "--no-such-option"}, {"inspect", "m", "--threads", "0"}, {"inspect", "m", "--threads", "many"},
-      {"inspect", "m", "--tensors", "few"}, {"inspect", "m", "--kernels", "abacus"}, {"generate", "m"}, {"generate", "m", "--prompt", "a", "--top-p", "2"},
-      {"bench", "m", "-t", "1,x"}, {"bench", "m", "-t", "0"}, {"bench", "m", "-p", "0", "-n", "0"}, {"eval"}, {"eval", "lambada", "m", "--top-k", ""},
-      {"quantize", "m", "--to", "int4"}, {"quantize", "m", "--to", "int5", "-o", "x"}, {"quantize", "m", "--to", "float16", "-o", "x"},
-      {"quantize", "m", "--to", "int4", "-o", "x", "--sym", "--asym"}, {"completion", "dos"}};
+      {},
+      {"unknown"},
+      {"inspect"},
+      {"inspect", "m", "--no-such-option"},
+      {"inspect", "m", "--threads", "0"},
+      {"inspect", "m", "--threads", "many"},
+      {"inspect", "m", "--tensors", "few"},
+      {"inspect", "m", "--kernels", "abacus"},
+      {"generate", "m"},
+      {"generate", "m", "--prompt", "a", "--top-p", "2"},
+      {"bench", "m", "-t", "1,x"},
+      {"bench", "m", "-t", "0"},
+      {"bench", "m", "-p", "0", "-n", "0"},
+      {"eval"},
+      {"eval", "lambada", "m", "--top-k", ""},
+      {"quantize", "m", "--to", "int4"},
+      {"quantize", "m", "--to", "int5", "-o", "x"},
+      {"quantize", "m", "--to", "float16", "-o", "x"},
+      {"quantize", "m", "--to", "int4", "-o", "x", "--sym", "--asym"},
+      {"completion", "dos"}};
   for (const auto& words : wrong) {
     const RunResult run = run_assay(words);
     const std::string shown = testing::PrintToString(words);
@@ -51,8 +74,11 @@ TEST(CommandLine, WrongUsageEndsWith2AndOneLine) {
 
 TEST(CommandLine, AMissingModelEndsWith1AndIsNamed) {
   const std::vector<std::vector<std::string>> commands{
-      {"inspect", "/no/such/model"}, {"generate", "/no/such/model", "--prompt", "a"}, {"bench", "/no/such/model"},
-      {"eval", "lambada", "/no/such/model"}, {"quantize", "/no/such/model", "--to", "int4", "-o", "/no/out"}};
+      {"inspect", "/no/such/model"},
+      {"generate", "/no/such/model", "--prompt", "a"},
+      {"bench", "/no/such/model"},
+      {"eval", "lambada", "/no/such/model"},
+      {"quantize", "/no/such/model", "--to", "int4", "-o", "/no/out"}};
   for (auto words : commands) {
     for (const bool json : {false, true}) {
       if (json) words.insert(words.end(), {"--json", "-"});
