@@ -106,6 +106,7 @@ Status write_examples(const std::string& path, const LambadaRun& run) {
 Status run(const LambadaCommand& command, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(command.model));
   ASSAY_TRY(const auto data, read_examples(command.data));
+  if (!command.examples_file.empty()) ASSAY_RETURN_IF_ERROR(check_writable(command.examples_file));
   ASSAY_TRY(const LanguageModel model, load_model(path));
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
   ASSAY_TRY(const LambadaRun result,

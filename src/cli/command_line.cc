@@ -156,6 +156,15 @@ CLI::App& CommandLine::add_group(const std::string& name, const std::string& des
   return group;
 }
 
+// The session ends here, and its progress bar with it, before an error is printed.
+Status CommandLine::run_session(const Run& run, const std::string& command) const {
+  Session session(common_, command);
+  if (!common_.json.empty() && common_.json != "-") ASSAY_RETURN_IF_ERROR(check_writable(common_.json));
+  ASSAY_RETURN_IF_ERROR(run(session));
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  return written ? Status() : Error{ErrorCode::kIo, "standard output: cannot be written; is the disk full?"};
+}
+
 int CommandLine::finish(const Status& status) const {
   if (status) return kExitDone;
   print_error(status.error().message);
@@ -176,13 +185,14 @@ int CommandLine::execute(int argc, char** argv) {
     return kExitUsage;
   }
   for (const auto& [command, run] : runs_) {
-    if (!command->parsed()) continue;
-    Session session(common_, quoted_command(argc, argv));
-    const Status status = run(session);
-    std::fflush(stdout);
-    return finish(status);
+    if (command->parsed()) return finish(run_session(run, quoted_command(argc, argv)));
   }
   return kExitUsage;
+}
+
+Status check_writable(const std::string& path) {
+  ASSAY_RETURN_IF_ERROR(AtomicFile::create(path));
+  return {};
 }
 
 void add_number_list(CLI::App& command, const std::string& name, std::vector<int>& values,

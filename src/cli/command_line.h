@@ -83,6 +83,7 @@ class CommandLine {
   int execute(int argc, char** argv);
 
  private:
+  Status run_session(const Run& run, const std::string& command) const;
   int finish(const Status& status) const;
 
   CLI::App app_;
@@ -93,6 +94,9 @@ class CommandLine {
 // An option whose value is a list of whole numbers >= 1: "1,5,10".
 void add_number_list(CLI::App& command, const std::string& name, std::vector<int>& values,
                      const std::string& description);
+
+// Whether a file of this name could be written: asked before long work, not after it. Errors: kIo.
+Status check_writable(const std::string& path);
 
 // The positional MODEL.
 void add_model(CLI::App& command, std::string& model);

@@ -91,6 +91,15 @@ TEST(CommandLine, AMissingModelEndsWith1AndIsNamed) {
   }
 }
 
+TEST(CommandLine, RefusesAnUnwritableJsonFileBeforeTheWork) {
+  const TempDir folder;
+  const std::string path = (folder / "no-such-folder/out.json").string();
+  const RunResult run = run_assay({"models", "--json", path});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr(path));
+  EXPECT_THAT(run.out, IsEmpty());
+}
+
 TEST(CommandLine, SaysItsVersion) {
   const RunResult run = run_assay({"--version"});
   EXPECT_EQ(run.exit_code, 0);
