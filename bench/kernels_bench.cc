@@ -1,6 +1,6 @@
-// Linear layers against what the machine can do: fused multiply-adds per second and bytes read per second, both measured
-// here, so that the fractions hold on any machine. Weights of a product with one row rotate through copies larger than the
-// caches, as the layers of a model do.
+// Linear layers against what the machine can do: fused multiply-adds per second and bytes read per second,
+// both measured here, so that the fractions hold on any machine. Weights of a product with one row rotate
+// through copies larger than the caches, as the layers of a model do.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -28,7 +28,9 @@ constexpr std::int64_t kColdBytes = std::int64_t{192} << 20;
 struct Format {
   DType dtype;
   int bits;  // 0: dense
-  std::string name() const { return bits == 0 ? std::string(info(dtype).name) : "group" + std::to_string(bits); }
+  std::string name() const {
+    return bits == 0 ? std::string(info(dtype).name) : "group" + std::to_string(bits);
+  }
 };
 
 struct Shape {
@@ -87,13 +89,14 @@ double peak_flops() {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx512f"))) std::int64_t sum_words(const std::uint64_t* words, std::int64_t begin, std::int64_t end) {
+__attribute__((target("avx512f"))) std::int64_t sum_words(const std::uint64_t* words, std::int64_t begin,
+                                                          std::int64_t end) {
   __m512i sums[4] = {};
   for (std::int64_t i = begin; i + 32 <= end; i += 32) {
     for (int j = 0; j < 4; ++j) sums[j] = _mm512_add_epi64(sums[j], _mm512_loadu_si512(words + i + 8 * j));
   }
-  return _mm512_reduce_add_epi64(sums[0]) + _mm512_reduce_add_epi64(sums[1]) + _mm512_reduce_add_epi64(sums[2]) +
-         _mm512_reduce_add_epi64(sums[3]);
+  return _mm512_reduce_add_epi64(sums[0]) + _mm512_reduce_add_epi64(sums[1]) +
+         _mm512_reduce_add_epi64(sums[2]) + _mm512_reduce_add_epi64(sums[3]);
 }
 #else
 std::int64_t sum_words(const std::uint64_t* words, std::int64_t begin, std::int64_t end) {
@@ -131,13 +134,17 @@ struct Weights {
         const auto size = num_bytes(format.dtype, static_cast<std::uint64_t>(shape.rows * shape.cols));
         dense.emplace_back(size);
         // 0x2e of every byte keeps floats, halves and scales finite and small.
-        if (i == 0) std::fill(dense[0].begin(), dense[0].end(), std::byte{0x2e});
-        else std::copy(dense[0].begin(), dense[0].end(), dense.back().begin());
+        if (i == 0)
+          std::fill(dense[0].begin(), dense[0].end(), std::byte{0x2e});
+        else
+          std::copy(dense[0].begin(), dense[0].end(), dense.back().begin());
         views.push_back(dense_view(format.dtype, dense.back(), shape.rows, shape.cols));
       } else {
         groups.push_back(std::make_unique<GroupQuantMatrix>(format.bits, shape.rows, shape.cols, 64));
-        if (i == 0) fill(*groups.back(), rng);
-        else *groups.back() = *groups.front();
+        if (i == 0)
+          fill(*groups.back(), rng);
+        else
+          *groups.back() = *groups.front();
         views.push_back(groups.back()->view());
       }
     }
@@ -160,9 +167,11 @@ struct Weights {
 
 void run_linear(benchmark::State& state, const Format& format, const Shape& shape, std::int64_t tokens,
                 Activations activations, int threads) {
-  const std::int64_t matrix_bytes = shape.rows * shape.cols * (format.bits ? format.bits : 8 * info(format.dtype).block_bytes /
-                                                               info(format.dtype).block_values) / 8;
-  const Weights weights(format, shape, tokens == 1 ? std::max<std::int64_t>(1, kColdBytes / matrix_bytes) : 1);
+  const std::int64_t matrix_bytes =
+      shape.rows * shape.cols *
+      (format.bits ? format.bits : 8 * info(format.dtype).block_bytes / info(format.dtype).block_values) / 8;
+  const Weights weights(format, shape,
+                        tokens == 1 ? std::max<std::int64_t>(1, kColdBytes / matrix_bytes) : 1);
   std::vector<float> x(static_cast<std::size_t>(tokens * shape.cols), 0.5f);
   std::vector<float> y(static_cast<std::size_t>(tokens * shape.rows));
   ThreadPool pool(threads);
@@ -175,11 +184,13 @@ void run_linear(benchmark::State& state, const Format& format, const Shape& shap
     const std::size_t calls = tokens == 1 ? weights.views.size() : 1;
     const auto run = [&] {
       for (std::size_t i = 0; i < calls; ++i) {
-        linear(context, weights.views[next], {x.data(), tokens, shape.cols}, {}, {y.data(), tokens, shape.rows});
+        linear(context, weights.views[next], {x.data(), tokens, shape.cols}, {},
+               {y.data(), tokens, shape.rows});
         next = (next + 1) % weights.views.size();
       }
     };
-    const double seconds = (threads == 1 ? cpu_seconds_of(run) : seconds_of(run)) / static_cast<double>(calls);
+    const double seconds =
+        (threads == 1 ? cpu_seconds_of(run) : seconds_of(run)) / static_cast<double>(calls);
     state.SetIterationTime(seconds);
     best = std::min(best, seconds);
   }
@@ -194,11 +205,11 @@ void run_linear(benchmark::State& state, const Format& format, const Shape& shap
 }
 
 void register_all() {
-  const std::vector<Format> formats = {{DType::kF32, 0},  {DType::kF16, 0},  {DType::kBF16, 0}, {DType::kQ4_0, 0},
-                                       {DType::kQ4_1, 0}, {DType::kQ5_0, 0}, {DType::kQ5_1, 0}, {DType::kQ8_0, 0},
-                                       {DType::kQ2_K, 0}, {DType::kQ3_K, 0}, {DType::kQ4_K, 0}, {DType::kQ5_K, 0},
-                                       {DType::kQ6_K, 0}, {DType::kF32, 8},  {DType::kF32, 4},  {DType::kF32, 3},
-                                       {DType::kF32, 2}};
+  const std::vector<Format> formats = {
+      {DType::kF32, 0},  {DType::kF16, 0},  {DType::kBF16, 0}, {DType::kQ4_0, 0}, {DType::kQ4_1, 0},
+      {DType::kQ5_0, 0}, {DType::kQ5_1, 0}, {DType::kQ8_0, 0}, {DType::kQ2_K, 0}, {DType::kQ3_K, 0},
+      {DType::kQ4_K, 0}, {DType::kQ5_K, 0}, {DType::kQ6_K, 0}, {DType::kF32, 8},  {DType::kF32, 4},
+      {DType::kF32, 3},  {DType::kF32, 2}};
   const std::vector<Shape> shapes = {{576, 576}, {1536, 576}, {576, 1536}, {49152, 576}, {2048, 8192}};
   for (const auto& format : formats) {
     for (const auto& shape : shapes) {
@@ -206,24 +217,33 @@ void register_all() {
       if (shape.cols % block != 0) continue;
       for (const int threads : {1, 2}) {
         for (const auto& [tokens, activations, mode] :
-             {std::tuple{std::int64_t{1}, Activations::kFloat, "float"}, std::tuple{std::int64_t{1}, Activations::kInt8, "int8"},
+             {std::tuple{std::int64_t{1}, Activations::kFloat, "float"},
+              std::tuple{std::int64_t{1}, Activations::kInt8, "int8"},
               std::tuple{std::int64_t{512}, Activations::kFloat, "float"}}) {
           const std::string name = "linear/" + format.name() + "/" + std::to_string(shape.rows) + "x" +
-                                   std::to_string(shape.cols) + "/T" + std::to_string(tokens) + "/" + mode + "/threads" +
-                                   std::to_string(threads);
-          benchmark::RegisterBenchmark(name.c_str(), [=, tokens = tokens, activations = activations](benchmark::State& state) {
-            run_linear(state, format, shape, tokens, activations, threads);
-          })->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(kRepetitions);
+                                   std::to_string(shape.cols) + "/T" + std::to_string(tokens) + "/" + mode +
+                                   "/threads" + std::to_string(threads);
+          benchmark::RegisterBenchmark(
+              name.c_str(),
+              [=, tokens = tokens, activations = activations](benchmark::State& state) {
+                run_linear(state, format, shape, tokens, activations, threads);
+              })
+              ->UseManualTime()
+              ->Unit(benchmark::kMillisecond)
+              ->Iterations(kRepetitions);
         }
       }
     }
   }
-  benchmark::RegisterBenchmark("machine", [](benchmark::State& state) {
-    for (auto _ : state) state.SetIterationTime(1e-3);
-    state.counters["GFLOP/s"] = peak_flops() * 1e-9;
-    state.counters["GB/s_1"] = peak_bandwidth(1) * 1e-9;
-    state.counters["GB/s_2"] = peak_bandwidth(2) * 1e-9;
-  })->UseManualTime()->Iterations(1);
+  benchmark::RegisterBenchmark("machine",
+                               [](benchmark::State& state) {
+                                 for (auto _ : state) state.SetIterationTime(1e-3);
+                                 state.counters["GFLOP/s"] = peak_flops() * 1e-9;
+                                 state.counters["GB/s_1"] = peak_bandwidth(1) * 1e-9;
+                                 state.counters["GB/s_2"] = peak_bandwidth(2) * 1e-9;
+                               })
+      ->UseManualTime()
+      ->Iterations(1);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
-// Attention out of tiled products: the scores of a block of queries against all keys that any of them sees, a softmax per
-// query that puts zeros outside its own range, and the product with the values. Work is split by (task, head, query block),
-// so neither tasks nor threads influence a result. A single query reads the keys as they lie.
+// Attention out of tiled products: the scores of a block of queries against all keys that any of them sees, a
+// softmax per query that puts zeros outside its own range, and the product with the values. Work is split by
+// (task, head, query block), so neither tasks nor threads influence a result. A single query reads the keys
+// as they lie.
 #include <algorithm>
 
 #include "base/check.h"
@@ -17,9 +18,9 @@ struct Block {
   const AttentionShape& shape;
   const AttentionTask& task;
   std::int64_t head;
-  std::int64_t first;       // queries [first, first + count)
+  std::int64_t first;  // queries [first, first + count)
   std::int64_t count;
-  std::int64_t first_key;   // keys [first_key, last_key) are seen by at least one of them
+  std::int64_t first_key;  // keys [first_key, last_key) are seen by at least one of them
   std::int64_t last_key;
 
   std::int64_t num_keys() const { return last_key - first_key; }
@@ -50,7 +51,8 @@ void softmax_rows(const Block& b, float* scores) {
 }
 
 // scores[i, j] = q_i . k_j
-void all_scores(const Block& b, const float* packed_queries, float* turned_keys, const float* zeros, float* scores) {
+void all_scores(const Block& b, const float* packed_queries, float* turned_keys, const float* zeros,
+                float* scores) {
   const std::int64_t dim = b.shape.head_dim;
   for (std::int64_t j = 0; j < b.num_keys(); j += b.table.tile_cols) {
     const std::int64_t keys = std::min<std::int64_t>(b.table.tile_cols, b.num_keys() - j);
@@ -72,8 +74,9 @@ void weigh_values(const Block& b, const float* probabilities, float* turned, con
     b.table.transpose(probabilities + i * b.num_keys(), b.num_keys(), queries, b.num_keys(), turned, queries);
     for (std::int64_t c = 0; c < dim; c += b.table.tile_cols) {
       const std::int64_t columns = std::min<std::int64_t>(b.table.tile_cols, dim - c);
-      b.table.multiply_tile({turned, queries, b.value(0) + c, b.task.values.stride, b.num_keys(), zeros, b.out(i) + c,
-                             b.task.out.stride, static_cast<int>(queries), static_cast<int>(columns)});
+      b.table.multiply_tile({turned, queries, b.value(0) + c, b.task.values.stride, b.num_keys(), zeros,
+                             b.out(i) + c, b.task.out.stride, static_cast<int>(queries),
+                             static_cast<int>(columns)});
     }
   }
 }
@@ -115,7 +118,8 @@ struct Unit {
 
 }  // namespace
 
-void attention(const KernelContext& context, const AttentionShape& shape, std::span<const AttentionTask> tasks) {
+void attention(const KernelContext& context, const AttentionShape& shape,
+               std::span<const AttentionTask> tasks) {
   const KernelTable& table = *context.table;
   const std::int64_t queries_per_block = kQueryTiles * table.tile_rows;
   std::vector<Unit> units;
@@ -134,7 +138,8 @@ void attention(const KernelContext& context, const AttentionShape& shape, std::s
       const std::int64_t count = std::min(queries_per_block, unit.task->queries.rows - unit.first);
       const std::int64_t position = unit.task->keys.rows - unit.task->queries.rows + unit.first;
       const std::int64_t first_key = first_visible(position, shape.window);
-      attend({table, shape, *unit.task, unit.head, unit.first, count, first_key, position + count}, zeros.data());
+      attend({table, shape, *unit.task, unit.head, unit.first, count, first_key, position + count},
+             zeros.data());
     }
   });
 }

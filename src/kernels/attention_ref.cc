@@ -7,8 +7,8 @@
 namespace assay {
 namespace {
 
-void scores(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys, std::int64_t head_dim,
-            float* out) {
+void scores(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys,
+            std::int64_t head_dim, float* out) {
   for (std::int64_t j = 0; j < num_keys; ++j) {
     float sum = 0;
     for (std::int64_t i = 0; i < head_dim; ++i) sum += q[i] * keys[j * stride + i];

@@ -1,4 +1,4 @@
-// Scores of one query and the softmax in terms of Simd. Include after one simd_<isa>.h.
+// Scores of one query and the softmax in terms of Simd. Include beside one simd_<isa>.h.
 #pragma once
 #include <cstdint>
 
@@ -24,18 +24,20 @@ void score_keys(const float* q, const float* keys, std::int64_t stride, std::int
     const int rest = static_cast<int>(head_dim - i);
     const auto query = S::load_first(q + i, rest, 0.0f);
 #pragma GCC unroll 8
-    for (int j = 0; j < kKeys; ++j) sums[j] = S::fma(query, S::load_first(keys + j * stride + i, rest, 0.0f), sums[j]);
+    for (int j = 0; j < kKeys; ++j)
+      sums[j] = S::fma(query, S::load_first(keys + j * stride + i, rest, 0.0f), sums[j]);
   }
 #pragma GCC unroll 8
   for (int j = 0; j < kKeys; ++j) out[j] = S::sum(sums[j]);
 }
 
 template <typename S>
-void scores_simd(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys, std::int64_t head_dim,
-                 float* out) {
+void scores_simd(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys,
+                 std::int64_t head_dim, float* out) {
   constexpr int kKeys = 8;
   std::int64_t j = 0;
-  for (; j + kKeys <= num_keys; j += kKeys) score_keys<S, kKeys>(q, keys + j * stride, stride, head_dim, out + j);
+  for (; j + kKeys <= num_keys; j += kKeys)
+    score_keys<S, kKeys>(q, keys + j * stride, stride, head_dim, out + j);
   for (; j < num_keys; ++j) score_keys<S, 1>(q, keys + j * stride, stride, head_dim, out + j);
 }
 

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
+#include <utility>
 
 #include "kernels/kernels_testing.h"
 
@@ -15,12 +17,18 @@ INSTANTIATE_TEST_SUITE_P(Table, Attention, testing::ValuesIn(tables_here()), tab
 // One sequence with its own memory.
 struct Sequence {
   Sequence(const AttentionShape& shape, std::int64_t tokens, std::int64_t positions, std::uint64_t seed)
-      : query_cols(shape.num_heads * shape.head_dim), kv_cols(shape.num_kv_heads * shape.head_dim),
-        num_queries(tokens), num_keys(positions),
-        q(normal_values(tokens * query_cols, seed)), k(normal_values(positions * kv_cols, seed + 1)),
-        v(normal_values(positions * kv_cols, seed + 2)), out(q.size()) {}
+      : query_cols(shape.num_heads * shape.head_dim),
+        kv_cols(shape.num_kv_heads * shape.head_dim),
+        num_queries(tokens),
+        num_keys(positions),
+        q(normal_values(tokens * query_cols, seed)),
+        k(normal_values(positions * kv_cols, seed + 1)),
+        v(normal_values(positions * kv_cols, seed + 2)),
+        out(q.size()) {}
   AttentionTask task() {
-    return {{q.data(), num_queries, query_cols}, {k.data(), num_keys, kv_cols}, {v.data(), num_keys, kv_cols},
+    return {{q.data(), num_queries, query_cols},
+            {k.data(), num_keys, kv_cols},
+            {v.data(), num_keys, kv_cols},
             {out.data(), num_queries, query_cols}};
   }
   std::int64_t query_cols, kv_cols, num_queries, num_keys;
@@ -32,9 +40,10 @@ struct Expected {
   std::vector<double> bound;
 };
 
-// One query of one head in double. The bound follows docs/numerics.md: an error d of every score moves every weight by a
-// factor within e^(2d), and the sums add one unit per key.
-void expect_query(const AttentionShape& shape, Sequence& s, std::int64_t i, std::int64_t head, Expected& expected) {
+// One query of one head in double. The bound follows docs/numerics.md: an error d of every score moves every
+// weight by a factor within e^(2d), and the sums add one unit per key.
+void expect_query(const AttentionShape& shape, Sequence& s, std::int64_t i, std::int64_t head,
+                  Expected& expected) {
   const AttentionTask task = s.task();
   const std::int64_t dim = shape.head_dim;
   const std::int64_t kv = head / (shape.num_heads / shape.num_kv_heads) * dim;
@@ -80,12 +89,16 @@ Expected expect(const AttentionShape& shape, Sequence& s) {
 }
 
 AttentionShape shape_of(std::int64_t heads, std::int64_t kv_heads, std::int64_t dim) {
-  return {.num_heads = heads, .num_kv_heads = kv_heads, .head_dim = dim, .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim)))};
+  const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim)));
+  return {.num_heads = heads, .num_kv_heads = kv_heads, .head_dim = dim, .scale = scale};
 }
 
 TEST_P(Attention, StaysWithinTheBoundForAllShapesWindowsAndCaps) {
-  for (const auto& [heads, kv_heads, dim] : {std::tuple<int, int, int>{1, 1, 64}, {4, 2, 16}, {3, 1, 20}, {2, 2, 80}, {6, 3, 7}}) {
-    for (const auto& [tokens, positions] : {std::pair<int, int>{1, 1}, {1, 40}, {2, 2}, {5, 33}, {17, 17}, {70, 70}, {64, 200}}) {
+  constexpr std::tuple<int, int, int> kHeads[] = {{1, 1, 64}, {4, 2, 16}, {3, 1, 20}, {2, 2, 80}, {6, 3, 7}};
+  constexpr std::pair<int, int> kLengths[] = {{1, 1},   {1, 40},  {2, 2},   {5, 33},
+                                              {17, 17}, {70, 70}, {64, 200}};
+  for (const auto& [heads, kv_heads, dim] : kHeads) {
+    for (const auto& [tokens, positions] : kLengths) {
       for (const std::int64_t window : {0, 1, 5, 64}) {
         for (const float softcap : {0.0f, 2.0f, 50.0f}) {
           AttentionShape shape = shape_of(heads, kv_heads, dim);
@@ -96,8 +109,8 @@ TEST_P(Attention, StaysWithinTheBoundForAllShapesWindowsAndCaps) {
           attention(context(), shape, std::span(&task, 1));
           const auto expected = expect(shape, s);
           ASSERT_TRUE(within_bound(s.out, expected.out, expected.bound))
-              << heads << "/" << kv_heads << " heads of " << dim << ", " << tokens << " of " << positions << ", window "
-              << window << ", cap " << softcap;
+              << heads << "/" << kv_heads << " heads of " << dim << ", " << tokens << " of " << positions
+              << ", window " << window << ", cap " << softcap;
         }
       }
     }
@@ -143,10 +156,13 @@ TEST_P(Attention, GivesAQueryTheSameBitsInAnyBlockOfSeveral) {
     attention(context(), shape, std::span(&all, 1));
     std::vector<float> part(static_cast<std::size_t>(2 * s.query_cols));
     for (std::int64_t first = 0; first + 2 <= 90; first += 11) {
-      const AttentionTask task{all.queries.rows_between(first, first + 2), all.keys.rows_between(0, first + 2),
-                               all.values.rows_between(0, first + 2), {part.data(), 2, s.query_cols}};
+      const AttentionTask task{all.queries.rows_between(first, first + 2),
+                               all.keys.rows_between(0, first + 2),
+                               all.values.rows_between(0, first + 2),
+                               {part.data(), 2, s.query_cols}};
       attention(context(), shape, std::span(&task, 1));
-      EXPECT_TRUE(same_bits(part, std::span(s.out).subspan(static_cast<std::size_t>(first * s.query_cols), part.size())));
+      EXPECT_TRUE(same_bits(
+          part, std::span(s.out).subspan(static_cast<std::size_t>(first * s.query_cols), part.size())));
     }
   }
 }

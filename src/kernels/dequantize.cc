@@ -7,20 +7,34 @@ namespace {
 
 WeightFormat dense_format(DType dtype) {
   switch (dtype) {
-    case DType::kF32: return WeightFormat::kF32;
-    case DType::kF16: return WeightFormat::kF16;
-    case DType::kBF16: return WeightFormat::kBF16;
-    case DType::kQ4_0: return WeightFormat::kQ4_0;
-    case DType::kQ4_1: return WeightFormat::kQ4_1;
-    case DType::kQ5_0: return WeightFormat::kQ5_0;
-    case DType::kQ5_1: return WeightFormat::kQ5_1;
-    case DType::kQ8_0: return WeightFormat::kQ8_0;
-    case DType::kQ2_K: return WeightFormat::kQ2_K;
-    case DType::kQ3_K: return WeightFormat::kQ3_K;
-    case DType::kQ4_K: return WeightFormat::kQ4_K;
-    case DType::kQ5_K: return WeightFormat::kQ5_K;
-    case DType::kQ6_K: return WeightFormat::kQ6_K;
-    default: break;
+    case DType::kF32:
+      return WeightFormat::kF32;
+    case DType::kF16:
+      return WeightFormat::kF16;
+    case DType::kBF16:
+      return WeightFormat::kBF16;
+    case DType::kQ4_0:
+      return WeightFormat::kQ4_0;
+    case DType::kQ4_1:
+      return WeightFormat::kQ4_1;
+    case DType::kQ5_0:
+      return WeightFormat::kQ5_0;
+    case DType::kQ5_1:
+      return WeightFormat::kQ5_1;
+    case DType::kQ8_0:
+      return WeightFormat::kQ8_0;
+    case DType::kQ2_K:
+      return WeightFormat::kQ2_K;
+    case DType::kQ3_K:
+      return WeightFormat::kQ3_K;
+    case DType::kQ4_K:
+      return WeightFormat::kQ4_K;
+    case DType::kQ5_K:
+      return WeightFormat::kQ5_K;
+    case DType::kQ6_K:
+      return WeightFormat::kQ6_K;
+    default:
+      break;
   }
   ASSAY_CHECK(is_weight_dtype(dtype));
   return WeightFormat::kF32;
@@ -28,10 +42,14 @@ WeightFormat dense_format(DType dtype) {
 
 WeightFormat group_format(int bits) {
   switch (bits) {
-    case 2: return WeightFormat::kGroup2;
-    case 3: return WeightFormat::kGroup3;
-    case 4: return WeightFormat::kGroup4;
-    default: break;
+    case 2:
+      return WeightFormat::kGroup2;
+    case 3:
+      return WeightFormat::kGroup3;
+    case 4:
+      return WeightFormat::kGroup4;
+    default:
+      break;
   }
   ASSAY_CHECK(bits == 8);
   return WeightFormat::kGroup8;
@@ -57,7 +75,8 @@ WeightRows weight_rows(const WeightView& weight) {
   return rows;
 }
 
-void dequantize_row(const KernelTable& table, const WeightView& weight, std::int64_t row, std::span<float> out) {
+void dequantize_row(const KernelTable& table, const WeightView& weight, std::int64_t row,
+                    std::span<float> out) {
   ASSAY_CHECK(row >= 0 && row < weight.rows && static_cast<std::int64_t>(out.size()) == weight.cols);
   const WeightRows rows = weight_rows(weight);
   table.dequantize[static_cast<int>(rows.format)](rows, row, 0, weight.cols, out.data());

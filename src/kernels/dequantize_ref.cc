@@ -1,5 +1,5 @@
-// Plain dequantization. The order of the float operations is that of ggml's dequantize_row_*, so the values are the same
-// bits (products and sums are rounded separately: -ffp-contract=off).
+// Plain dequantization. The order of the float operations is that of ggml's dequantize_row_*, so the values
+// are the same bits (products and sums are rounded separately: -ffp-contract=off).
 #include <cstring>
 
 #include "kernels/kernel_table.h"
@@ -11,7 +11,8 @@ namespace assay {
 namespace {
 
 template <typename Value, typename ToFloat>
-void plain(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64_t end, float* out, ToFloat to) {
+void plain(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64_t end, float* out,
+           ToFloat to) {
   const std::uint8_t* in = w.data + row * w.row_bytes + begin * static_cast<std::int64_t>(sizeof(Value));
   for (std::int64_t c = begin; c < end; ++c, in += sizeof(Value)) {
     Value value;
@@ -71,7 +72,8 @@ void block(const BlockQ8_0& b, float* y) {
   for (int i = 0; i < 32; ++i) y[i] = static_cast<float>(b.qs[i]) * d;
 }
 
-// The super-blocks below are two halves of 128 values; in a half, sub-block pairs j = 0..3 take 2 bits at shift 2 j.
+// The super-blocks below are two halves of 128 values; in a half, sub-block pairs j = 0..3 take 2 bits at
+// shift 2 j.
 void block(const BlockQ2_K& b, float* y) {
   const float d = to_float(b.d);
   const float min = to_float(b.dmin);
@@ -157,7 +159,8 @@ void block(const BlockQ6_K& b, float* y) {
 
 template <typename Block, int kValues>
 void blocks(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64_t end, float* out) {
-  const std::uint8_t* in = w.data + row * w.row_bytes + begin / kValues * static_cast<std::int64_t>(sizeof(Block));
+  const std::uint8_t* in =
+      w.data + row * w.row_bytes + begin / kValues * static_cast<std::int64_t>(sizeof(Block));
   for (std::int64_t c = begin; c < end; c += kValues, in += sizeof(Block), out += kValues) {
     Block b;
     std::memcpy(&b, in, sizeof(b));
@@ -182,7 +185,9 @@ void group(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64
 }  // namespace
 
 void use_dequantize_reference(KernelTable& table) {
-  const auto set = [&](WeightFormat format, DequantizeFn fn) { table.dequantize[static_cast<int>(format)] = fn; };
+  const auto set = [&](WeightFormat format, DequantizeFn fn) {
+    table.dequantize[static_cast<int>(format)] = fn;
+  };
   set(WeightFormat::kF32, f32);
   set(WeightFormat::kF16, f16);
   set(WeightFormat::kBF16, bf16);

@@ -1,4 +1,5 @@
-// Dequantization in terms of Simd. Codes are first spread to one byte each, 16 bytes at a time, then converted and scaled by vectors in ggml's order of operations. Include after one simd_<isa>.h.
+// Dequantization in terms of Simd. Codes are first spread to one byte each, 16 bytes at a time, then
+// converted and scaled by vectors in ggml's order of operations. Include beside one simd_<isa>.h.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -14,8 +15,8 @@ inline std::uint16_t load_u16(const std::uint8_t* p) {
   return value;
 }
 
-// 16 bytes that compilers treat as one value. Codes are written and read in such units: a load that spans two smaller
-// stores would wait for both.
+// 16 bytes that compilers treat as one value. Codes are written and read in such units: a load that spans two
+// smaller stores would wait for both.
 using Bytes = std::uint8_t __attribute__((vector_size(16)));
 
 inline Bytes load_bytes(const std::uint8_t* p) {
@@ -41,7 +42,8 @@ void spread_planes(const std::uint8_t* in, int num_bytes, std::uint8_t* codes) {
   for (int i = 0; i < num_bytes; i += 16) {
     const Bytes bytes = load_bytes(in + i);
 #pragma GCC unroll 4
-    for (int p = 0; p < 8 / kBits; ++p) store_bytes(codes + p * num_bytes + i, (bytes >> (p * kBits)) & kMask);
+    for (int p = 0; p < 8 / kBits; ++p)
+      store_bytes(codes + p * num_bytes + i, (bytes >> (p * kBits)) & kMask);
   }
 }
 
@@ -83,7 +85,8 @@ void convert_run(const std::uint8_t* codes, std::int64_t count, float* out, Conv
 }
 
 template <typename S, int kBits>
-void dequantize_groups(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64_t end, float* out) {
+void dequantize_groups(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64_t end,
+                       float* out) {
   constexpr std::int64_t kPart = 1024;
   alignas(64) std::uint8_t codes[kPart];
   const std::uint16_t* scales = w.scales + row * w.num_groups;
@@ -93,7 +96,8 @@ void dequantize_groups(const WeightRows& w, std::int64_t row, std::int64_t begin
   std::int64_t group_end = (group + 1) * w.group_size;
   for (std::int64_t part = begin; part < end; part += kPart) {
     const std::int64_t part_end = end - part < kPart ? end : part + kPart;
-    for (std::int64_t c = part; c < part_end; c += 64, chunk += 8 * kBits) spread_chunk<S, kBits>(chunk, codes + (c - part));
+    for (std::int64_t c = part; c < part_end; c += 64, chunk += 8 * kBits)
+      spread_chunk<S, kBits>(chunk, codes + (c - part));
     for (std::int64_t c = part; c < part_end;) {
       const std::int64_t run_end = group_end < part_end ? group_end : part_end;
       const auto scale = S::set(S::from_half(scales[group]));
@@ -114,7 +118,8 @@ void dequantize_f32(const WeightRows& w, std::int64_t row, std::int64_t begin, s
 
 // Two-byte floats, kLanes at a time.
 template <typename S, bool kBrain>
-void dequantize_halves(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64_t end, float* out) {
+void dequantize_halves(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64_t end,
+                       float* out) {
   const std::uint8_t* in = w.data + row * w.row_bytes + begin * 2;
   const std::int64_t count = end - begin;
   const auto convert = [](const std::uint8_t* p) { return kBrain ? S::from_brains(p) : S::from_halves(p); };
@@ -126,7 +131,8 @@ void dequantize_halves(const WeightRows& w, std::int64_t row, std::int64_t begin
   S::store_first(out + i, static_cast<int>(count - i), convert(rest));
 }
 
-// ggml's blocks; the layouts are in tensor/ggml_blocks.h. Each has its bytes, its values, and how they become floats.
+// ggml's blocks; the layouts are in tensor/ggml_blocks.h. Each has its bytes, its values, and how they become
+// floats.
 template <typename S, bool kFifthBit, bool kMinimum>
 struct SmallBlock {  // Q4_0, Q4_1, Q5_0, Q5_1
   static constexpr int kValues = 32;
@@ -152,14 +158,16 @@ struct BlockQ8 {
   static constexpr int kBytes = 34;
   static void convert(const std::uint8_t* in, float* out) {
     alignas(64) std::uint8_t codes[32];
-    for (int i = 0; i < 32; i += 16) store_bytes(codes + i, load_bytes(in + 2 + i) ^ 0x80);  // the signed value + 128
+    for (int i = 0; i < 32; i += 16)
+      store_bytes(codes + i, load_bytes(in + 2 + i) ^ 0x80);  // the signed value + 128
     const auto d = S::set(S::from_half(load_u16(in)));
     const auto middle = S::set(128.0f);
     convert_run<S>(codes, 32, out, [&](auto q) { return S::mul(S::sub(q, middle), d); });
   }
 };
 
-// The 2-bit planes of a super-block's halves lie as its values do: value 128 h + 32 p + i is field p of byte 32 h + i.
+// The 2-bit planes of a super-block's halves lie as its values do: value 128 h + 32 p + i is field p of byte
+// 32 h + i.
 inline void spread_two_bits(const std::uint8_t* in, std::uint8_t* codes) {
   spread_planes<2>(in, 32, codes);
   spread_planes<2>(in + 32, 32, codes + 128);
@@ -177,7 +185,8 @@ struct BlockQ2K {
     for (int s = 0; s < 16; ++s) {
       const auto scale = S::set(d * static_cast<float>(in[s] & 15));
       const auto shift = S::set(min * static_cast<float>(in[s] >> 4));
-      convert_run<S>(codes + 16 * s, 16, out + 16 * s, [&](auto q) { return S::sub(S::mul(scale, q), shift); });
+      convert_run<S>(codes + 16 * s, 16, out + 16 * s,
+                     [&](auto q) { return S::sub(S::mul(scale, q), shift); });
     }
   }
 };
@@ -236,7 +245,8 @@ struct BlockQ6K {
     alignas(64) std::uint8_t high[256];
     spread_two_bits(in + 128, high);
     for (int half = 0; half < 2; ++half) spread_planes<4>(in + 64 * half, 64, codes + 128 * half);
-    for (int i = 0; i < 256; i += 16) store_bytes(codes + i, load_bytes(codes + i) | (load_bytes(high + i) << 4));
+    for (int i = 0; i < 256; i += 16)
+      store_bytes(codes + i, load_bytes(codes + i) | (load_bytes(high + i) << 4));
     const float d = S::from_half(load_u16(in + 208));
     const auto middle = S::set(32.0f);
     for (int s = 0; s < 16; ++s) {
@@ -247,7 +257,8 @@ struct BlockQ6K {
 };
 
 template <typename Block>
-void dequantize_blocks(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64_t end, float* out) {
+void dequantize_blocks(const WeightRows& w, std::int64_t row, std::int64_t begin, std::int64_t end,
+                       float* out) {
   const std::uint8_t* in = w.data + row * w.row_bytes + begin / Block::kValues * Block::kBytes;
   for (std::int64_t c = begin; c < end; c += Block::kValues, in += Block::kBytes, out += Block::kValues) {
     Block::convert(in, out);
@@ -256,7 +267,9 @@ void dequantize_blocks(const WeightRows& w, std::int64_t row, std::int64_t begin
 
 template <typename S>
 void use_dequantize(KernelTable& table) {
-  const auto set = [&](WeightFormat format, DequantizeFn fn) { table.dequantize[static_cast<int>(format)] = fn; };
+  const auto set = [&](WeightFormat format, DequantizeFn fn) {
+    table.dequantize[static_cast<int>(format)] = fn;
+  };
   set(WeightFormat::kF32, dequantize_f32<S>);
   set(WeightFormat::kF16, dequantize_halves<S, false>);
   set(WeightFormat::kBF16, dequantize_halves<S, true>);

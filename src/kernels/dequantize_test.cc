@@ -13,7 +13,8 @@ INSTANTIATE_TEST_SUITE_P(Table, Dequantize, testing::ValuesIn(tables_here()), ta
 
 // The tensors of a golden safetensors file, which is well formed.
 struct Golden {
-  explicit Golden(const std::string& type) : bytes(read_bytes(golden("gguf_blocks/" + type + ".safetensors"))) {
+  explicit Golden(const std::string& type)
+      : bytes(read_bytes(golden("gguf_blocks/" + type + ".safetensors"))) {
     std::uint64_t header_bytes = 0;
     std::memcpy(&header_bytes, bytes.data(), sizeof(header_bytes));
     header = nlohmann::json::parse(bytes.substr(8, header_bytes));
@@ -29,7 +30,8 @@ struct Golden {
 };
 
 TEST_P(Dequantize, GivesTheBitsOfGgmlForEveryType) {
-  for (const std::string type : {"F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"}) {
+  for (const std::string type :
+       {"F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"}) {
     std::string file = type;
     std::transform(file.begin(), file.end(), file.begin(), [](unsigned char c) { return std::tolower(c); });
     const Golden stored(file);
@@ -39,7 +41,8 @@ TEST_P(Dequantize, GivesTheBitsOfGgmlForEveryType) {
       const std::int64_t rows = stored.rows(kind + "_blocks");
       const std::int64_t cols = stored.header.at(kind + "_values").at("shape").at(1);
       const auto* blocks = reinterpret_cast<const std::byte*>(stored.begin(kind + "_blocks"));
-      const auto view = dense_view(dtype, {blocks, num_bytes(dtype, static_cast<std::uint64_t>(rows * cols))}, rows, cols);
+      const auto view =
+          dense_view(dtype, {blocks, num_bytes(dtype, static_cast<std::uint64_t>(rows * cols))}, rows, cols);
       for (std::int64_t r = 0; r < rows; ++r) {
         std::vector<float> actual(static_cast<std::size_t>(cols)), expected(actual.size());
         std::memcpy(expected.data(), stored.begin(kind + "_values") + r * cols * 4, expected.size() * 4);
@@ -59,8 +62,9 @@ TEST_P(Dequantize, GivesTheBitsOfTheReferenceForEveryFormatAndRemainder) {
       const auto expected = reference_values(weights.view);
       std::vector<float> actual(expected.size());
       for (std::int64_t r = 0; r < 3; ++r) {
-        dequantize_row(*GetParam(), weights.view, r,
-                       std::span(actual).subspan(static_cast<std::size_t>(r * cols), static_cast<std::size_t>(cols)));
+        dequantize_row(
+            *GetParam(), weights.view, r,
+            std::span(actual).subspan(static_cast<std::size_t>(r * cols), static_cast<std::size_t>(cols)));
       }
       EXPECT_TRUE(same_bits(actual, expected)) << format.name() << " cols " << cols;
     }
@@ -80,7 +84,8 @@ TEST_P(Dequantize, ReadsUnalignedRowsAndWritesNothingBeyondThem) {
     std::vector<float> actual(static_cast<std::size_t>(cols) + 2, 42.0f);
     dequantize_row(*GetParam(), view, 1, std::span(actual).subspan(1, static_cast<std::size_t>(cols)));
     EXPECT_TRUE(same_bits(std::span(actual).subspan(1, static_cast<std::size_t>(cols)),
-                          std::span(expected).subspan(static_cast<std::size_t>(cols)))) << format.name();
+                          std::span(expected).subspan(static_cast<std::size_t>(cols))))
+        << format.name();
     EXPECT_EQ(actual.front(), 42.0f);
     EXPECT_EQ(actual.back(), 42.0f);
   }
@@ -95,7 +100,8 @@ TEST_P(Dequantize, SubtractsZeroPointsAboveTheCodes) {
   matrix.zero(0, 0) = 200;
   std::vector<float> actual(64);
   dequantize_row(*GetParam(), matrix.view(), 0, actual);
-  for (std::size_t i = 0; i < codes.size(); ++i) EXPECT_EQ(actual[i], 0.5f * (static_cast<float>(codes[i]) - 200.0f));
+  for (std::size_t i = 0; i < codes.size(); ++i)
+    EXPECT_EQ(actual[i], 0.5f * (static_cast<float>(codes[i]) - 200.0f));
 }
 
 }  // namespace

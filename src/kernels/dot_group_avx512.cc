@@ -1,8 +1,8 @@
-// Matrix-vector products with exact input for the groups of tensor/group_quant.h, where 64 columns share a scale. A group has
-// few different weights: they are computed once, as dequantization computes them, and looked up by code in a register.
-#include "kernels/simd_avx512.h"
-
+// Matrix-vector products with exact input for the groups of tensor/group_quant.h, where 64 columns share a
+// scale. A group has few different weights: they are computed once, as dequantization computes them, and
+// looked up by code in a register.
 #include "kernels/dot_simd.h"
+#include "kernels/simd_avx512.h"
 
 namespace assay {
 namespace {
@@ -14,7 +14,8 @@ __m512 weights_of(__m512i codes, __m512 scale, __m512 zero) {
   return _mm512_mul_ps(scale, _mm512_sub_ps(_mm512_cvtepi32_ps(codes), zero));
 }
 
-// 2 and 3 bits. The low 4 bits of an index hold two fields: one table looks at the lower of them, another at the upper.
+// 2 and 3 bits. The low 4 bits of an index hold two fields: one table looks at the lower of them, another at
+// the upper.
 template <int kBits>
 struct Chunk {
   static_assert(kBits == 2 || kBits == 3);
@@ -62,7 +63,8 @@ template <>
 struct Chunk<4> {
   __m512 table;
   Chunk(__m512 scale, __m512 zero)
-      : table(weights_of(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), scale, zero)) {}
+      : table(weights_of(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), scale,
+                         zero)) {}
   void multiply(const std::uint8_t* in, const float* x, __m512 sums[4]) const {
 #pragma GCC unroll 2
     for (int p = 0; p < 2; ++p) {  // a look-up sees the low 4 bits of its index only

@@ -1,5 +1,5 @@
-// Matrix-vector products in terms of Simd: the float formats as they are read, packed formats by way of a part of a row that
-// stays in the first cache. Include after dequantize_simd.h.
+// Matrix-vector products in terms of Simd: the float formats as they are read, packed formats by way of a
+// part of a row that stays in the first cache.
 #pragma once
 #include <cstdint>
 #include <utility>
@@ -58,7 +58,8 @@ void dot_plain(const WeightRows& w, std::int64_t begin, std::int64_t end, const 
 
 // Through the row's float values, 1024 at a time.
 template <typename S, int kFormat>
-void dot_dequantized(const WeightRows& w, std::int64_t begin, std::int64_t end, const VectorInput& x, float* y) {
+void dot_dequantized(const WeightRows& w, std::int64_t begin, std::int64_t end, const VectorInput& x,
+                     float* y) {
   KernelTable table;
   use_dequantize<S>(table);
   const DequantizeFn dequantize = table.dequantize[kFormat];
@@ -72,7 +73,8 @@ void dot_dequantized(const WeightRows& w, std::int64_t begin, std::int64_t end, 
       // x is padded with zeros; what is multiplied with them must be finite.
       S::store(part + count, S::set(0.0f));
       const std::int64_t padded = (count + S::kLanes - 1) / S::kLanes * S::kLanes;
-      total = S::add(total, dot_values<S>(x.x + c, padded, [&](std::int64_t i) { return S::load(part + i); }));
+      total =
+          S::add(total, dot_values<S>(x.x + c, padded, [&](std::int64_t i) { return S::load(part + i); }));
     }
     y[r] = S::sum(total);
   }

@@ -24,9 +24,11 @@ struct GroupRows {
   __m512i codes(std::int64_t row, std::int64_t pair, std::int64_t) const {
     const std::uint8_t* chunk = w.data + row * w.row_bytes + pair * kChunkBytes;
     if constexpr (kBits == 8) return _mm512_loadu_si512(chunk);
-    if constexpr (kBits == 4) return _mm512_and_si512(both_shifted(load256(chunk), 0, 4), _mm512_set1_epi8(15));
+    if constexpr (kBits == 4)
+      return _mm512_and_si512(both_shifted(load256(chunk), 0, 4), _mm512_set1_epi8(15));
     const __m512i shifts = _mm512_set_epi64(6, 6, 4, 4, 2, 2, 0, 0);
-    const __m512i low = _mm512_and_si512(_mm512_srlv_epi64(_mm512_broadcast_i32x4(load128(chunk)), shifts), _mm512_set1_epi8(3));
+    const __m512i fields = _mm512_srlv_epi64(_mm512_broadcast_i32x4(load128(chunk)), shifts);
+    const __m512i low = _mm512_and_si512(fields, _mm512_set1_epi8(3));
     if constexpr (kBits == 2) return low;
     std::uint64_t high;
     __builtin_memcpy(&high, chunk + 16, sizeof(high));
@@ -44,7 +46,8 @@ struct GroupRows {
       const auto mask = static_cast<__mmask16>(left >= 16 ? 0xffffu : (1u << left) - 1u);
       const __m512i lanes = _mm512_loadu_si512(lane_group);
       scale = _mm512_permutexvar_ps(lanes, _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, scales + first)));
-      zero = _mm512_permutexvar_ps(lanes, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, zeros + first))));
+      const __m512i zero_codes = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, zeros + first));
+      zero = _mm512_permutexvar_ps(lanes, _mm512_cvtepi32_ps(zero_codes));
     } else {
       float scale_of[16] = {};
       float zero_of[16] = {};
@@ -64,7 +67,8 @@ struct GroupRows {
   bool whole_groups;
 };
 
-// ggml's blocks of 32. kBits 8: Q8_0, whose codes are signed: 128 is added to them and taken off as a zero point.
+// ggml's blocks of 32. kBits 8: Q8_0, whose codes are signed: 128 is added to them and taken off as a zero
+// point.
 template <int kBits, bool kMinimum>
 struct BlockRows {
   static constexpr int kWidth = 32;
@@ -76,7 +80,8 @@ struct BlockRows {
 
   static __m256i nibbles(const std::uint8_t* p) {
     const __m256i shifts = _mm256_set_epi64x(4, 4, 0, 0);
-    return _mm256_and_si256(_mm256_srlv_epi64(_mm256_broadcastsi128_si256(load128(p)), shifts), _mm256_set1_epi8(15));
+    return _mm256_and_si256(_mm256_srlv_epi64(_mm256_broadcastsi128_si256(load128(p)), shifts),
+                            _mm256_set1_epi8(15));
   }
   static __m256i block(const std::uint8_t* in) {
     if constexpr (kBits == 8) {
@@ -100,8 +105,9 @@ struct BlockRows {
   template <int kAt>
   static __m512 halves(const std::uint8_t* in) {
     const auto half = [in](int i) { return static_cast<short>(load16(in + i * kBlockBytes + kAt)); };
-    return _mm512_cvtph_ps(_mm256_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7), half(8),
-                                             half(9), half(10), half(11), half(12), half(13), half(14), half(15)));
+    return _mm512_cvtph_ps(_mm256_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6),
+                                             half(7), half(8), half(9), half(10), half(11), half(12),
+                                             half(13), half(14), half(15)));
   }
   // Of the first `count` blocks alone, in a row that is shorter than 16 blocks.
   template <int kAt>
@@ -119,12 +125,13 @@ struct BlockRows {
     if (left >= 16) return halves<kAt>(in);
     if (left == 2) {  // rows of 576 columns, among others
       const auto second = load16(in + kBlockBytes + kAt);
-      return _mm512_cvtph_ps(_mm256_zextsi128_si256(_mm_insert_epi16(_mm_cvtsi32_si128(load16(in + kAt)), second, 1)));
+      return _mm512_cvtph_ps(
+          _mm256_zextsi128_si256(_mm_insert_epi16(_mm_cvtsi32_si128(load16(in + kAt)), second, 1)));
     }
     if (blocks < 16) return some_halves<kAt>(in, left);
     const int missing = static_cast<int>(16 - left);
-    const __m512i lanes = _mm512_add_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-                                           _mm512_set1_epi32(missing));
+    const __m512i lanes = _mm512_add_epi32(
+        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(missing));
     return _mm512_maskz_permutexvar_ps(static_cast<__mmask16>(0xffffu >> missing), lanes,
                                        halves<kAt>(in - missing * kBlockBytes));
   }

@@ -1,11 +1,12 @@
-// Matrix-vector products with 8-bit input (AVX-512 VNNI), for packed weights whose scale holds for 16 or 32 columns.
+// Matrix-vector products with 8-bit input (AVX-512 VNNI), for packed weights whose scale holds for 16 or 32
+// columns.
 //
-// Weights are a (q - z) or a q + m with q unsigned; the input is b x with 8-bit x and b common to 32 columns. For the columns
-// of one scale
+// Weights are a (q - z) or a q + m with q unsigned; the input is b x with 8-bit x and b common to 32 columns.
+// For the columns of one scale
 //   sum (a (q - z)) (b x) = (a b) sum q x - (a b z) sum x,
-// where sum q x is exact in integers and sum x is known from rounding the input. 64 columns at a time (a pair of 32) are
-// spread to bytes in the order of columns; of their product in 16 lanes of 4 columns each, 4 or 8 lanes share a scale.
-// Included by dot_vnni*.cc only; all is private to the includer.
+// where sum q x is exact in integers and sum x is known from rounding the input. 64 columns at a time (a pair
+// of 32) are spread to bytes in the order of columns; of their product in 16 lanes of 4 columns each, 4 or 8
+// lanes share a scale. Included by dot_vnni*.cc only; all is private to the includer.
 #pragma once
 #include <immintrin.h>
 
@@ -17,7 +18,9 @@ namespace assay {
 namespace {
 
 inline __m128i load128(const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-inline __m256i load256(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+inline __m256i load256(const std::uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
 
 // 32 bytes in both halves, the first shifted right by low bits, the second by high bits.
 inline __m512i both_shifted(__m256i bytes, int low, int high) {
@@ -50,14 +53,16 @@ struct InputPart<16> {  // 16 scales are 8 groups of the input; a row has whole 
         sum(_mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask, x.q_half_sums + first))) {}
 };
 
-// Rows has kWidth, codes(row, pair, num_pairs) and factors(row, first), 16 scales from number `first` on, 0 beyond the row.
+// Rows has kWidth, codes(row, pair, num_pairs) and factors(row, first), 16 scales from number `first` on, 0
+// beyond the row.
 template <typename Rows>
 float dot_row(const Rows& rows, std::int64_t row, std::int64_t num_pairs, const VectorInput& x) {
   constexpr int kScalesPerPair = 64 / Rows::kWidth;
   constexpr std::int64_t kPairs = 16 / kScalesPerPair;
   const __m512i step = _mm512_set1_epi32(kScalesPerPair);
-  const __m512i first_lanes = Rows::kWidth == 32 ? _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
-                                                 : _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+  const __m512i first_lanes = Rows::kWidth == 32
+                                  ? _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+                                  : _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
   __m512 sum = _mm512_setzero_ps();
   __m512 offsets = _mm512_setzero_ps();
   for (std::int64_t pair = 0; pair < num_pairs; pair += kPairs) {

@@ -26,7 +26,8 @@ inline __m512 signed_to_floats(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512
 // Adds `value` to the bytes of codes whose field has bit `low` set, in the second half bit low + 1.
 inline __m512i add_where(__m512i codes, __m256i fields, int low, int value) {
   const __m512i bits = _mm512_and_si512(both_shifted(fields, low, low + 1), _mm512_set1_epi8(1));
-  return _mm512_mask_add_epi8(codes, _mm512_test_epi8_mask(bits, bits), codes, _mm512_set1_epi8(static_cast<char>(value)));
+  return _mm512_mask_add_epi8(codes, _mm512_test_epi8_mask(bits, bits), codes,
+                              _mm512_set1_epi8(static_cast<char>(value)));
 }
 
 template <bool kFifthBit>
@@ -64,7 +65,9 @@ struct RowsQ45K : SuperRows<kFifthBit ? 176 : 144> {  // Q4_K, Q5_K
     }
     const __m128i one = _mm_loadu_si128(reinterpret_cast<const __m128i*>(parts[0]));
     const __m128i two = _mm_loadu_si128(reinterpret_cast<const __m128i*>(parts[1]));
-    const auto per_block = [](const float v[2]) { return _mm512_mask_blend_ps(0xff00, _mm512_set1_ps(v[0]), _mm512_set1_ps(v[1])); };
+    const auto per_block = [](const float v[2]) {
+      return _mm512_mask_blend_ps(0xff00, _mm512_set1_ps(v[0]), _mm512_set1_ps(v[1]));
+    };
     const __m512 scale = _mm512_mul_ps(per_block(d), to_floats(_mm_unpacklo_epi64(one, two)));
     const __m512 offset = _mm512_mul_ps(per_block(min), to_floats(_mm_unpackhi_epi64(one, two)));
     return {scale, _mm512_sub_ps(_mm512_setzero_ps(), offset)};
@@ -78,14 +81,16 @@ struct RowsQ2K : SuperRows<84> {
   __m512i codes(std::int64_t row, std::int64_t pair, std::int64_t) const {
     const std::uint8_t* in = block(row, pair / 4);
     const int shift = static_cast<int>(pair % 2) * 4;
-    return _mm512_and_si512(both_shifted(load256(in + 16 + pair % 4 / 2 * 32), shift, shift + 2), _mm512_set1_epi8(3));
+    return _mm512_and_si512(both_shifted(load256(in + 16 + pair % 4 / 2 * 32), shift, shift + 2),
+                            _mm512_set1_epi8(3));
   }
   Factors factors(std::int64_t row, std::int64_t first) const {
     const std::uint8_t* in = block(row, first / 16);
     const __m512i both = _mm512_cvtepu8_epi32(load128(in));
     const __m512 scale = _mm512_cvtepi32_ps(_mm512_and_si512(both, _mm512_set1_epi32(15)));
     const __m512 min = _mm512_cvtepi32_ps(_mm512_srli_epi32(both, 4));
-    return {_mm512_mul_ps(scale, _mm512_set1_ps(half_at(in + 80))), _mm512_mul_ps(min, _mm512_set1_ps(-half_at(in + 82)))};
+    return {_mm512_mul_ps(scale, _mm512_set1_ps(half_at(in + 80))),
+            _mm512_mul_ps(min, _mm512_set1_ps(-half_at(in + 82)))};
   }
 };
 
@@ -112,7 +117,8 @@ struct RowsQ3K : SuperRows<110> {
         ((packed[1] >> 4) & 0x0f0f0f0fu) | ((packed[2] >> 6) & 0x03030303u) << 4,
     };
     const __m512 six_bits = to_floats(_mm_loadu_si128(reinterpret_cast<const __m128i*>(scales)));
-    const __m512 scale = _mm512_mul_ps(_mm512_sub_ps(six_bits, _mm512_set1_ps(32.0f)), _mm512_set1_ps(half_at(in + 108)));
+    const __m512 scale =
+        _mm512_mul_ps(_mm512_sub_ps(six_bits, _mm512_set1_ps(32.0f)), _mm512_set1_ps(half_at(in + 108)));
     return {scale, _mm512_mul_ps(scale, _mm512_set1_ps(-4.0f))};
   }
 };
@@ -126,12 +132,14 @@ struct RowsQ6K : SuperRows<210> {
     const std::int64_t half = pair % 4 / 2;
     const int shift = static_cast<int>(pair % 2) * 4;
     const __m512i nibbles = _mm512_srlv_epi64(_mm512_loadu_si512(in + 64 * half), _mm512_set1_epi64(shift));
-    const __m512i high = _mm512_and_si512(both_shifted(load256(in + 128 + 32 * half), shift, shift + 2), _mm512_set1_epi8(3));
+    const __m512i fields = both_shifted(load256(in + 128 + 32 * half), shift, shift + 2);
+    const __m512i high = _mm512_and_si512(fields, _mm512_set1_epi8(3));
     return _mm512_or_si512(_mm512_and_si512(nibbles, _mm512_set1_epi8(15)), _mm512_slli_epi16(high, 4));
   }
   Factors factors(std::int64_t row, std::int64_t first) const {
     const std::uint8_t* in = block(row, first / 16);
-    const __m512 scale = _mm512_mul_ps(signed_to_floats(load128(in + 192)), _mm512_set1_ps(half_at(in + 208)));
+    const __m512 scale =
+        _mm512_mul_ps(signed_to_floats(load128(in + 192)), _mm512_set1_ps(half_at(in + 208)));
     return {scale, _mm512_mul_ps(scale, _mm512_set1_ps(-32.0f))};
   }
 };

@@ -25,8 +25,8 @@ bool same_shape(const MatrixView<A>& a, const MatrixView<B>& b) {
 
 }  // namespace
 
-void rms_norm(const KernelContext& context, MatrixView<const float> x, std::span<const float> weight, float epsilon,
-              MatrixView<float> y) {
+void rms_norm(const KernelContext& context, MatrixView<const float> x, std::span<const float> weight,
+              float epsilon, MatrixView<float> y) {
   ASSAY_CHECK(same_shape(x, y) && static_cast<std::int64_t>(weight.size()) == x.cols);
   for_rows(context, x.rows, x.cols, [&](std::int64_t r) {
     context.table->rms_norm(x.row(r), weight.data(), x.cols, epsilon, y.row(r));
@@ -43,8 +43,8 @@ void layer_norm(const KernelContext& context, MatrixView<const float> x, std::sp
   });
 }
 
-void apply_rope(const KernelContext& context, MatrixView<float> x, std::int64_t head_dim, std::int64_t rotary_dim,
-                MatrixView<const float> angles) {
+void apply_rope(const KernelContext& context, MatrixView<float> x, std::int64_t head_dim,
+                std::int64_t rotary_dim, MatrixView<const float> angles) {
   ASSAY_CHECK(head_dim > 0 && x.cols % head_dim == 0 && rotary_dim % 2 == 0 && rotary_dim <= head_dim);
   ASSAY_CHECK(angles.rows == x.rows && angles.cols == rotary_dim);
   for_rows(context, x.rows, x.cols, [&](std::int64_t r) {

@@ -1,7 +1,6 @@
-#include "kernels/simd_avx512.h"
-
 #include "kernels/attention_simd.h"
 #include "kernels/elementwise_simd.h"
+#include "kernels/simd_avx512.h"
 
 namespace assay {
 

@@ -1,7 +1,6 @@
-#include "kernels/simd_neon.h"
-
 #include "kernels/attention_simd.h"
 #include "kernels/elementwise_simd.h"
+#include "kernels/simd_neon.h"
 
 namespace assay {
 

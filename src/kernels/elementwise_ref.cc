@@ -1,5 +1,5 @@
-// Plain normalization, rotary embedding, activations and addition. Sums and functions go through double, so that the
-// reference is as good as its float result allows.
+// Plain normalization, rotary embedding, activations and addition. Sums and functions go through double, so
+// that the reference is as good as its float result allows.
 #include <cmath>
 
 #include "kernels/kernel_table.h"
@@ -14,7 +14,8 @@ void rms_norm(const float* x, const float* weight, std::int64_t cols, float epsi
   for (std::int64_t c = 0; c < cols; ++c) y[c] = x[c] * inverse * weight[c];
 }
 
-void layer_norm(const float* x, const float* weight, const float* bias, std::int64_t cols, float epsilon, float* y) {
+void layer_norm(const float* x, const float* weight, const float* bias, std::int64_t cols, float epsilon,
+                float* y) {
   double sum = 0;
   for (std::int64_t c = 0; c < cols; ++c) sum += x[c];
   const double mean = sum / static_cast<double>(cols);
@@ -26,7 +27,8 @@ void layer_norm(const float* x, const float* weight, const float* bias, std::int
   }
 }
 
-void rope(float* x, std::int64_t num_heads, std::int64_t head_dim, std::int64_t rotary_dim, const float* angles) {
+void rope(float* x, std::int64_t num_heads, std::int64_t head_dim, std::int64_t rotary_dim,
+          const float* angles) {
   const std::int64_t half = rotary_dim / 2;
   for (std::int64_t h = 0; h < num_heads; ++h, x += head_dim) {
     for (std::int64_t i = 0; i < half; ++i) {

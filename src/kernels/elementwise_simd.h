@@ -1,4 +1,4 @@
-// Normalization, rotary embedding, activations and addition in terms of Simd. Include after one simd_<isa>.h.
+// Normalization, rotary embedding, activations and addition in terms of Simd. Include beside one simd_<isa>.h.
 #pragma once
 #include <cstdint>
 
@@ -37,7 +37,8 @@ void rms_norm_simd(const float* x, const float* weight, std::int64_t cols, float
 }
 
 template <typename S>
-void layer_norm_simd(const float* x, const float* weight, const float* bias, std::int64_t cols, float epsilon, float* y) {
+void layer_norm_simd(const float* x, const float* weight, const float* bias, std::int64_t cols, float epsilon,
+                     float* y) {
   const auto count = static_cast<float>(cols);
   auto total = S::set(0.0f);
   for (std::int64_t c = 0; c < cols; c += S::kLanes) total = S::add(total, load_from<S>(x, c, cols));
@@ -45,7 +46,8 @@ void layer_norm_simd(const float* x, const float* weight, const float* bias, std
   const auto shift = S::set(mean);
   auto squares = S::set(0.0f);
   for (std::int64_t c = 0; c < cols; c += S::kLanes) {
-    const auto v = cols - c >= S::kLanes ? S::load(x + c) : S::load_first(x + c, static_cast<int>(cols - c), mean);
+    const auto v =
+        cols - c >= S::kLanes ? S::load(x + c) : S::load_first(x + c, static_cast<int>(cols - c), mean);
     const auto centred = S::sub(v, shift);
     squares = S::fma(centred, centred, squares);
   }
@@ -58,7 +60,8 @@ void layer_norm_simd(const float* x, const float* weight, const float* bias, std
 }
 
 template <typename S>
-void rope_simd(float* x, std::int64_t num_heads, std::int64_t head_dim, std::int64_t rotary_dim, const float* angles) {
+void rope_simd(float* x, std::int64_t num_heads, std::int64_t head_dim, std::int64_t rotary_dim,
+               const float* angles) {
   const std::int64_t half = rotary_dim / 2;
   for (std::int64_t h = 0; h < num_heads; ++h, x += head_dim) {
     for (std::int64_t i = 0; i < half; i += S::kLanes) {
@@ -82,7 +85,8 @@ struct Silu {
 struct GeluTanh {  // x (1 + tanh(u)) / 2 = x / (1 + e^(-2u)), u = sqrt(2 / pi) (x + 0.044715 x^3)
   template <typename S>
   static typename S::Float apply(typename S::Float x) {
-    const auto inner = S::fma(S::mul(x, x), S::set(-2.0f * 0.7978845608f * 0.044715f), S::set(-2.0f * 0.7978845608f));
+    const auto inner =
+        S::fma(S::mul(x, x), S::set(-2.0f * 0.7978845608f * 0.044715f), S::set(-2.0f * 0.7978845608f));
     return S::div(x, S::add(S::set(1.0f), exp_simd<S>(S::mul(x, inner))));
   }
 };

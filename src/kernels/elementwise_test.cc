@@ -1,13 +1,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "kernels/kernels_testing.h"
 
 namespace assay {
 namespace {
 
-constexpr double kUnit = 0x1.0p-24;  // half the distance of the floats at 1: the relative error of one operation
+constexpr double kUnit =
+    0x1.0p-24;  // half the distance of the floats at 1: the relative error of one operation
 constexpr std::int64_t kCounts[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 576, 1000};
 
 class Elementwise : public EveryTable {};
@@ -15,10 +17,14 @@ INSTANTIATE_TEST_SUITE_P(Table, Elementwise, testing::ValuesIn(tables_here()), t
 
 double exact(Activation f, double x) {
   switch (f) {
-    case Activation::kSilu: return x / (1 + std::exp(-x));
-    case Activation::kGeluTanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case Activation::kGeluErf: return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
-    case Activation::kRelu: return std::max(x, 0.0);
+    case Activation::kSilu:
+      return x / (1 + std::exp(-x));
+    case Activation::kGeluTanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::kGeluErf:
+      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case Activation::kRelu:
+      return std::max(x, 0.0);
   }
   return 0;
 }
@@ -28,7 +34,8 @@ double ulp(double value) {
   return static_cast<double>(std::nextafter(magnitude, std::numeric_limits<float>::infinity())) - magnitude;
 }
 
-constexpr Activation kActivations[] = {Activation::kSilu, Activation::kGeluTanh, Activation::kGeluErf, Activation::kRelu};
+constexpr Activation kActivations[] = {Activation::kSilu, Activation::kGeluTanh, Activation::kGeluErf,
+                                       Activation::kRelu};
 
 TEST_P(Elementwise, KeepsActivationsWithinFourUlpAndTheUnitOfTheirInput) {
   std::vector<float> inputs = {0.0f, -0.0f};
@@ -73,7 +80,8 @@ TEST_P(Elementwise, GatesByTheProductAlsoInPlace) {
     for (std::size_t i = 0; i < 300; ++i) activated[i] *= up[i];
     std::vector<float> out(300), onto_gate = gate, onto_up = up;
     gated_activation(context(), f, {gate.data(), 3, 100}, {up.data(), 3, 100}, {out.data(), 3, 100});
-    gated_activation(context(), f, {onto_gate.data(), 3, 100}, {up.data(), 3, 100}, {onto_gate.data(), 3, 100});
+    gated_activation(context(), f, {onto_gate.data(), 3, 100}, {up.data(), 3, 100},
+                     {onto_gate.data(), 3, 100});
     gated_activation(context(), f, {gate.data(), 3, 100}, {onto_up.data(), 3, 100}, {onto_up.data(), 3, 100});
     EXPECT_TRUE(same_bits(out, activated));
     EXPECT_TRUE(same_bits(onto_gate, activated));
@@ -104,10 +112,13 @@ TEST_P(Elementwise, KeepsRmsNormWithinItsBoundAlsoInPlace) {
     std::vector<double> expected, bound;
     for (std::int64_t t = 0; t < 3; ++t) {
       double squares = 0;
-      for (std::int64_t c = 0; c < cols; ++c) squares += std::pow(static_cast<double>(x[static_cast<std::size_t>(t * cols + c)]), 2);
+      for (std::int64_t c = 0; c < cols; ++c) {
+        squares += std::pow(static_cast<double>(x[static_cast<std::size_t>(t * cols + c)]), 2);
+      }
       const double inverse = 1 / std::sqrt(squares / static_cast<double>(cols) + static_cast<double>(1e-5f));
       for (std::int64_t c = 0; c < cols; ++c) {
-        expected.push_back(x[static_cast<std::size_t>(t * cols + c)] * inverse * weight[static_cast<std::size_t>(c)]);
+        expected.push_back(x[static_cast<std::size_t>(t * cols + c)] * inverse *
+                           weight[static_cast<std::size_t>(c)]);
         bound.push_back((static_cast<double>(cols) / 2 + 6) * kUnit * std::abs(expected.back()));
       }
     }
@@ -140,15 +151,18 @@ TEST_P(Elementwise, KeepsLayerNormWithinItsBoundWithAndWithoutBias) {
         bound.push_back(slope * mean_error + relative * std::abs(scaled) + kUnit * std::abs(expected.back()));
       }
       std::vector<float> y(x.size());
-      layer_norm(context(), {x.data(), 1, cols}, weight, with_bias ? std::span<const float>(bias) : std::span<const float>(),
-                 1e-5f, {y.data(), 1, cols});
+      layer_norm(context(), {x.data(), 1, cols}, weight,
+                 with_bias ? std::span<const float>(bias) : std::span<const float>(), 1e-5f,
+                 {y.data(), 1, cols});
       EXPECT_TRUE(within_bound(y, expected, bound)) << cols;
     }
   }
 }
 
 TEST_P(Elementwise, RotatesTheFirstPartOfEachHeadAndLeavesTheRest) {
-  for (const auto& [head_dim, rotary_dim] : {std::pair<std::int64_t, std::int64_t>{64, 64}, {20, 8}, {80, 32}, {6, 6}, {10, 2}, {96, 96}}) {
+  constexpr std::pair<std::int64_t, std::int64_t> kDims[] = {{64, 64}, {20, 8}, {80, 32},
+                                                             {6, 6},   {10, 2}, {96, 96}};
+  for (const auto& [head_dim, rotary_dim] : kDims) {
     const std::int64_t cols = 3 * head_dim;
     const auto x = normal_values(4 * cols, 11);
     const auto angles = normal_values(4 * rotary_dim, 12);

@@ -1,5 +1,6 @@
-// The inner functions of one instruction set: single-threaded, on raw pointers, so that files compiled for an instruction
-// set include nothing but this. The files <op>.cc check shapes, split work among threads, own scratch memory and call these.
+// The inner functions of one instruction set: single-threaded, on raw pointers, so that files compiled for an
+// instruction set include nothing but this. The files <op>.cc check shapes, split work among threads, own
+// scratch memory and call these.
 #pragma once
 #include <cstdint>
 
@@ -7,8 +8,23 @@ namespace assay {
 
 // How a row of weights is stored: the dense dtypes and the packed codes of tensor/group_quant.h.
 enum class WeightFormat : std::uint8_t {
-  kF32, kF16, kBF16, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K,
-  kGroup2, kGroup3, kGroup4, kGroup8,
+  kF32,
+  kF16,
+  kBF16,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ8_0,
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kGroup2,
+  kGroup3,
+  kGroup4,
+  kGroup8,
 };
 inline constexpr int kNumWeightFormats = 17;
 inline constexpr int kNumActivations = 4;  // as enum Activation
@@ -27,15 +43,16 @@ struct WeightRows {
 
 // out[c - begin] = W[row, c] for begin <= c < end. begin is a multiple of 256; so is end, unless it is cols.
 // No instruction set may differ from the reference in a bit.
-using DequantizeFn = void (*)(const WeightRows& weight, std::int64_t row, std::int64_t begin, std::int64_t end,
-                              float* out);
+using DequantizeFn = void (*)(const WeightRows& weight, std::int64_t row, std::int64_t begin,
+                              std::int64_t end, float* out);
 
 // out[c * out_stride + r] = in[r * in_stride + c] for r < rows, c < cols.
-using TransposeFn = void (*)(const float* in, std::int64_t in_stride, std::int64_t rows, std::int64_t cols, float* out,
-                             std::int64_t out_stride);
+using TransposeFn = void (*)(const float* in, std::int64_t in_stride, std::int64_t rows, std::int64_t cols,
+                             float* out, std::int64_t out_stride);
 
-// y[i, j] = start[j] + sum_k x[k, i] * w[k, j], a sum in ascending order of k for every i and j, whatever num_rows and
-// num_cols are; start null: onto what y holds. Nothing beyond num_rows and num_cols is read or written.
+// y[i, j] = start[j] + sum_k x[k, i] * w[k, j], a sum in ascending order of k for every i and j, whatever
+// num_rows and num_cols are; start null: onto what y holds. Nothing beyond num_rows and num_cols is read or
+// written.
 struct Tile {
   const float* x;  // [depth][x_stride]
   std::int64_t x_stride;
@@ -50,8 +67,8 @@ struct Tile {
 };
 using TileFn = void (*)(const Tile& tile);
 
-// The input of a matrix-vector product. x and q are padded with zeros to a multiple of 64 columns and aligned to 64 bytes.
-// x[c] is about q[c] * q_scales[c / 32]; those are null where nobody reads them.
+// The input of a matrix-vector product. x and q are padded with zeros to a multiple of 64 columns and aligned
+// to 64 bytes. x[c] is about q[c] * q_scales[c / 32]; those are null where nobody reads them.
 inline constexpr int kInt8Group = 32;
 struct VectorInput {
   const float* x;
@@ -61,7 +78,8 @@ struct VectorInput {
   const std::int32_t* q_half_sums;  // of q over 16 columns
 };
 // y[r] = sum_c W[r, c] x[c] for begin <= r < end.
-using DotFn = void (*)(const WeightRows& weight, std::int64_t begin, std::int64_t end, const VectorInput& x, float* y);
+using DotFn = void (*)(const WeightRows& weight, std::int64_t begin, std::int64_t end, const VectorInput& x,
+                       float* y);
 // Where to write what VectorInput has for `cols` columns, a multiple of 32.
 struct RoundedInput {
   std::int8_t* q;
@@ -74,8 +92,8 @@ using RoundInputFn = void (*)(const float* x, std::int64_t cols, const RoundedIn
 // out[j] = sum_i q[i] * keys[j * stride + i] for i < head_dim.
 using ScoresFn = void (*)(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys,
                           std::int64_t head_dim, float* out);
-// s[begin, end) becomes softmax(cap(scale * s)) where cap is softcap * tanh(. / softcap) if softcap > 0; the other values of
-// s[0, num_keys) become 0. begin < end.
+// s[begin, end) becomes softmax(cap(scale * s)) where cap is softcap * tanh(. / softcap) if softcap > 0; the
+// other values of s[0, num_keys) become 0. begin < end.
 struct SoftmaxRow {
   float* s;
   std::int64_t num_keys;
@@ -87,7 +105,8 @@ struct SoftmaxRow {
 using SoftmaxFn = void (*)(const SoftmaxRow& row);
 
 using RmsNormFn = void (*)(const float* x, const float* weight, std::int64_t cols, float epsilon, float* y);
-using LayerNormFn = void (*)(const float* x, const float* weight, const float* bias, std::int64_t cols, float epsilon,
+using LayerNormFn = void (*)(const float* x, const float* weight, const float* bias, std::int64_t cols,
+                             float epsilon,
                              float* y);  // bias may be null
 using RopeFn = void (*)(float* x, std::int64_t num_heads, std::int64_t head_dim, std::int64_t rotary_dim,
                         const float* angles);
@@ -103,7 +122,8 @@ struct KernelTable {
   TransposeFn transpose;
   TileFn multiply_tile;
   DotFn dot[kNumWeightFormats];
-  // Rounded input, for weights of which 32 columns from a multiple of 32 share a scale; null where there is none.
+  // Rounded input, for weights of which 32 columns from a multiple of 32 share a scale; null where there is
+  // none.
   DotFn dot_int8[kNumWeightFormats];
   RoundInputFn round_input;
   ScoresFn scores;

@@ -26,8 +26,9 @@ std::string_view name(const KernelTable& table);
 // How a linear layer sees its input.
 enum class Activations {
   kFloat,  // as it is: the figures of quality are made with this
-  // Rounded to 8 bits per 32 columns where it makes one row times packed weights faster: on "avx512vnni", for all ggml blocks
-  // and for groups that are multiples of 32 columns or the whole row. Everywhere else the same as kFloat. For generation.
+  // Rounded to 8 bits per 32 columns where it makes one row times packed weights faster: on "avx512vnni", for all ggml
+  // blocks and for groups that are multiples of 32 columns or the whole row. Everywhere else the same as kFloat. For
+  // generation.
   kInt8,
 };
 
@@ -74,8 +75,8 @@ void apply_rope(const KernelContext& context, MatrixView<float> x, std::int64_t 
 
 enum class Activation { kSilu, kGeluTanh, kGeluErf, kRelu };
 
-// x[t, c] = f(x[t, c]) in place. Numerics: within 4 ulp of the real function + 2^-24 |x|, for finite x; NaN stays NaN. The same
-// bits wherever a value stands.
+// x[t, c] = f(x[t, c]) in place. Numerics: within 4 ulp of the real function + 2^-24 |x|, for finite x; NaN stays NaN. The
+// same bits wherever a value stands.
 void activate(const KernelContext& context, Activation f, MatrixView<float> x);
 // out[t, c] = f(gate[t, c]) * up[t, c]; out may be gate or up.
 void gated_activation(const KernelContext& context, Activation f, MatrixView<const float> gate,

@@ -15,15 +15,21 @@ std::vector<std::size_t> half_offsets(DType dtype) {
   switch (dtype) {
     case DType::kQ4_0:
     case DType::kQ5_0:
-    case DType::kQ8_0: return {0};
+    case DType::kQ8_0:
+      return {0};
     case DType::kQ4_1:
     case DType::kQ5_1:
     case DType::kQ4_K:
-    case DType::kQ5_K: return {0, 2};
-    case DType::kQ2_K: return {80, 82};
-    case DType::kQ3_K: return {108};
-    case DType::kQ6_K: return {208};
-    default: return {};
+    case DType::kQ5_K:
+      return {0, 2};
+    case DType::kQ2_K:
+      return {80, 82};
+    case DType::kQ3_K:
+      return {108};
+    case DType::kQ6_K:
+      return {208};
+    default:
+      return {};
   }
 }
 
@@ -35,8 +41,9 @@ void fill_plain(DType dtype, std::vector<std::byte>& bytes, Rng& rng) {
     const auto value = static_cast<float>(rng.normal());
     const Float16 half = to_float16(value);
     const BFloat16 brain = to_bfloat16(value);
-    const void* stored = dtype == DType::kF32 ? static_cast<const void*>(&value)
-                         : dtype == DType::kF16 ? static_cast<const void*>(&half) : &brain;
+    const void* stored = dtype == DType::kF32   ? static_cast<const void*>(&value)
+                         : dtype == DType::kF16 ? static_cast<const void*>(&half)
+                                                : &brain;
     std::memcpy(bytes.data() + at, stored, step);
   }
 }
@@ -67,7 +74,8 @@ TestWeights dense_weights(DType dtype, std::int64_t rows, std::int64_t cols, std
   return weights;
 }
 
-TestWeights group_weights(int bits, std::int64_t rows, std::int64_t cols, std::int64_t group_size, std::uint64_t seed) {
+TestWeights group_weights(int bits, std::int64_t rows, std::int64_t cols, std::int64_t group_size,
+                          std::uint64_t seed) {
   Rng rng(seed);
   TestWeights weights;
   weights.groups = GroupQuantMatrix(bits, rows, cols, group_size);
@@ -93,13 +101,15 @@ std::string TestFormat::name() const {
 std::int64_t TestFormat::block_values() const { return bits == 0 ? info(dtype).block_values : 1; }
 
 TestWeights TestFormat::make(std::int64_t rows, std::int64_t cols, std::uint64_t seed) const {
-  return bits == 0 ? dense_weights(dtype, rows, cols, seed) : group_weights(bits, rows, cols, group_size, seed);
+  return bits == 0 ? dense_weights(dtype, rows, cols, seed)
+                   : group_weights(bits, rows, cols, group_size, seed);
 }
 
 std::vector<TestFormat> all_formats() {
   std::vector<TestFormat> formats;
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
-                            DType::kQ8_0, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
+  for (const DType dtype :
+       {DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
+        DType::kQ8_0, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
     formats.push_back({.dtype = dtype});
   }
   for (const int bits : {2, 3, 4, 8}) {
@@ -121,7 +131,8 @@ std::vector<float> reference_values(const WeightView& weight) {
   std::vector<float> values(static_cast<std::size_t>(weight.rows * weight.cols));
   const auto cols = static_cast<std::size_t>(weight.cols);
   for (std::int64_t r = 0; r < weight.rows; ++r) {
-    dequantize_row(*tables_here().front(), weight, r, std::span(values).subspan(static_cast<std::size_t>(r) * cols, cols));
+    dequantize_row(*tables_here().front(), weight, r,
+                   std::span(values).subspan(static_cast<std::size_t>(r) * cols, cols));
   }
   return values;
 }
@@ -136,8 +147,8 @@ testing::AssertionResult within_bound(std::span<const float> actual, std::span<c
     if (error <= bound[i]) continue;  // false for NaN
     std::ostringstream message;
     message.precision(10);
-    message << "at " << i << " of " << actual.size() << ": " << actual[i] << " instead of " << expected[i] << ", error "
-            << error << ", bound " << bound[i];
+    message << "at " << i << " of " << actual.size() << ": " << actual[i] << " instead of " << expected[i]
+            << ", error " << error << ", bound " << bound[i];
     return testing::AssertionFailure() << message.str();
   }
   return testing::AssertionSuccess();
@@ -147,14 +158,16 @@ testing::AssertionResult same_bits(std::span<const float> actual, std::span<cons
   if (actual.size() != expected.size()) return testing::AssertionFailure() << "sizes differ";
   for (std::size_t i = 0; i < actual.size(); ++i) {
     if (std::memcmp(&actual[i], &expected[i], sizeof(float)) == 0) continue;
-    return testing::AssertionFailure() << "at " << i << " of " << actual.size() << ": " << std::hexfloat << actual[i]
-                                       << " instead of " << expected[i];
+    return testing::AssertionFailure() << "at " << i << " of " << actual.size() << ": " << std::hexfloat
+                                       << actual[i] << " instead of " << expected[i];
   }
   return testing::AssertionSuccess();
 }
 
 std::vector<const KernelTable*> tables_here() { return runnable_kernels(detect_cpu_features()); }
 
-std::string table_name(const testing::TestParamInfo<const KernelTable*>& info) { return std::string(name(*info.param)); }
+std::string table_name(const testing::TestParamInfo<const KernelTable*>& info) {
+  return std::string(name(*info.param));
+}
 
 }  // namespace assay

@@ -1,4 +1,5 @@
-// What the tests of the kernels share: every table that runs here, random weights of every format, and comparators.
+// What the tests of the kernels share: every table that runs here, random weights of every format, and
+// comparators.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -19,7 +20,8 @@ struct TestWeights {
 
 // Random values of about unit size. cols is a multiple of the block length.
 TestWeights dense_weights(DType dtype, std::int64_t rows, std::int64_t cols, std::uint64_t seed);
-TestWeights group_weights(int bits, std::int64_t rows, std::int64_t cols, std::int64_t group_size, std::uint64_t seed);
+TestWeights group_weights(int bits, std::int64_t rows, std::int64_t cols, std::int64_t group_size,
+                          std::uint64_t seed);
 
 // A format as a parameter: a dense dtype, or bits with a group size.
 struct TestFormat {
@@ -46,7 +48,9 @@ testing::AssertionResult same_bits(std::span<const float> actual, std::span<cons
 // For tests that run once for each table.
 class EveryTable : public testing::TestWithParam<const KernelTable*> {
  protected:
-  KernelContext context(Activations activations = Activations::kFloat) { return {GetParam(), &pool_, activations}; }
+  KernelContext context(Activations activations = Activations::kFloat) {
+    return {GetParam(), &pool_, activations};
+  }
   ThreadPool pool_{2};
 };
 std::vector<const KernelTable*> tables_here();

@@ -1,9 +1,9 @@
 // Splits matrix products among threads and into tiles.
 //
-// T > 1: a thread takes panels of tile_cols weight rows. Of each it converts up to kDepth columns to float, turned so that
-// the rows lie side by side, and multiplies them with all rows of x before it goes on: a packed weight is expanded once, and
-// 96 KiB of it at a time. x is turned once per call into tiles of tile_rows tokens.
-// T == 1: a thread takes weight rows and reads them as they are stored.
+// T > 1: a thread takes panels of tile_cols weight rows. Of each it converts up to kDepth columns to float,
+// turned so that the rows lie side by side, and multiplies them with all rows of x before it goes on: a
+// packed weight is expanded once, and 96 KiB of it at a time. x is turned once per call into tiles of
+// tile_rows tokens. T == 1: a thread takes weight rows and reads them as they are stored.
 #include <algorithm>
 
 #include "base/check.h"
@@ -14,7 +14,8 @@ namespace assay {
 namespace {
 
 constexpr std::int64_t kDepth = 768;  // columns at a time; a multiple of 256, as DequantizeFn wants
-constexpr std::int64_t kRowStride = kDepth + 16;  // an odd number of cache lines: rows read side by side spread over the sets
+// An odd number of cache lines: rows read side by side spread over the sets.
+constexpr std::int64_t kRowStride = kDepth + 16;
 constexpr std::int64_t kVectorPadding = 64;
 constexpr std::int64_t kRowsPerTask = 16;
 
@@ -41,10 +42,11 @@ void pack_input(const Product& p, ThreadPool& pool, float* packed) {
 }
 
 // Columns [begin, begin + depth) of weight rows [first, first + count) as panel[depth][tile_cols].
-void expand_panel(const Product& p, std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t depth,
-                  float* rows, float* panel) {
+void expand_panel(const Product& p, std::int64_t first, std::int64_t count, std::int64_t begin,
+                  std::int64_t depth, float* rows, float* panel) {
   const DequantizeFn dequantize = p.table.dequantize[static_cast<int>(p.rows.format)];
-  for (std::int64_t r = 0; r < count; ++r) dequantize(p.rows, first + r, begin, begin + depth, rows + r * kRowStride);
+  for (std::int64_t r = 0; r < count; ++r)
+    dequantize(p.rows, first + r, begin, begin + depth, rows + r * kRowStride);
   p.table.transpose(rows, kRowStride, count, depth, panel, p.table.tile_cols);
 }
 
@@ -57,10 +59,11 @@ struct PanelScratch {
   Scratch<float> start;
 };
 
-void multiply_panel(const Product& p, const float* packed, std::int64_t first, std::int64_t count, std::int64_t begin,
-                    std::int64_t depth, const PanelScratch& scratch) {
+void multiply_panel(const Product& p, const float* packed, std::int64_t first, std::int64_t count,
+                    std::int64_t begin, std::int64_t depth, const PanelScratch& scratch) {
   float* start = scratch.start.get();
-  for (std::int64_t i = 0; i < count; ++i) start[i] = p.bias.empty() ? 0.0f : p.bias[static_cast<std::size_t>(first + i)];
+  for (std::int64_t i = 0; i < count; ++i)
+    start[i] = p.bias.empty() ? 0.0f : p.bias[static_cast<std::size_t>(first + i)];
   expand_panel(p, first, count, begin, depth, scratch.rows.get(), scratch.panel.get());
   for (std::int64_t token = 0; token < p.x.rows; token += p.table.tile_rows) {
     const std::int64_t tokens = std::min<std::int64_t>(p.table.tile_rows, p.x.rows - token);
@@ -89,7 +92,8 @@ void multiply_matrix(const Product& p, ThreadPool& pool) {
     for (std::int64_t begin = 0; begin == 0 || begin < p.x.cols; begin += kDepth) {
       const std::int64_t depth = std::min(kDepth, p.x.cols - begin);
       for (std::int64_t first = range.begin; first < range.end; first += panel_rows) {
-        multiply_panel(p, packed.get(), first, std::min(panel_rows, range.end - first), begin, depth, scratch);
+        multiply_panel(p, packed.get(), first, std::min(panel_rows, range.end - first), begin, depth,
+                       scratch);
       }
     }
   });

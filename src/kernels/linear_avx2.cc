@@ -1,6 +1,5 @@
-#include "kernels/simd_avx2.h"
-
 #include "kernels/linear_simd.h"
+#include "kernels/simd_avx2.h"
 
 namespace assay {
 

@@ -1,6 +1,5 @@
-#include "kernels/simd_avx512.h"
-
 #include "kernels/linear_simd.h"
+#include "kernels/simd_avx512.h"
 
 namespace assay {
 

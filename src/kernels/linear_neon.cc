@@ -1,6 +1,5 @@
-#include "kernels/simd_neon.h"
-
 #include "kernels/linear_simd.h"
+#include "kernels/simd_neon.h"
 
 namespace assay {
 

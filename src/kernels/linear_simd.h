@@ -1,4 +1,5 @@
-// The tile product and the transposition in terms of Simd. Include after one simd_<isa>.h; all is private to the includer.
+// The tile product and the transposition in terms of Simd. Include beside one simd_<isa>.h; all is private to
+// the includer.
 #pragma once
 #include <cstdint>
 #include <utility>
@@ -8,8 +9,8 @@
 namespace assay {
 namespace {
 
-// kPartial: the last of the kVectors vectors has fewer than kLanes columns. Every loop over sums is unrolled, or they would
-// live in memory.
+// kPartial: the last of the kVectors vectors has fewer than kLanes columns. Every loop over sums is unrolled,
+// or they would live in memory.
 template <typename S, int kRows, int kVectors, bool kPartial>
 void multiply_rows(const Tile& tile) {
   typename S::Float sums[kRows][kVectors];
@@ -65,7 +66,8 @@ void multiply_vectors(const Tile& tile) {
   if constexpr (kVectors > 1) {
     if (tile.num_cols <= (kVectors - 1) * S::kLanes) return multiply_vectors<S, kVectors - 1>(tile);
   }
-  if (tile.num_cols == kVectors * S::kLanes) return tile_function<S, kVectors, false>(tile.num_rows, kRows)(tile);
+  if (tile.num_cols == kVectors * S::kLanes)
+    return tile_function<S, kVectors, false>(tile.num_rows, kRows)(tile);
   tile_function<S, kVectors, true>(tile.num_rows, kRows)(tile);
 }
 

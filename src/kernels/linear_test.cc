@@ -28,7 +28,8 @@ Expected exact_product(const WeightView& weight, MatrixView<const float> x, std:
       double sum = start;
       double magnitude = std::abs(start);
       for (std::int64_t c = 0; c < weight.cols; ++c) {
-        const double term = static_cast<double>(values[static_cast<std::size_t>(r * weight.cols + c)]) * x.at(t, c);
+        const double term =
+            static_cast<double>(values[static_cast<std::size_t>(r * weight.cols + c)]) * x.at(t, c);
         sum += term;
         magnitude += std::abs(term);
       }
@@ -49,16 +50,23 @@ std::vector<float> run(const KernelContext& context, const WeightView& weight, M
 // The largest code plus the zero point of the formats that have rounded input, in units of the scale.
 double code_range(DType dtype) {
   switch (dtype) {
-    case DType::kQ4_0: return 15 + 8;
-    case DType::kQ4_1: return 15;
-    case DType::kQ5_0: return 31 + 16;
-    case DType::kQ5_1: return 31;
-    case DType::kQ8_0: return 255 + 128;
-    default: return 0;
+    case DType::kQ4_0:
+      return 15 + 8;
+    case DType::kQ4_1:
+      return 15;
+    case DType::kQ5_0:
+      return 31 + 16;
+    case DType::kQ5_1:
+      return 31;
+    case DType::kQ8_0:
+      return 255 + 128;
+    default:
+      return 0;
   }
 }
 
-// sum_c (|scale| (largest code + zero point) + |minimum|) |x|: what is summed where codes and zero points go apart.
+// sum_c (|scale| (largest code + zero point) + |minimum|) |x|: what is summed where codes and zero points go
+// apart.
 double separate_parts(const WeightView& weight, std::int64_t row, std::span<const float> x) {
   double sum = 0;
   std::vector<float> values(static_cast<std::size_t>(weight.cols));
@@ -72,9 +80,11 @@ double separate_parts(const WeightView& weight, std::int64_t row, std::span<cons
       Float16 halves[2];
       std::memcpy(halves, weight.row(row) + c / 32 * info(weight.dtype).block_bytes, sizeof(halves));
       const bool has_minimum = weight.dtype == DType::kQ4_1 || weight.dtype == DType::kQ5_1;
-      part = std::abs(to_float(halves[0])) * code_range(weight.dtype) + (has_minimum ? std::abs(to_float(halves[1])) : 0.0f);
+      part = std::abs(to_float(halves[0])) * code_range(weight.dtype);
+      if (has_minimum) part += std::abs(to_float(halves[1]));
     } else if (info(weight.dtype).block_values == 256) {
-      // Two codes of the 16 that share a scale differ, so the scale is at most twice the largest value; codes are below 64.
+      // Two codes of the 16 that share a scale differ, so the scale is at most twice the largest value; codes
+      // are below 64.
       for (std::int64_t i = c / 16 * 16; i < c / 16 * 16 + 16; ++i) {
         part = std::max(part, 128.0 * std::abs(values[static_cast<std::size_t>(i)]));
       }
@@ -87,7 +97,9 @@ double separate_parts(const WeightView& weight, std::int64_t row, std::span<cons
 TEST(WithinBound, RejectsNanZeroSignFlipAndOneStepBeyond) {
   const std::vector<double> expected = {1.0};
   const std::vector<double> bound = {0x1.0p-24};
-  const auto accepts = [&](float actual) { return static_cast<bool>(within_bound(std::vector<float>{actual}, expected, bound)); };
+  const auto accepts = [&](float actual) {
+    return static_cast<bool>(within_bound(std::vector<float>{actual}, expected, bound));
+  };
   EXPECT_TRUE(accepts(1.0f));
   EXPECT_TRUE(accepts(std::nextafter(1.0f, 0.0f)));
   EXPECT_FALSE(accepts(std::nextafter(1.0f, 2.0f)));
@@ -101,7 +113,8 @@ TEST(WithinBound, RejectsNanZeroSignFlipAndOneStepBeyond) {
 TEST_P(Linear, StaysWithinTheBoundForEveryFormatAndRemainder) {
   for (const auto& format : all_formats()) {
     const std::int64_t values_per_block = format.block_values();
-    for (const auto& [rows, blocks] : {std::pair<std::int64_t, std::int64_t>{1, 3}, {33, 2}, {66, 1}, {5, 65}, {3, 577}}) {
+    for (const auto& [rows, blocks] :
+         {std::pair<std::int64_t, std::int64_t>{1, 3}, {33, 2}, {66, 1}, {5, 65}, {3, 577}}) {
       if (values_per_block > 1 && blocks > 3) continue;
       const std::int64_t cols = blocks * values_per_block;
       const auto weights = format.make(rows, cols, 7);
@@ -147,7 +160,8 @@ TEST_P(Linear, IsExactOnSmallIntegers) {
     for (const std::int64_t group_size : {16, 32, 64, 128}) {
       auto weights = group_weights(bits, 35, 200, group_size, 21);
       for (std::int64_t r = 0; r < 35; ++r) {
-        for (std::int64_t g = 0; g < weights.groups.num_groups(); ++g) weights.groups.scale(r, g) = to_float16(0.25f);
+        for (std::int64_t g = 0; g < weights.groups.num_groups(); ++g)
+          weights.groups.scale(r, g) = to_float16(0.25f);
       }
       for (const std::int64_t tokens : {1, 3}) {
         Rng rng(22);
@@ -163,8 +177,8 @@ TEST_P(Linear, IsExactOnSmallIntegers) {
   }
 }
 
-// docs/numerics.md#int8: rounding x moves it by half a step of its group of 32 columns. Weights are taken apart into codes
-// and zero points, of which the products are summed separately.
+// docs/numerics.md#int8: rounding x moves it by half a step of its group of 32 columns. Weights are taken
+// apart into codes and zero points, of which the products are summed separately.
 TEST_P(Linear, StaysWithinTheBoundOfRoundedInput) {
   for (const auto& format : all_formats()) {
     for (const std::int64_t blocks : {1, 2, 3, 20, 65, 577, 1056}) {
@@ -243,8 +257,10 @@ TEST_P(Linear, GivesTheSameBitsForAnyNumberOfThreads) {
       for (const Activations activations : {Activations::kFloat, Activations::kInt8}) {
         ThreadPool one(1), two(2), three(3);
         const auto expected = run({GetParam(), &one, activations}, weights.view, x);
-        EXPECT_TRUE(same_bits(run({GetParam(), &two, activations}, weights.view, x), expected)) << format.name();
-        EXPECT_TRUE(same_bits(run({GetParam(), &three, activations}, weights.view, x), expected)) << format.name();
+        EXPECT_TRUE(same_bits(run({GetParam(), &two, activations}, weights.view, x), expected))
+            << format.name();
+        EXPECT_TRUE(same_bits(run({GetParam(), &three, activations}, weights.view, x), expected))
+            << format.name();
       }
     }
   }
@@ -264,13 +280,15 @@ TEST_P(Linear, PassesNanAndInfinityOn) {
   for (const auto& format : all_formats()) {
     const std::int64_t cols = format.block_values() > 1 ? 256 : 70;
     const auto weights = format.make(20, cols, 51);
-    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
       for (const std::int64_t tokens : {1, 3}) {
         for (const Activations activations : {Activations::kFloat, Activations::kInt8}) {
           auto values = normal_values(tokens * cols, 52);
           values[static_cast<std::size_t>(cols - 1)] = bad;
           const auto y = run(context(activations), weights.view, {values.data(), tokens, cols});
-          for (std::size_t r = 0; r < 20; ++r) EXPECT_FALSE(std::isfinite(y[r])) << format.name() << " row " << r;
+          for (std::size_t r = 0; r < 20; ++r)
+            EXPECT_FALSE(std::isfinite(y[r])) << format.name() << " row " << r;
           for (std::size_t i = 20; i < y.size(); ++i) EXPECT_TRUE(std::isfinite(y[i])) << format.name();
         }
       }

@@ -1,4 +1,5 @@
-// Working memory of one call, and the inner form of a weight matrix. Private to the <op>.cc files of this folder.
+// Working memory of one call, and the inner form of a weight matrix. Private to the <op>.cc files of this
+// folder.
 #pragma once
 #include <cstddef>
 #include <cstdint>

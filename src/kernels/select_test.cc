@@ -41,8 +41,9 @@ TEST(Select, FillsEveryFunctionOfEveryTable) {
     for (const auto& fn : table->dequantize) EXPECT_NE(fn, nullptr) << table->name;
     for (const auto& fn : table->dot) EXPECT_NE(fn, nullptr) << table->name;
     for (const auto& fn : table->activate) EXPECT_NE(fn, nullptr) << table->name;
-    EXPECT_TRUE(table->transpose && table->multiply_tile && table->round_input && table->scores && table->softmax &&
-                table->rms_norm && table->layer_norm && table->rope && table->add) << table->name;
+    EXPECT_TRUE(table->transpose && table->multiply_tile && table->round_input && table->scores &&
+                table->softmax && table->rms_norm && table->layer_norm && table->rope && table->add)
+        << table->name;
   }
 }
 
@@ -65,7 +66,8 @@ TEST(Select, GivesInstructionSetsFunctionsOfTheirOwn) {
     EXPECT_NE(tables[i]->multiply_tile, tables[0]->multiply_tile) << tables[i]->name;
     EXPECT_NE(tables[i]->softmax, tables[0]->softmax) << tables[i]->name;
     for (int format = 0; format < kNumWeightFormats; ++format) {
-      EXPECT_NE(tables[i]->dequantize[format], tables[0]->dequantize[format]) << tables[i]->name << " " << format;
+      EXPECT_NE(tables[i]->dequantize[format], tables[0]->dequantize[format])
+          << tables[i]->name << " " << format;
     }
   }
 }

@@ -1,4 +1,5 @@
-// The vector operations that the *_simd.h templates are written in, for AVX2 with FMA and F16C. Included by *_avx2.cc only.
+// The vector operations that the *_simd.h templates are written in, for AVX2 with FMA and F16C. Included by
+// *_avx2.cc only.
 #pragma once
 #include <immintrin.h>
 
@@ -70,7 +71,8 @@ struct Simd {
     const __m128i spread = _mm_shuffle_epi8(_mm_set1_epi16(static_cast<short>(bits)),
                                             _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
     const __m128i own = _mm_set1_epi64x(static_cast<long long>(0x8040201008040201ull));
-    return _mm_and_si128(_mm_cmpeq_epi8(_mm_and_si128(spread, own), own), _mm_set1_epi8(static_cast<char>(value)));
+    return _mm_and_si128(_mm_cmpeq_epi8(_mm_and_si128(spread, own), own),
+                         _mm_set1_epi8(static_cast<char>(value)));
   }
   static float sum(Float v) {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

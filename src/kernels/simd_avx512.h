@@ -1,4 +1,5 @@
-// The vector operations that the *_simd.h templates are written in, for AVX-512. Included by *_avx512.cc only.
+// The vector operations that the *_simd.h templates are written in, for AVX-512. Included by *_avx512.cc
+// only.
 #pragma once
 #include <immintrin.h>
 
@@ -10,8 +11,9 @@ namespace {
 struct Simd {
   using Float = __m512;
   static constexpr int kLanes = 16;
-  // 14 x 2 sums, 2 vectors of weights and one value of x: 31 of 32 registers. Per column there are 28 multiply-adds to 16
-  // loads, so the multiplier is the limit; and 28 independent sums cover the 4 cycles of a multiply-add.
+  // 14 x 2 sums, 2 vectors of weights and one value of x: 31 of 32 registers. Per column there are 28
+  // multiply-adds to 16 loads, so the multiplier is the limit; and 28 independent sums cover the 4 cycles of
+  // a multiply-add.
   static constexpr int kTileRows = 14;
   static constexpr int kTileVectors = 2;
 
@@ -19,7 +21,9 @@ struct Simd {
   static Float set(float v) { return _mm512_set1_ps(v); }
   static Float load(const float* p) { return _mm512_loadu_ps(p); }
   // n < kLanes values, then `fill`.
-  static Float load_first(const float* p, int n, float fill) { return _mm512_mask_loadu_ps(set(fill), first(n), p); }
+  static Float load_first(const float* p, int n, float fill) {
+    return _mm512_mask_loadu_ps(set(fill), first(n), p);
+  }
   static void store(float* p, Float v) { _mm512_storeu_ps(p, v); }
   static void store_first(float* p, int n, Float v) { _mm512_mask_storeu_ps(p, first(n), v); }
   static Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
@@ -36,8 +40,12 @@ struct Simd {
     const __m512 mask = _mm512_set1_ps(-0.0f);
     return _mm512_or_ps(_mm512_andnot_ps(mask, magnitude), _mm512_and_ps(mask, sign));
   }
-  static Float round(Float v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  static Float times_power_of_two(Float v, Float n) { return _mm512_scalef_ps(v, n); }  // n integral, |n| < 256
+  static Float round(Float v) {
+    return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  static Float times_power_of_two(Float v, Float n) {
+    return _mm512_scalef_ps(v, n);
+  }  // n integral, |n| < 256
   static Float if_less(Float a, Float b, Float then, Float otherwise) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), otherwise, then);
   }

@@ -1,4 +1,5 @@
-// The vector operations that the *_simd.h templates are written in, for 64-bit ARM. Included by *_neon.cc only.
+// The vector operations that the *_simd.h templates are written in, for 64-bit ARM. Included by *_neon.cc
+// only.
 #pragma once
 #include <arm_neon.h>
 
@@ -39,7 +40,9 @@ struct Simd {
   static Float max(Float a, Float b) { return vmaxq_f32(a, b); }
   static Float min(Float a, Float b) { return vminq_f32(a, b); }
   static Float abs(Float v) { return vabsq_f32(v); }
-  static Float with_sign_of(Float magnitude, Float sign) { return vbslq_f32(vdupq_n_u32(0x80000000u), sign, magnitude); }
+  static Float with_sign_of(Float magnitude, Float sign) {
+    return vbslq_f32(vdupq_n_u32(0x80000000u), sign, magnitude);
+  }
   static Float round(Float v) { return vrndnq_f32(v); }
   // n integral, |n| < 256; in two factors, so that neither leaves the range of exponents.
   static Float times_power_of_two(Float v, Float n) {
@@ -69,7 +72,8 @@ struct Simd {
   }
   // Byte i of 16 is `value` where bit i is set, 0 elsewhere.
   static uint8x16_t bytes_where(std::uint16_t bits, std::uint8_t value) {
-    const uint8x16_t spread = vcombine_u8(vdup_n_u8(static_cast<std::uint8_t>(bits)), vdup_n_u8(static_cast<std::uint8_t>(bits >> 8)));
+    const uint8x8_t low = vdup_n_u8(static_cast<std::uint8_t>(bits));
+    const uint8x16_t spread = vcombine_u8(low, vdup_n_u8(static_cast<std::uint8_t>(bits >> 8)));
     const uint8x16_t own = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201ull));
     return vandq_u8(vtstq_u8(spread, own), vdupq_n_u8(value));
   }

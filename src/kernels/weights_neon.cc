@@ -1,7 +1,6 @@
-#include "kernels/simd_neon.h"
-
 #include "kernels/dequantize_simd.h"
 #include "kernels/dot_simd.h"
+#include "kernels/simd_neon.h"
 
 namespace assay {
 
