@@ -22,10 +22,13 @@ std::vector<T> values(const SafetensorsFile& file, const std::string& name) {
   return out;
 }
 
-std::vector<std::string> family_cases() {
+// Folders of transformers and of GPTQModel: "families/gpt2", "gptq/llama-int4-g32-sym".
+std::vector<std::string> checkpoint_cases() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(golden("families"))) {
-    if (entry.is_directory()) names.push_back(entry.path().filename());
+  for (const std::string source : {"families", "gptq"}) {
+    for (const auto& entry : fs::directory_iterator(golden(source))) {
+      if (entry.is_directory()) names.push_back(source + "/" + entry.path().filename().string());
+    }
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -77,14 +80,11 @@ double largest_difference(const std::vector<float>& single, const std::vector<do
   return largest;
 }
 
-class EveryFamily : public testing::TestWithParam<std::tuple<std::string, int>> {
+class EveryCheckpoint : public testing::TestWithParam<std::tuple<std::string, int>> {
  protected:
   void SetUp() override {
-    const auto tables = runnable_kernels(detect_cpu_features());
-    const auto index = static_cast<std::size_t>(std::get<1>(GetParam()));
-    if (index >= tables.size()) GTEST_SKIP() << "this processor has no such instruction set";
-    table_ = tables[index];
-    const fs::path folder = golden("families/" + std::get<0>(GetParam()));
+    table_ = runnable_kernels(detect_cpu_features())[static_cast<std::size_t>(std::get<1>(GetParam()))];
+    const fs::path folder = golden(std::get<0>(GetParam()));
     auto loaded = load_model(folder);
     ASSERT_THAT(loaded, IsOk());
     model_ = std::move(*loaded);
@@ -107,7 +107,7 @@ class EveryFamily : public testing::TestWithParam<std::tuple<std::string, int>> 
   SafetensorsFile golden_;
 };
 
-TEST_P(EveryFamily, GivesTransformersLogitsForTwoSequencesInOneBatch) {
+TEST_P(EveryCheckpoint, GivesTransformersLogitsForTwoSequencesInOneBatch) {
   const auto first = values<std::int32_t>(golden_, "ids_0"), second = values<std::int32_t>(golden_, "ids_1");
   const std::vector<float> logits = batch_logits(model_, *table_, first, second);
   const std::size_t split = first.size() * static_cast<std::size_t>(model_.config.vocab_size);
@@ -115,7 +115,7 @@ TEST_P(EveryFamily, GivesTransformersLogitsForTwoSequencesInOneBatch) {
   EXPECT_TRUE(all_within(std::span(logits).subspan(split), values<double>(golden_, "logits64_1"), logit_bound(reference_error("1"))));
 }
 
-TEST_P(EveryFamily, GivesTheSameLogitsTokenByTokenThroughTheCache) {
+TEST_P(EveryCheckpoint, GivesTheSameLogitsTokenByTokenThroughTheCache) {
   const auto ids = values<std::int32_t>(golden_, "ids_0");
   const auto exact = values<double>(golden_, "logits64_0");
   Forward forward(model_, {table_, &pool_});
@@ -132,9 +132,9 @@ TEST_P(EveryFamily, GivesTheSameLogitsTokenByTokenThroughTheCache) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, EveryFamily, testing::Combine(testing::ValuesIn(family_cases()), testing::Range(0, 3)), [](const auto& test) {
+INSTANTIATE_TEST_SUITE_P(Golden, EveryCheckpoint, testing::Combine(testing::ValuesIn(checkpoint_cases()), testing::Range(0, static_cast<int>(runnable_kernels(detect_cpu_features()).size()))), [](const auto& test) {
   std::string name = std::get<0>(test.param) + "_table" + std::to_string(std::get<1>(test.param));
-  std::replace(name.begin(), name.end(), '-', '_');
+  std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '/'; }, '_');
   return name;
 });
 
