@@ -25,7 +25,7 @@ void install_interrupt_handler() {
 
 Status check_interrupt() {
   if (interrupted == 0) return {};
-  return Error{ErrorCode::kInterrupted, "interrupted; what was finished is kept, run the same command to go on"};
+  return Error{ErrorCode::kInterrupted, "interrupted"};
 }
 
 }  // namespace assay

@@ -99,6 +99,7 @@ Result<LambadaRun> run_lambada(const LanguageModel& model, const Tokenizer& toke
 
   Forward forward(model, kernels);
   RowScorer scorer(forward);
+  progress.update("evaluating", 0, static_cast<std::int64_t>(order.size()));
   for (std::size_t next = 0; next < order.size();) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     std::vector<std::int32_t> batch, targets;
@@ -152,9 +153,8 @@ Result<PerplexityRun> run_perplexity(const LanguageModel& model, const Tokenizer
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     const eval::TokenWindow& window = windows[w];
     if (w == 0) first_scored = window.score_begin;
-    std::vector<std::int32_t> input;
-    if (window_options.prefix_token) input.push_back(specials.front());
-    input.insert(input.end(), tokens.begin() + window.begin, tokens.begin() + window.end - 1);
+    std::vector<std::int32_t> input(tokens.begin() + window.begin, tokens.begin() + window.end - 1);
+    if (window_options.prefix_token) input.insert(input.begin(), specials.front());
     std::vector<std::int64_t> rows;
     std::vector<std::int32_t> targets;
     for (std::int64_t t = window.score_begin; t < window.end; ++t) {

@@ -6,6 +6,7 @@
 
 #include "base/atomic_file.h"
 #include "base/interrupt.h"
+#include "engine/load.h"
 #include "flow/block_quantizer.h"
 #include "flow/fnv.h"
 #include "flow/gptq_folder.h"
@@ -145,6 +146,20 @@ Status quantize_blocks_calibrated(LanguageModel& model, const CalibrationSet& ca
   return {};
 }
 
+Status quantize_model(LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options, const KernelContext& kernels,
+                      QuantizeResume& resume, Progress& progress, LlmQuantizeReport& report) {
+  const bool calibrated = options.method == LlmMethod::kGptq || options.gptq.grid.search == ScaleSearch::kWeighted;
+  if (calibrated) {
+    report.calibration_sequences = static_cast<std::int64_t>(calibration.sequences.size());
+    report.calibration_tokens = calibration.num_tokens();
+    ASSAY_RETURN_IF_ERROR(quantize_blocks_calibrated(model, calibration, options, kernels, resume, progress, report));
+  } else {
+    ASSAY_RETURN_IF_ERROR(quantize_blocks_rtn(model, options, kernels, progress, report));
+  }
+  if (options.embedding_bits) ASSAY_RETURN_IF_ERROR(quantize_embeddings(model, options, kernels, report.layers));
+  return {};
+}
+
 }  // namespace
 
 const char* to_string(LlmMethod method) { return method == LlmMethod::kRtn ? "rtn" : "gptq"; }
@@ -158,20 +173,18 @@ Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const fs::path& sou
   ASSAY_TRY(QuantizeResume resume, QuantizeResume::open(out, fingerprint(model, calibration, options), options.restart));
 
   LlmQuantizeReport report;
-  const bool calibrated = options.method == LlmMethod::kGptq || options.gptq.grid.search == ScaleSearch::kWeighted;
-  if (calibrated) {
-    report.calibration_sequences = static_cast<std::int64_t>(calibration.sequences.size());
-    report.calibration_tokens = calibration.num_tokens();
-    ASSAY_RETURN_IF_ERROR(quantize_blocks_calibrated(model, calibration, options, kernels, resume, progress, report));
-  } else {
-    ASSAY_RETURN_IF_ERROR(quantize_blocks_rtn(model, options, kernels, progress, report));
+  const Status quantized = quantize_model(model, calibration, options, kernels, resume, progress, report);
+  if (!quantized && quantized.error().code == ErrorCode::kInterrupted) {
+    return Error{ErrorCode::kInterrupted, "interrupted; finished blocks are kept in " + resume.folder().string() + ", run the same command to go on"};
   }
-  if (options.embedding_bits) ASSAY_RETURN_IF_ERROR(quantize_embeddings(model, options, kernels, report.layers));
+  ASSAY_RETURN_IF_ERROR(quantized);
 
   ASSAY_TRY(const fs::path folder, resume.result_folder());
   ASSAY_TRY(report.output_bytes, write_gptq_folder(model, checkpoint_config(model, options), source, folder, kernels));
+  // Reading the result back proves that it loads, and gives the sizes as they are stored.
+  ASSAY_TRY(const LanguageModel written, load_model(folder));
+  report.size = model_size(written);
   ASSAY_RETURN_IF_ERROR(resume.publish());
-  report.size = model_size(model);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
