@@ -49,9 +49,15 @@ TEST(AtomicFile, LeavesTheOldContentWhenItIsNotCommitted) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
 }
 
-TEST(AtomicFile, ReportsAFullDisk) {
-  auto file = AtomicFile::create("/dev/full-assay/x");
-  EXPECT_THAT(file, FailsWith(ErrorCode::kIo, "cannot create"));
+TEST(AtomicFile, ReportsAFullDiskAndLeavesNothingBehind) {
+  TempDir dir;
+  const FullDisk full(4096);
+  EXPECT_THAT(write_file_atomically(dir / "x", std::string(10000, 'q')), FailsWith(ErrorCode::kIo, "cannot write"));
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+}
+
+TEST(AtomicFile, NamesAFolderThatDoesNotExist) {
+  EXPECT_THAT(write_file_atomically("/nonexistent/x", "q"), FailsWith(ErrorCode::kIo, "/nonexistent/x: cannot create"));
 }
 
 TEST(MappedFile, ShowsTheBytesOfTheFileAlsoAfterRelease) {

@@ -1,6 +1,8 @@
 // assay eval: how well a model predicts text.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/atomic_file.h"
 #include "base/mapped_file.h"
 #include "cli/builtin_data.h"
@@ -158,6 +160,32 @@ Status run(const PerplexityCommand& command, Session& session) {
                              {"model_bytes", model_bytes}});
 }
 
+struct LogitsCommand {
+  std::string model, prompt;
+  std::vector<int> ids;
+};
+
+Status run(const LogitsCommand& command, Session& session) {
+  ASSAY_TRY(const auto path, resolve_model(command.model));
+  ASSAY_TRY(const LanguageModel model, load_model(path));
+  std::vector<std::int32_t> ids(command.ids.begin(), command.ids.end());
+  if (ids.empty()) {
+    ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
+    ASSAY_TRY(ids, tokenizer.encode(command.prompt, true));
+  }
+  ASSAY_TRY(const Matrix<float> logits, run_logits(model, ids, session.kernels()));
+  ordered_json rows = ordered_json::array();
+  TextTable table({{"position", TextTable::Align::kRight}, {"id", TextTable::Align::kRight}, {"most likely next", TextTable::Align::kRight}, {"logit", TextTable::Align::kRight}});
+  for (std::int64_t t = 0; t < logits.rows(); ++t) {
+    const std::vector<float> row(logits.row(t), logits.row(t) + logits.cols());
+    const auto best = std::max_element(row.begin(), row.end());
+    table.add_row({std::to_string(t), std::to_string(ids[static_cast<std::size_t>(t)]), std::to_string(best - row.begin()), fmt::format("{:.4f}", *best)});
+    rows.push_back(row);
+  }
+  session.print(table.render());
+  return session.write_json({{"model", path.string()}, {"ids", ids}, {"logits", std::move(rows)}});
+}
+
 void add_lambada(CommandLine& line, CLI::App& parent) {
   auto options = std::make_shared<LambadaCommand>();
   CLI::App& command =
@@ -200,6 +228,17 @@ void add_perplexity(CommandLine& line, CLI::App& parent) {
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }
 
+void add_logits(CommandLine& line, CLI::App& parent) {
+  auto options = std::make_shared<LogitsCommand>();
+  CLI::App& command = line.add("logits", "The raw logits of every position, for comparing with other programs.",
+                               "assay eval logits smollm2-135m --prompt \"The capital of France is\" --json logits.json", &parent);
+  add_model(command, options->model);
+  auto* prompt = command.add_option("--prompt", options->prompt, "text to tokenize")->type_name("TEXT");
+  auto* ids = command.add_option("--ids", options->ids, "token ids, as they are")->type_name("N,...")->delimiter(',')->excludes(prompt);
+  prompt->excludes(ids);
+  line.on_run(command, [options](Session& session) { return run(*options, session); });
+}
+
 }  // namespace
 
 void add_eval(CommandLine& line) {
@@ -207,6 +246,7 @@ void add_eval(CommandLine& line) {
       line.add_group("eval", "Measure how well a model predicts.", "assay eval lambada smollm2-135m");
   add_lambada(line, group);
   add_perplexity(line, group);
+  add_logits(line, group);
 }
 
 }  // namespace assay::cli

@@ -1,20 +1,20 @@
 #include "engine/json_fields.h"
 
+#include "formats/json/json_reader.h"
+
 namespace assay {
 
 using nlohmann::json;
 
+namespace {
+
+// No configuration nests deeper.
+constexpr int kMaxDepth = 64;
+
+}  // namespace
+
 Result<json> parse_json_object(ByteView bytes) {
-  const auto text = as_text(bytes);
-  // Depth is bounded before parsing: the parser recurses when it destroys deeply nested values.
-  int depth = 0;
-  for (const char c : text) {
-    if (c == '{' || c == '[') ++depth;
-    if (c == '}' || c == ']') --depth;
-    if (depth > 64) return Error{ErrorCode::kCorrupt, "is nested deeper than 64 levels, expected a configuration"};
-  }
-  json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (object.is_discarded()) return Error{ErrorCode::kCorrupt, "is not valid JSON"};
+  ASSAY_TRY(json object, parse_json(bytes, kMaxDepth));
   if (!object.is_object()) return Error{ErrorCode::kCorrupt, "is not a JSON object"};
   return object;
 }

@@ -6,11 +6,16 @@
 
 #include "base/rng.h"
 #include "flow/fnv.h"
+#include "formats/json/json_reader.h"
 
 namespace assay {
 namespace {
 
 using nlohmann::json;
+// Lists of ids nest two levels deep, inside an object three; what stands beside a text may nest as it likes, within reason.
+constexpr int kMaxIdsDepth = 8;
+constexpr int kMaxLineDepth = 64;
+
 using Sequences = std::vector<std::vector<std::int32_t>>;
 
 Error bad_file(const std::string& name, const std::string& problem) { return {ErrorCode::kCorrupt, name + ": " + problem}; }
@@ -48,12 +53,12 @@ Result<std::string> joined_text(std::string_view file, const std::string& name) 
     file.remove_prefix(std::min(end + 1, file.size()));
     ++line_number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const json object = json::parse(line, nullptr, false);
-    if (!object.is_object() || !object.contains("text") || !object["text"].is_string()) {
+    const auto object = parse_json(as_bytes(line), kMaxLineDepth);
+    if (!object || !object->is_object() || !object->contains("text") || !(*object)["text"].is_string()) {
       return bad_file(name, "line " + std::to_string(line_number) + ": expected a JSON object with a string \"text\"");
     }
     if (!text.empty()) text += "\n\n";
-    text += object["text"].get<std::string>();
+    text += (*object)["text"].get<std::string>();
   }
   return text;
 }
@@ -80,12 +85,12 @@ Result<Sequences> read_sequences(std::string_view file, const std::string& name,
                                  const CalibrationOptions& options) {
   const auto first = file.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return Error{ErrorCode::kInvalidArgument, name + ": is empty, expected calibration text or token ids"};
-  // Lists of ids nest two levels deep, inside an object three; anything deeper is no calibration file.
   if (file[first] == '[' || file.substr(0, 4096).find("\"samples\"") != std::string_view::npos) {
-    const json document = json::parse(file, [](int depth, json::parse_event_t, json&) { return depth < 8; }, false);
-    const json* samples = document.is_array() ? &document : nullptr;
-    if (document.is_object() && document.contains("samples") && document["samples"].is_array()) samples = &document["samples"];
-    if (samples != nullptr) return ids_from_json(*samples, name, vocabulary_size, options);
+    const auto document = parse_json(as_bytes(file), kMaxIdsDepth);
+    if (document && document->is_array()) return ids_from_json(*document, name, vocabulary_size, options);
+    if (document && document->is_object() && document->contains("samples") && (*document)["samples"].is_array()) {
+      return ids_from_json((*document)["samples"], name, vocabulary_size, options);
+    }
     if (file[first] == '[') return bad_file(name, "expected a JSON list of lists of token ids");
   }
   ASSAY_TRY(const std::string text, joined_text(file, name));

@@ -179,4 +179,12 @@ Result<PerplexityRun> run_perplexity(const LanguageModel& model, const Tokenizer
   return run;
 }
 
+Result<Matrix<float>> run_logits(const LanguageModel& model, std::span<const std::int32_t> ids, const KernelContext& kernels) {
+  if (ids.empty()) return Error{ErrorCode::kInvalidArgument, "there are no token ids"};
+  const SequenceRows sequence{0, static_cast<std::int64_t>(ids.size()), nullptr};
+  Forward forward(model, kernels);
+  ASSAY_TRY(const Matrix<float> hidden, forward.hidden_states(ids, {&sequence, 1}));
+  return forward.logits(hidden.view());
+}
+
 }  // namespace assay

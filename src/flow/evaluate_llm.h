@@ -48,4 +48,8 @@ struct PerplexityOptions {
 Result<PerplexityRun> run_perplexity(const LanguageModel& model, const Tokenizer& tokenizer, std::string_view text,
                                      const PerplexityOptions& options, const KernelContext& kernels, Progress& progress);
 
+// The logits of every position of one sequence, (ids.size(), vocabulary): for comparing with other programs.
+// Errors: kInvalidArgument for no ids, or ids outside of the vocabulary.
+Result<Matrix<float>> run_logits(const LanguageModel& model, std::span<const std::int32_t> ids, const KernelContext& kernels);
+
 }  // namespace assay

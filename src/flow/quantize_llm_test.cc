@@ -184,6 +184,17 @@ TEST_P(QuantizeLlm, RefusesAnOutputThatExistsAndLeavesItAlone) {
   EXPECT_EQ(read_bytes(dir_ / "out" / "thesis.txt"), "precious");
 }
 
+TEST_P(QuantizeLlm, ReportsAFullDiskAndGoesOnWhenThereIsRoomAgain) {
+  ASSERT_THAT(quantize(dir_ / "whole"), IsOk());
+  {
+    const FullDisk full(3000);
+    EXPECT_THAT(quantize(dir_ / "out"), FailsWith(ErrorCode::kIo, "cannot write"));
+  }
+  EXPECT_FALSE(fs::exists(dir_ / "out"));
+  ASSERT_THAT(quantize(dir_ / "out"), IsOk());
+  EXPECT_EQ(read_bytes(dir_ / "out" / "model.safetensors"), read_bytes(dir_ / "whole" / "model.safetensors"));
+}
+
 TEST_P(QuantizeLlm, NamesTheLayerThatAGroupSizeDoesNotDivide) {
   options_.gptq.group_size = 48;
   EXPECT_THAT(quantize(dir_ / "out"), FailsWith(ErrorCode::kInvalidArgument, "group size 48 does not divide"));

@@ -2,8 +2,10 @@
 #pragma once
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -51,6 +53,23 @@ class TempDir {
 
  private:
   std::filesystem::path path_;
+};
+
+// While it lives, no file of this process grows beyond `num_bytes`: what a full disk looks like to a program.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t num_bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limited{num_bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limited);
+  }
+  ~FullDisk() { setrlimit(RLIMIT_FSIZE, &before_); }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit before_{};
 };
 
 MATCHER(IsOk, "is a value") {
