@@ -2,7 +2,7 @@
 """Load a GPTQ checkpoint with GPTQModel and with transformers, and compare their logits with ours.
 
     python tools/verify_gptq_checkpoint.py MODEL_DIR (--text TEXT | --ids 1,2,3) [--json OUT] [--compare FILE]
-        [--tolerance X] [--loaders gptqmodel,transformers] [--dtype float16|bfloat16]
+        [--tolerance X] [--loaders gptqmodel,transformers] [--dtype float16|bfloat16|float32]
 
 Needs gptqmodel 7.3.6, optimum, torch 2.10, transformers 5.23. Both loaders run on the CPU with the kernel that unpacks to
 float16 and multiplies (GPTQModel's Torch kernel). For every loader the five most likely tokens after the last
@@ -50,7 +50,10 @@ def stored_bits(folder):
 
 
 def run(loader, folder, dtype, ids):
-    model = LOADERS[loader](folder, dtype).eval()
+    # The loaders' kernel takes 16-bit types only; widened after loading it computes with the same weights in float32.
+    model = LOADERS[loader](folder, torch.float16 if dtype == torch.float32 else dtype).eval()
+    if dtype == torch.float32:
+        model = torch.nn.Module.float(model)  # transformers forbids model.float() for any quantized model
     kernels = sorted({type(module).__name__ for module in model.modules() if hasattr(module, "qweight")})
     if not kernels:
         raise SystemExit(f"{loader}: no quantized layer was loaded from {folder}")
@@ -126,7 +129,7 @@ def main():
     parser.add_argument("--compare", help="JSON file with our logits")
     parser.add_argument("--tolerance", type=float, help="absolute, on logits")
     parser.add_argument("--loaders", default="gptqmodel,transformers")
-    parser.add_argument("--dtype", choices=("float16", "bfloat16"), default="float16")
+    parser.add_argument("--dtype", choices=("float16", "bfloat16", "float32"), default="float16")
     args = parser.parse_args()
     if args.ids:
         ids = [int(x) for x in args.ids.split(",")]

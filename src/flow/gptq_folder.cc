@@ -206,20 +206,6 @@ std::string config_with_quantization(const LanguageModel& model, const GptqConfi
 
 }  // namespace
 
-GptqFormat format_for(const LanguageModel& model) {
-  bool has_zero = false;
-  const auto look = [&](const Linear& linear) {
-    if (!linear.quantized) return;
-    for (std::int64_t r = 0; r < linear.quantized->rows() && !has_zero; ++r) {
-      for (std::int64_t g = 0; g < linear.quantized->num_groups(); ++g) has_zero = has_zero || linear.quantized->zero(r, g) == 0;
-    }
-  };
-  model.for_each_linear(look);
-  look(model.embedding);
-  if (model.head) look(*model.head);
-  return has_zero ? GptqFormat::kV2 : GptqFormat::kV1;
-}
-
 Result<std::uint64_t> write_gptq_folder(const LanguageModel& model, const GptqConfig& config, const fs::path& source, const fs::path& folder,
                                         const KernelContext& kernels) {
   FolderWriter writer(model, config, kernels);

@@ -11,9 +11,6 @@
 
 namespace assay {
 
-// The format that holds the model's zero points: v1 unless one of them is 0.
-GptqFormat format_for(const LanguageModel& model);
-
 // Writes config.json (that of the model with quantization_config), quantize_config.json, model.safetensors and the
 // tokenizer's files into the existing, empty `folder`. Quantized matrices are packed as `config` says; float16 and bfloat16
 // weights keep their bytes, all others become float16 (norms and biases float32); matrices that are packed beside the

@@ -77,7 +77,8 @@ GptqConfig checkpoint_config(const LanguageModel& model, const LlmQuantizeOption
   config.group_size = options.gptq.group_size;
   config.desc_act = options.method == LlmMethod::kGptq && options.gptq.order == ColumnOrder::kActivation && !options.gptq.static_groups;
   config.sym = options.gptq.grid.sym;
-  config.format = format_for(model);
+  // GPTQModel loads asymmetric v1 files only from its own hand; v1 could not hold a zero point of 0 anyway.
+  config.format = config.sym ? GptqFormat::kV1 : GptqFormat::kV2;
   if (options.method == LlmMethod::kGptq) config.damp_percent = options.gptq.damp;
   config.true_sequential = options.true_sequential;
   config.static_groups = options.gptq.static_groups;
@@ -99,6 +100,7 @@ Status quantize_embeddings(LanguageModel& model, const LlmQuantizeOptions& optio
   LlmQuantizeOptions embedding = options;
   embedding.gptq.grid.bits = *options.embedding_bits;
   embedding.gptq.grid.sym = false;
+  embedding.gptq.grid.min_zero = 1;  // so that it fits into a v1 file beside symmetric matrices
   embedding.gptq.grid.search = ScaleSearch::kMinMax;
   embedding.gptq.group_size = kEmbeddingGroupSize;
   ASSAY_TRY(LayerReport report, quantize_linear_rtn(model.embedding, embedding, kernels));

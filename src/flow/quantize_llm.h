@@ -48,7 +48,7 @@ struct LlmQuantizeReport {
 };
 
 // Quantizes `model` in place and writes the folder `out`: config.json, quantize_config.json, model.safetensors and the
-// tokenizer's files of `source` (the path the model was loaded from). v1 checkpoint format where the zero points allow it.
+// tokenizer's files of `source` (the path the model was loaded from). Checkpoint format v1 for symmetric grids, v2 for asymmetric ones.
 // `out` must not exist or be empty. Finished blocks are kept in `out`.partial, from which the same call with the same settings
 // goes on; other settings there are refused unless options.restart. The result does not depend on the number of threads.
 // Errors: kInvalidArgument (settings; an output that exists), kUnsupported (a layer whose sizes the format cannot hold; a
