@@ -36,7 +36,6 @@ class BlockQuantizer {
   enum class Stage { kAttentionInput, kAttentionOutput, kMlpInput, kMlpOutput };
   void run_stage(Stage stage, std::int64_t layer, const Chunk& chunk, BlockState& state);
   static std::span<const Slot> slots_of(Stage stage);
-  bool needs_hessian() const { return options_.method == LlmMethod::kGptq || options_.gptq.grid.search == ScaleSearch::kWeighted; }
   Status collect_all_stages(std::int64_t layer, std::vector<GramAccumulator>& grams);
   std::vector<GramAccumulator> make_grams(std::int64_t layer) const;
   Status quantize_stage(Stage stage, std::int64_t layer, const GramAccumulator& gram, std::vector<LayerReport>& reports);
