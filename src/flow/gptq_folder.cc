@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "engine/load.h"
 #include "formats/gptq/gptq_tensors.h"
+#include "formats/json/json_reader.h"
 #include "formats/safetensors/safetensors_writer.h"
 
 namespace assay {
@@ -20,6 +21,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr std::int64_t kWordValues = 32;  // every width packs whole words from this many values
+constexpr int kMaxConfigDepth = 64;
 constexpr const char* kTokenizerFiles[] = {"tokenizer.json",     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
                                            "vocab.json",         "merges.txt",            "tokenizer.model",         "generation_config.json",
                                            "chat_template.jinja"};
@@ -194,14 +196,13 @@ Status write_tokenizer(const fs::path& source, const fs::path& folder) {
   return {};
 }
 
-std::string config_with_quantization(const LanguageModel& model, const GptqConfig& config) {
-  ordered_json object = ordered_json::parse(model.config_json);
-  object["quantization_config"] = ordered_json::parse(gptq_config_json(config));
+Result<std::string> config_with_quantization(const LanguageModel& model, const GptqConfig& config) {
+  ASSAY_TRY(ordered_json object, parse_ordered_json(as_bytes(model.config_json), kMaxConfigDepth));
   // What loaders compute in: Gemma's activations leave the range of float16.
   const bool wide = model.config.family->norm == NormKind::kRmsUnitOffset;
   object.erase("dtype");
   object["torch_dtype"] = wide ? "bfloat16" : "float16";
-  return object.dump(2) + "\n";
+  return with_quantization_config(as_bytes(object.dump()), config);
 }
 
 }  // namespace
@@ -211,7 +212,8 @@ Result<std::uint64_t> write_gptq_folder(const LanguageModel& model, const GptqCo
   FolderWriter writer(model, config, kernels);
   ASSAY_RETURN_IF_ERROR(writer.add_model());
   ASSAY_TRY(const std::uint64_t output_bytes, writer.write(folder / "model.safetensors"));
-  ASSAY_RETURN_IF_ERROR(write_file_atomically(folder / "config.json", config_with_quantization(model, config)));
+  ASSAY_TRY(const std::string config_json, config_with_quantization(model, config));
+  ASSAY_RETURN_IF_ERROR(write_file_atomically(folder / "config.json", config_json));
   ASSAY_RETURN_IF_ERROR(write_file_atomically(folder / "quantize_config.json", gptq_config_json(config)));
   ASSAY_RETURN_IF_ERROR(write_tokenizer(source, folder));
   return output_bytes;
