@@ -218,8 +218,9 @@ void register_all() {
       for (const int threads : {1, 2}) {
         for (const auto& [tokens, activations, mode] :
              {std::tuple{std::int64_t{1}, Activations::kFloat, "float"},
-              std::tuple{std::int64_t{1}, Activations::kInt8, "int8"},
-              std::tuple{std::int64_t{512}, Activations::kFloat, "float"}}) {
+              std::tuple{std::int64_t{1}, Activations::kRounded, "rounded"},
+              std::tuple{std::int64_t{512}, Activations::kFloat, "float"},
+              std::tuple{std::int64_t{512}, Activations::kRounded, "rounded"}}) {
           const std::string name = "linear/" + format.name() + "/" + std::to_string(shape.rows) + "x" +
                                    std::to_string(shape.cols) + "/T" + std::to_string(tokens) + "/" + mode +
                                    "/threads" + std::to_string(threads);

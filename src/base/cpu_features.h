@@ -5,10 +5,14 @@
 namespace assay {
 
 struct CpuFeatures {
-  bool avx2 = false;        // AVX2, FMA and F16C together
-  bool avx512 = false;      // AVX-512 F, BW, DQ, VL
+  bool avx2 = false;    // AVX2, FMA and F16C together
+  bool avx512 = false;  // AVX-512 F, BW, DQ, VL
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
+  // Whether a bfloat16 product of pairs (VDPBF16PS) takes no longer than a float multiply-add. Zen 4 starts
+  // one in each cycle; Intel's cores take at least twice as long as for the multiply-add, which eats up what
+  // pairs gain.
+  bool fast_avx512_bf16 = false;
   bool neon = false;
 };
 

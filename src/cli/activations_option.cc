@@ -5,19 +5,19 @@
 namespace assay::cli {
 
 void add_activations(CLI::App& command, Activations& activations) {
-  activations = Activations::kInt8;
+  activations = Activations::kRounded;
   const std::map<std::string, Activations> names{{"float", Activations::kFloat},
-                                                 {"int8", Activations::kInt8}};
+                                                 {"rounded", Activations::kRounded}};
   command
-      .add_option(
-          "--activations", activations,
-          "inputs of quantized layers while generating: as they are, or rounded to 8 bits (faster) [int8]")
-      ->type_name("float|int8")
+      .add_option("--activations", activations,
+                  "inputs of layers while generating: as they are, or rounded to 8 bits where that is faster "
+                  "[rounded]")
+      ->type_name("float|rounded")
       ->transform(CLI::CheckedTransformer(names).description(""));
 }
 
 const char* to_string(Activations activations) {
-  return activations == Activations::kInt8 ? "int8" : "float";
+  return activations == Activations::kRounded ? "rounded" : "float";
 }
 
 }  // namespace assay::cli

@@ -16,7 +16,7 @@ namespace {
 struct Options {
   std::string model, prompt;
   GenerateOptions generate;
-  Activations activations = Activations::kInt8;
+  Activations activations = Activations::kRounded;
   bool stream = isatty(STDOUT_FILENO) != 0;
 };
 

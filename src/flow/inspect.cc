@@ -166,6 +166,9 @@ bool holds_numbers(const StoredTensor& tensor) {
     case DType::kI32:
     case DType::kI16:
     case DType::kI8:
+    case DType::kU64:
+    case DType::kU32:
+    case DType::kU16:
     case DType::kU8:
     case DType::kBool:
       return false;

@@ -138,7 +138,7 @@ Result<LlmStudyRow> measure_variant(const fs::path& path, LlmStudyRow row, std::
   bench_options.generated_tokens = options.generated_tokens;
   bench_options.threads = {kernels.pool->num_threads()};
   bench_options.repetitions = options.repetitions;
-  bench_options.activations = Activations::kInt8;
+  bench_options.activations = Activations::kRounded;
   ASSAY_TRY(const LlmBench bench, bench_llm(model, bench_options, *kernels.table, progress));
   fill_speed(bench, row);
   ASSAY_TRY(const LambadaRun run, run_lambada(model, tokenizer, data, {}, kernels, progress));

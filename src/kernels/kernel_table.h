@@ -66,6 +66,8 @@ struct Tile {
   int num_cols;  // at most KernelTable::tile_cols
 };
 using TileFn = void (*)(const Tile& tile);
+// out[i] holds x[2 i] and x[2 i + 1], rounded to bfloat16 (to even), the first in the lower half.
+using PairBrainsFn = void (*)(const float* x, std::int64_t num_pairs, float* out);
 
 // The input of a matrix-vector product. x and q are padded with zeros to a multiple of 64 columns and aligned
 // to 64 bytes. x[c] is about q[c] * q_scales[c / 32]; those are null where nobody reads them.
@@ -121,6 +123,10 @@ struct KernelTable {
   DequantizeFn dequantize[kNumWeightFormats];
   TransposeFn transpose;
   TileFn multiply_tile;
+  // The same with pairs of bfloat16 in place of each value of x and w, y being float; null where there is
+  // none.
+  TileFn multiply_brain_tile;
+  PairBrainsFn pair_brains;
   DotFn dot[kNumWeightFormats];
   // Rounded input, for weights of which 32 columns from a multiple of 32 share a scale; null where there is
   // none.
@@ -147,6 +153,7 @@ void use_weights_avx512(KernelTable& table);
 void use_linear_avx512(KernelTable& table);
 void use_elementwise_avx512(KernelTable& table);
 void use_group_dots_avx512(KernelTable& table);
+void use_brain_tiles_avx512(KernelTable& table);
 void use_dots_vnni(KernelTable& table);
 void use_super_dots_vnni(KernelTable& table);
 void use_weights_neon(KernelTable& table);

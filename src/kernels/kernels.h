@@ -1,6 +1,7 @@
-// The operations of a transformer's forward pass over float activations, and the choice of the instruction set.
-// Every operation exists as a plain reference in <op>_ref.cc and beside it for each instruction set; the table is chosen
-// once and passed along, so there is no global state. docs/numerics.md derives the bounds named here.
+// The operations of a transformer's forward pass over float activations, and the choice of the instruction
+// set. Every operation exists as a plain reference in <op>_ref.cc and beside it for each instruction set; the
+// table is chosen once and passed along, so there is no global state. docs/numerics.md derives the bounds
+// named here.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -18,18 +19,20 @@ struct KernelTable;  // kernels/kernel_table.h: the functions of one instruction
 
 // The fastest table that `features` allow; the reference where there is none.
 const KernelTable& select_kernels(const CpuFeatures& features);
-// All tables that this processor runs, the reference first, the fastest last. For tests and for forcing one by name
-// ("reference", "avx2", "avx512", "avx512vnni", "neon"). They live as long as the program.
+// All tables that this processor runs, the reference first, the fastest last. For tests and for forcing one
+// by name
+// ("reference", "avx2", "avx512", "avx512vnni", "avx512bf16", "neon"). They live as long as the program.
 std::vector<const KernelTable*> runnable_kernels(const CpuFeatures& features);
 std::string_view name(const KernelTable& table);
 
 // How a linear layer sees its input.
 enum class Activations {
   kFloat,  // as it is: the figures of quality are made with this
-  // Rounded to 8 bits per 32 columns where it makes one row times packed weights faster: on "avx512vnni", for all ggml
-  // blocks and for groups that are multiples of 32 columns or the whole row. Everywhere else the same as kFloat. For
-  // generation.
-  kInt8,
+  // Rounded to 8 bits where that makes the product faster. One row times packed weights: to integers per 32
+  // columns, on "avx512vnni" and "avx512bf16", for all ggml blocks and for groups that are multiples of 32
+  // columns or the whole row. Many rows times bfloat16 weights of an even number of columns: to bfloat16, on
+  // "avx512bf16". Everywhere else the same as kFloat. For generation.
+  kRounded,
 };
 
 // What every operation needs; cheap to copy. Borrows both; an operation uses all threads of the pool.
@@ -43,23 +46,27 @@ struct KernelContext {
 // y[t, r] = bias[r] + sum_c W[r, c] * x[t, c].
 // Shapes:   W (rows, cols), x (T, cols), y (T, rows), bias (rows) or empty. T >= 0.
 // Aliasing: y overlaps nothing. Alignment: none required.
-// Numerics: |y - exact| <= (cols + 4) * 2^-24 * (|bias| + sum_c |W x|), W the dequantized value rounded to float (as
-//           dequantize_row gives it). kInt8 adds, over the groups of 32 columns, max|x| / 254 * sum |W|, and float rounding
-//           of sums in which codes and zero points are apart: docs/numerics.md#int8.
-// Determinism: the same bits for any number of threads. For kFloat a row of y does not depend on the other rows of x, nor on
+// Numerics: |y - exact| <= (cols + 4) * 2^-24 * (|bias| + sum_c |W x|), W the dequantized value rounded to
+// float (as
+//           dequantize_row gives it). kRounded adds for packed weights, over the groups of 32 columns, max|x|
+//           / 254 * sum |W|, and float rounding of sums in which codes and zero points are apart:
+//           docs/numerics.md#int8; for bfloat16 weights 2^-8 * sum_c |W x|: docs/numerics.md#bfloat16.
+// Determinism: the same bits for any number of threads. A row of y does not depend on the other rows of x,
+// nor, for kFloat, on
 //           T, except that T == 1 sums in another order than T > 1. Tables differ in the last bits.
 // A NaN or an infinity in a row of x makes all of that row of y NaN or infinite, and no other row.
 void linear(const KernelContext& context, const WeightView& weight, MatrixView<const float> x,
             std::span<const float> bias, MatrixView<float> y);
 
-// out[c] = W[row, c] as float, for all columns. Dense blocks give ggml's values bit for bit; group-quantized gives
-// float(scale) * (code - zero), rounded once.
-void dequantize_row(const KernelTable& table, const WeightView& weight, std::int64_t row, std::span<float> out);
+// out[c] = W[row, c] as float, for all columns. Dense blocks give ggml's values bit for bit; group-quantized
+// gives float(scale) * (code - zero), rounded once.
+void dequantize_row(const KernelTable& table, const WeightView& weight, std::int64_t row,
+                    std::span<float> out);
 
 // y[t, c] = x[t, c] / sqrt(mean_c x[t, c]^2 + epsilon) * weight[c]; y may be x. weight (cols).
 // Numerics: |y - exact| <= (cols / 2 + 6) * 2^-24 * |exact|.
-void rms_norm(const KernelContext& context, MatrixView<const float> x, std::span<const float> weight, float epsilon,
-              MatrixView<float> y);
+void rms_norm(const KernelContext& context, MatrixView<const float> x, std::span<const float> weight,
+              float epsilon, MatrixView<float> y);
 
 // y = (x - mean) / sqrt(variance + epsilon) * weight + bias, per row; y may be x. bias may be empty.
 // Numerics: docs/numerics.md#norms.
@@ -70,20 +77,20 @@ void layer_norm(const KernelContext& context, MatrixView<const float> x, std::sp
 //   (x[i], x[i + rotary_dim/2]) <- (x[i] cos - x[i + rotary_dim/2] sin, x[i + rotary_dim/2] cos + x[i] sin).
 // x (T, num_heads * head_dim); angles (T, rotary_dim): per row rotary_dim / 2 cosines, then as many sines.
 // Numerics: each result within 2.01 * 2^-24 of the sum of its two products' magnitudes.
-void apply_rope(const KernelContext& context, MatrixView<float> x, std::int64_t head_dim, std::int64_t rotary_dim,
-                MatrixView<const float> angles);
+void apply_rope(const KernelContext& context, MatrixView<float> x, std::int64_t head_dim,
+                std::int64_t rotary_dim, MatrixView<const float> angles);
 
 enum class Activation { kSilu, kGeluTanh, kGeluErf, kRelu };
 
-// x[t, c] = f(x[t, c]) in place. Numerics: within 4 ulp of the real function + 2^-24 |x|, for finite x; NaN stays NaN. The
-// same bits wherever a value stands.
+// x[t, c] = f(x[t, c]) in place. Numerics: within 4 ulp of the real function + 2^-24 |x|, for finite x; NaN
+// stays NaN. The same bits wherever a value stands.
 void activate(const KernelContext& context, Activation f, MatrixView<float> x);
 // out[t, c] = f(gate[t, c]) * up[t, c]; out may be gate or up.
 void gated_activation(const KernelContext& context, Activation f, MatrixView<const float> gate,
                       MatrixView<const float> up, MatrixView<float> out);
 
-// Causal attention of one sequence. Query i stands at position keys.rows - queries.rows + i and sees the keys at
-// positions p with own - window < p <= own (window 0: all p <= own).
+// Causal attention of one sequence. Query i stands at position keys.rows - queries.rows + i and sees the keys
+// at positions p with own - window < p <= own (window 0: all p <= own).
 struct AttentionTask {
   MatrixView<const float> queries;  // (T, num_heads * head_dim)
   MatrixView<const float> keys;     // (P, num_kv_heads * head_dim), P >= T
@@ -94,15 +101,16 @@ struct AttentionShape {
   std::int64_t num_heads;
   std::int64_t num_kv_heads;  // divides num_heads; head h reads kv head h / (num_heads / num_kv_heads)
   std::int64_t head_dim;
-  float scale;                // of the scores q.k; > 0
-  float softcap = 0;          // scores become softcap * tanh(score / softcap); 0: no
+  float scale;        // of the scores q.k; > 0
+  float softcap = 0;  // scores become softcap * tanh(score / softcap); 0: no
   std::int64_t window = 0;
 };
-// out = softmax(mask(softcap(scale * Q K^T))) V for every task; the tasks are independent of each other, also in their bits,
-// which do not depend on the number of threads either; nor do those of a query on the others, except that T == 1 may sum in
-// another order. out overlaps nothing. A NaN among keys reaches the queries that see it; one among values may reach all
-// queries of its task. Numerics: docs/numerics.md#attention.
-void attention(const KernelContext& context, const AttentionShape& shape, std::span<const AttentionTask> tasks);
+// out = softmax(mask(softcap(scale * Q K^T))) V for every task; the tasks are independent of each other, also
+// in their bits, which do not depend on the number of threads either; nor do those of a query on the others,
+// except that T == 1 may sum in another order. out overlaps nothing. A NaN among keys reaches the queries
+// that see it; one among values may reach all queries of its task. Numerics: docs/numerics.md#attention.
+void attention(const KernelContext& context, const AttentionShape& shape,
+               std::span<const AttentionTask> tasks);
 
 // y += x, element by element; same shape.
 void add_in_place(const KernelContext& context, MatrixView<const float> x, MatrixView<float> y);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "kernels/kernels.h"
+#include "kernels/linear_brains.h"
 #include "kernels/scratch.h"
 
 namespace assay {
@@ -101,7 +102,7 @@ void multiply_matrix(const Product& p, ThreadPool& pool) {
 
 // The function for rounded input, or null where x is to be taken as it is.
 DotFn int8_dot(const Product& p, Activations activations) {
-  if (activations != Activations::kInt8) return nullptr;
+  if (activations != Activations::kRounded) return nullptr;
   const WeightRows& w = p.rows;
   const bool scales_fit = p.weight.is_dense() || w.group_size % kInt8Group == 0 || w.num_groups <= 1;
   return scales_fit ? p.table.dot_int8[static_cast<int>(w.format)] : nullptr;
@@ -141,6 +142,9 @@ void linear(const KernelContext& context, const WeightView& weight, MatrixView<c
   const Product product{*context.table, weight, weight_rows(weight), x, bias, y};
   if (x.rows == 1) {
     multiply_vector(product, *context.pool, context.activations);
+  } else if (context.activations == Activations::kRounded &&
+             can_multiply_brains(product.table, product.rows)) {
+    multiply_brains(product.table, product.rows, x, bias, y, *context.pool);
   } else {
     multiply_matrix(product, *context.pool);
   }

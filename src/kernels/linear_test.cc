@@ -203,7 +203,8 @@ TEST_P(Linear, StaysWithinTheBoundOfRoundedInput) {
         }
         bound += static_cast<double>(cols / 32 + 40) * 0x1.0p-24 * separate_parts(weights.view, r, values);
       }
-      EXPECT_TRUE(within_bound(run(context(Activations::kInt8), weights.view, x), expected.y, expected.bound))
+      EXPECT_TRUE(
+          within_bound(run(context(Activations::kRounded), weights.view, x), expected.y, expected.bound))
           << format.name() << " cols " << cols;
     }
   }
@@ -226,9 +227,57 @@ TEST_P(Linear, LosesNothingByRoundingWhereTheInputIsIntegers) {
         expected.bound[static_cast<std::size_t>(r)] +=
             static_cast<double>(cols / 32 + 40) * 0x1.0p-24 * separate_parts(weights.view, r, values);
       }
-      EXPECT_TRUE(within_bound(run(context(Activations::kInt8), weights.view, x), expected.y, expected.bound))
+      EXPECT_TRUE(
+          within_bound(run(context(Activations::kRounded), weights.view, x), expected.y, expected.bound))
           << format.name() << " cols " << cols;
     }
+  }
+}
+
+// docs/numerics.md#bfloat16.
+TEST_P(Linear, StaysWithinTheBoundOfInputRoundedToBfloat16) {
+  for (const auto& [rows, cols] :
+       {std::pair<std::int64_t, std::int64_t>{33, 70}, {5, 2}, {65, 1540}, {3, 4000}, {7, 33}}) {
+    const auto weights = dense_weights(DType::kBF16, rows, cols, 101);
+    const auto bias = normal_values(rows, 102);
+    for (const std::int64_t tokens : {2, 13, 29}) {
+      const auto values = normal_values(tokens * cols, 103);
+      const MatrixView<const float> x{values.data(), tokens, cols};
+      auto expected = exact_product(weights.view, x, bias);
+      // The float bound is (cols + 4) 2^-24 of the magnitude; the magnitude holds |bias| too, which only
+      // widens by 2^-8 |bias|.
+      for (double& bound : expected.bound) bound *= 1 + 0x1.0p-8 + 0x1.0p16 / static_cast<double>(cols + 4);
+      EXPECT_TRUE(within_bound(run(context(Activations::kRounded), weights.view, x, bias), expected.y,
+                               expected.bound))
+          << rows << " x " << cols << ", tokens " << tokens;
+    }
+  }
+}
+
+TEST_P(Linear, RoundsToBfloat16JustWhereTheTableSaysSo) {
+  const auto weights = dense_weights(DType::kBF16, 35, 64, 104);
+  const auto values = normal_values(3 * 64, 105);
+  const MatrixView<const float> x{values.data(), 3, 64};
+  const bool same = static_cast<bool>(
+      same_bits(run(context(Activations::kRounded), weights.view, x), run(context(), weights.view, x)));
+  EXPECT_EQ(same, GetParam()->multiply_brain_tile == nullptr);
+}
+
+TEST_P(Linear, LosesNothingByRoundingWhereTheInputIsBfloat16) {
+  for (const std::int64_t cols : {2, 64, 1540}) {
+    const auto weights = dense_weights(DType::kBF16, 35, cols, 111);
+    auto values = normal_values(15 * cols, 112);
+    for (float& value : values) {
+      std::uint32_t bits = 0;
+      std::memcpy(&bits, &value, sizeof(bits));
+      bits &= 0xffff0000u;
+      std::memcpy(&value, &bits, sizeof(bits));
+    }
+    const MatrixView<const float> x{values.data(), 15, cols};
+    const auto expected = exact_product(weights.view, x, {});
+    EXPECT_TRUE(
+        within_bound(run(context(Activations::kRounded), weights.view, x), expected.y, expected.bound))
+        << cols;
   }
 }
 
@@ -254,7 +303,7 @@ TEST_P(Linear, GivesTheSameBitsForAnyNumberOfThreads) {
     const auto values = normal_values(5 * cols, 32);
     for (const std::int64_t tokens : {1, 5}) {
       const MatrixView<const float> x{values.data(), tokens, cols};
-      for (const Activations activations : {Activations::kFloat, Activations::kInt8}) {
+      for (const Activations activations : {Activations::kFloat, Activations::kRounded}) {
         ThreadPool one(1), two(2), three(3);
         const auto expected = run({GetParam(), &one, activations}, weights.view, x);
         EXPECT_TRUE(same_bits(run({GetParam(), &two, activations}, weights.view, x), expected))
@@ -283,7 +332,7 @@ TEST_P(Linear, PassesNanAndInfinityOn) {
     for (const float bad :
          {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
       for (const std::int64_t tokens : {1, 3}) {
-        for (const Activations activations : {Activations::kFloat, Activations::kInt8}) {
+        for (const Activations activations : {Activations::kFloat, Activations::kRounded}) {
           auto values = normal_values(tokens * cols, 52);
           values[static_cast<std::size_t>(cols - 1)] = bad;
           const auto y = run(context(activations), weights.view, {values.data(), tokens, cols});

@@ -56,6 +56,19 @@ const KernelTable& avx512_vnni_kernels() {
   }();
   return table;
 }
+
+// Has what the other tables have, VNNI too where the processor does.
+const KernelTable& avx512_bf16_kernels(bool vnni) {
+  const auto make = [](const KernelTable& base) {
+    KernelTable bf16 = base;
+    bf16.name = "avx512bf16";
+    use_brain_tiles_avx512(bf16);
+    return bf16;
+  };
+  static const KernelTable plain = make(avx512_kernels());
+  static const KernelTable with_vnni = make(avx512_vnni_kernels());
+  return vnni ? with_vnni : plain;
+}
 #elif defined(__aarch64__)
 const KernelTable& neon_kernels() {
   static const KernelTable table = [] {
@@ -78,6 +91,10 @@ std::vector<const KernelTable*> runnable_kernels([[maybe_unused]] const CpuFeatu
   if (features.avx2) tables.push_back(&avx2_kernels());
   if (features.avx512) tables.push_back(&avx512_kernels());
   if (features.avx512_vnni) tables.push_back(&avx512_vnni_kernels());
+  if (features.avx512_bf16) {
+    const auto place = features.fast_avx512_bf16 ? tables.end() : tables.end() - 1;
+    tables.insert(place, &avx512_bf16_kernels(features.avx512_vnni));
+  }
 #elif defined(__aarch64__)
   if (features.neon) tables.push_back(&neon_kernels());
 #endif

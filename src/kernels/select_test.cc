@@ -29,6 +29,20 @@ TEST(Select, TakesTheWidestSetThatTheFeaturesName) {
   EXPECT_EQ(names(features), (std::vector<std::string>{"reference", "avx2", "avx512", "avx512vnni"}));
 }
 
+TEST(Select, TakesBfloat16PairsFirstOnlyWhereTheyAreFast) {
+  CpuFeatures features;
+  features.avx2 = features.avx512 = features.avx512_vnni = features.avx512_bf16 = true;
+  EXPECT_EQ(names(features),
+            (std::vector<std::string>{"reference", "avx2", "avx512", "avx512bf16", "avx512vnni"}));
+  features.fast_avx512_bf16 = true;
+  EXPECT_EQ(names(features),
+            (std::vector<std::string>{"reference", "avx2", "avx512", "avx512vnni", "avx512bf16"}));
+  EXPECT_NE(select_kernels(features).dot_int8[static_cast<int>(WeightFormat::kQ8_0)], nullptr);
+  features.avx512_vnni = false;
+  EXPECT_EQ(name(select_kernels(features)), "avx512bf16");
+  EXPECT_EQ(select_kernels(features).dot_int8[static_cast<int>(WeightFormat::kQ8_0)], nullptr);
+}
+
 TEST(Select, IgnoresWhatAnotherProcessorHas) {
   CpuFeatures features;
   features.neon = true;

@@ -8,7 +8,8 @@ namespace assay {
 
 enum class DType : std::uint8_t {
   kF64, kF32, kF16, kBF16,
-  kI64, kI32, kI16, kI8, kU8, kBool,
+  kI64, kI32, kI16, kI8, kU64, kU32, kU16, kU8, kBool,
+  kF8_E4M3, kF8_E5M2,  // named and measured, not computed with
   // ggml's block types (tensor/ggml_blocks.h)
   kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K,
 };

@@ -45,8 +45,8 @@ TEST(BFloat16, EveryPatternSurvivesTheWayThroughFloat) {
 }
 
 TEST(DType, NamesLeadBackToTheType) {
-  for (const char* name : {"F32", "BF16", "Q4_1", "Q6_K", "BOOL"}) EXPECT_EQ(info(*dtype_from_name(name)).name, name);
-  EXPECT_FALSE(dtype_from_name("F8_E4M3").has_value());
+  for (const char* name : {"F32", "BF16", "Q4_1", "Q6_K", "BOOL", "U16", "F8_E5M2"}) EXPECT_EQ(info(*dtype_from_name(name)).name, name);
+  EXPECT_FALSE(dtype_from_name("F4").has_value());
 }
 
 TEST(PackedCodes, UnpackToWhatWasPackedForEveryWidthAndLength) {

@@ -25,7 +25,7 @@ struct SafetensorsFile {
 // Reads the header and refuses whatever contradicts the format: a header over 100 MB or past the end of the
 // file, JSON that is not an object of tensors, duplicate names, sizes that differ from shape x dtype, offsets
 // outside of the data, overlaps, holes, bytes after the last tensor. Alignment is not required. Errors:
-// kCorrupt; kUnsupported for a dtype outside of tensor/dtype.h (F8_E4M3, U16 ...), naming tensor and dtype.
+// kCorrupt; kUnsupported for a dtype outside of tensor/dtype.h (F8_E8M0, F4 ...), naming tensor and dtype.
 // Costs memory proportional to the header; tensor data is not read. Thread safe.
 Result<SafetensorsFile> parse_safetensors(ByteView file);
 

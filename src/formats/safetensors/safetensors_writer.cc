@@ -18,8 +18,10 @@ using Json = nlohmann::ordered_json;
 constexpr std::uint64_t kHeaderAlignment = 8;
 
 // The reference implementation's order of dtypes; what is later here comes earlier in the file.
-constexpr std::array kReferenceOrder = {DType::kBool, DType::kU8,  DType::kI8,  DType::kI16, DType::kF16,
-                                        DType::kBF16, DType::kI32, DType::kF32, DType::kF64, DType::kI64};
+constexpr std::array kReferenceOrder = {DType::kBool,    DType::kU8,  DType::kI8,  DType::kF8_E5M2,
+                                        DType::kF8_E4M3, DType::kI16, DType::kU16, DType::kF16,
+                                        DType::kBF16,    DType::kI32, DType::kU32, DType::kF32,
+                                        DType::kF64,     DType::kI64, DType::kU64};
 
 auto reference_rank(DType dtype) { return std::find(kReferenceOrder.begin(), kReferenceOrder.end(), dtype); }
 
