@@ -1,0 +1,23 @@
+// The part of `assay quantize` that is about .tflite files.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/command_line.h"
+
+namespace assay::cli {
+
+struct TfliteOptions {
+  std::string int8 = "dynamic";
+  std::vector<std::string> keep_float;
+};
+
+void add_tflite_options(CLI::App& command, TfliteOptions& options);
+
+// `to`: "float32", "float16" or "int8".
+Status quantize_tflite_file(const std::filesystem::path& path, const std::string& out, const std::string& to,
+                            const TfliteOptions& options, Session& session);
+
+}  // namespace assay::cli

@@ -1,0 +1,87 @@
+#include "flow/quantize_tflite.h"
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/mapped_file.h"
+#include "formats/gptq/module_pattern.h"
+
+namespace assay {
+namespace {
+
+// The first error of matching, since the predicate itself cannot fail.
+struct PatternFilter {
+  std::vector<ModulePattern> patterns;
+  std::shared_ptr<Status> status = std::make_shared<Status>();
+
+  tflite::KeepFloat predicate() const {
+    return [this](const std::string& label) {
+      for (const auto& pattern : patterns) {
+        const auto found = pattern.matches(label);
+        if (!found && status->has_value()) *status = found.error();
+        if (found && *found) return true;
+      }
+      return false;
+    };
+  }
+};
+
+Result<PatternFilter> compile(const std::vector<std::string>& texts) {
+  PatternFilter filter;
+  for (const auto& text : texts) {
+    auto pattern = ModulePattern::compile("(?s).*?(?:" + text + ")");
+    if (!pattern) return pattern.error().with_context("--keep-float");
+    filter.patterns.push_back(*std::move(pattern));
+  }
+  return filter;
+}
+
+Result<tflite::Converted> convert(const tflite::Model& model, const TfliteQuantizeOptions& options) {
+  ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
+  const auto keep_float = filter.predicate();
+  const auto run = [&]() -> Result<tflite::Converted> {
+    switch (options.target) {
+      case TfliteTarget::kFloat32:
+        return tflite::restore_float32(model);
+      case TfliteTarget::kFloat16:
+        return tflite::quantize_float16(model, keep_float);
+      case TfliteTarget::kInt8Dynamic:
+        return tflite::quantize_int8_weights(model, tflite::Int8Weights::kDynamic, keep_float);
+      case TfliteTarget::kInt8WeightOnly:
+        return tflite::quantize_int8_weights(model, tflite::Int8Weights::kWeightOnly, keep_float);
+    }
+    return Error{ErrorCode::kInvalidArgument, "no such target"};
+  };
+  auto converted = run();
+  ASSAY_RETURN_IF_ERROR(*filter.status);
+  return converted;
+}
+
+}  // namespace
+
+Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
+                                             const std::filesystem::path& out,
+                                             const TfliteQuantizeOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  std::error_code error;
+  if (std::filesystem::equivalent(path, out, error))
+    return Error{ErrorCode::kInvalidArgument,
+                 out.string() + ": is the model that is read; give another name"};
+  ASSAY_TRY(const MappedFile file, MappedFile::open(path));
+  const auto model = tflite::parse(file.bytes());
+  if (!model) return model.error().with_context(path.string());
+  auto converted = convert(*model, options);
+  if (!converted) return converted.error().with_context(path.string());
+  ASSAY_RETURN_IF_ERROR(tflite::validate(converted->model));
+  ASSAY_TRY(const std::vector<std::byte> bytes, tflite::write(converted->model));
+  ASSAY_TRY(AtomicFile written, AtomicFile::create(out));
+  ASSAY_RETURN_IF_ERROR(written.write(bytes));
+  ASSAY_RETURN_IF_ERROR(written.commit());
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  return TfliteQuantizeReport{std::move(converted->report), file.bytes().size(), bytes.size(),
+                              seconds.count()};
+}
+
+}  // namespace assay
