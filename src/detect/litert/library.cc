@@ -1,6 +1,8 @@
 #include "detect/litert/library.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -18,8 +20,29 @@ namespace fs = std::filesystem;
 
 constexpr const char* kFile = "libLiteRt.so";
 constexpr const char* kAdvice = "./setup fetches it, and ASSAY_LITERT may name another file";
-// Above "error": the runtime would otherwise write to standard error, which is the program's to write.
+// Above "error": standard error is the program's to write.
 constexpr std::int64_t kSilent = 3;
+
+// While it lives, nothing that this process writes to standard error arrives. The runtime announces its
+// XNNPACK delegate there when it makes the first, whatever severity it is told; the self-test makes that
+// first one.
+class SilentStandardError {
+ public:
+  SilentStandardError() : kept_(dup(STDERR_FILENO)), nowhere_(open("/dev/null", O_WRONLY | O_CLOEXEC)) {
+    if (kept_ >= 0 && nowhere_ >= 0) dup2(nowhere_, STDERR_FILENO);
+  }
+  ~SilentStandardError() {
+    if (kept_ >= 0 && nowhere_ >= 0) dup2(kept_, STDERR_FILENO);
+    if (kept_ >= 0) close(kept_);
+    if (nowhere_ >= 0) close(nowhere_);
+  }
+  SilentStandardError(const SilentStandardError&) = delete;
+  SilentStandardError& operator=(const SilentStandardError&) = delete;
+
+ private:
+  int kept_;
+  int nowhere_;
+};
 
 // Written beside the library by tools/fetch-litert: the library itself does not tell its version.
 std::string read_version(const fs::path& library) {
@@ -60,6 +83,7 @@ const char* status_name(StatusCode code) {
 
 // add_constant.tflite: output[i] = input[i] + (i + 1), four floats.
 Status self_test(const std::shared_ptr<const Library>& library) {
+  const SilentStandardError silent;
   ASSAY_TRY(Runner runner, Runner::from_bytes(library, as_bytes(self_test_model()), {.threads = 1}));
   const std::vector<float> input{0.5f, -1.0f, 2.25f, 100.0f};
   const ByteView bytes = std::as_bytes(std::span(input));
