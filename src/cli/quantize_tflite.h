@@ -12,6 +12,9 @@ namespace assay::cli {
 struct TfliteOptions {
   std::string int8 = "dynamic";
   std::vector<std::string> keep_float;
+  std::string ranges;
+  bool full_integer = false;
+  bool int8_io = false;
 };
 
 void add_tflite_options(CLI::App& command, TfliteOptions& options);

@@ -6,6 +6,7 @@
 
 #include "base/atomic_file.h"
 #include "base/mapped_file.h"
+#include "flow/activation_ranges_file.h"
 #include "formats/gptq/module_pattern.h"
 
 namespace assay {
@@ -38,9 +39,25 @@ Result<PatternFilter> compile(const std::vector<std::string>& texts) {
   return filter;
 }
 
-Result<tflite::Converted> convert(const tflite::Model& model, const TfliteQuantizeOptions& options) {
-  ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
-  const auto keep_float = filter.predicate();
+struct Outcome {
+  tflite::Model model;
+  TfliteQuantizeReport report;
+};
+
+Result<Outcome> quantize_static(const tflite::Model& model, const TfliteQuantizeOptions& options,
+                                const tflite::KeepFloat& keep_float) {
+  if (options.ranges.empty())
+    return Error{ErrorCode::kInvalidArgument, "static int8 needs the ranges of activations: --ranges FILE"};
+  ASSAY_TRY(const MappedFile file, MappedFile::open(options.ranges));
+  const auto ranges = parse_activation_ranges(file.bytes(), model);
+  if (!ranges) return ranges.error().with_context(options.ranges.string());
+  ASSAY_TRY(auto result,
+            tflite::quantize_static(model, *ranges, {keep_float, options.full_integer, options.int8_io}));
+  return Outcome{std::move(result.model), {result.report.conversion, result.report}};
+}
+
+Result<Outcome> quantize_weights(const tflite::Model& model, const TfliteQuantizeOptions& options,
+                                 const tflite::KeepFloat& keep_float) {
   const auto run = [&]() -> Result<tflite::Converted> {
     switch (options.target) {
       case TfliteTarget::kFloat32:
@@ -49,12 +66,19 @@ Result<tflite::Converted> convert(const tflite::Model& model, const TfliteQuanti
         return tflite::quantize_float16(model, keep_float);
       case TfliteTarget::kInt8Dynamic:
         return tflite::quantize_int8_weights(model, tflite::Int8Weights::kDynamic, keep_float);
-      case TfliteTarget::kInt8WeightOnly:
+      default:
         return tflite::quantize_int8_weights(model, tflite::Int8Weights::kWeightOnly, keep_float);
     }
-    return Error{ErrorCode::kInvalidArgument, "no such target"};
   };
-  auto converted = run();
+  ASSAY_TRY(tflite::Converted converted, run());
+  return Outcome{std::move(converted.model), {std::move(converted.report)}};
+}
+
+Result<Outcome> convert(const tflite::Model& model, const TfliteQuantizeOptions& options) {
+  ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
+  const auto keep_float = filter.predicate();
+  auto converted = options.target == TfliteTarget::kInt8Static ? quantize_static(model, options, keep_float)
+                                                               : quantize_weights(model, options, keep_float);
   ASSAY_RETURN_IF_ERROR(*filter.status);
   return converted;
 }
@@ -80,8 +104,11 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   ASSAY_RETURN_IF_ERROR(written.write(bytes));
   ASSAY_RETURN_IF_ERROR(written.commit());
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return TfliteQuantizeReport{std::move(converted->report), file.bytes().size(), bytes.size(),
-                              seconds.count()};
+  TfliteQuantizeReport report = std::move(converted->report);
+  report.input_bytes = file.bytes().size();
+  report.output_bytes = bytes.size();
+  report.seconds = seconds.count();
+  return report;
 }
 
 }  // namespace assay

@@ -2,24 +2,31 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "quant/tflite/convert.h"
+#include "quant/tflite/static.h"
 
 namespace assay {
 
-enum class TfliteTarget { kFloat32, kFloat16, kInt8Dynamic, kInt8WeightOnly };
+enum class TfliteTarget { kFloat32, kFloat16, kInt8Dynamic, kInt8WeightOnly, kInt8Static };
 
 struct TfliteQuantizeOptions {
   TfliteTarget target = TfliteTarget::kFloat16;
   // Regular expressions, found anywhere in "CONV_2D name/of/the/output": such operators stay in float.
   std::vector<std::string> keep_float;
+  // Of kInt8Static; see tflite::StaticOptions.
+  std::filesystem::path ranges;  // a file as in activation_ranges_file.h
+  bool full_integer = false;
+  bool int8_io = false;
 };
 
 struct TfliteQuantizeReport {
   tflite::ConversionReport conversion;
+  std::optional<tflite::StaticReport> int8;  // of kInt8Static
   std::uint64_t input_bytes = 0;
   std::uint64_t output_bytes = 0;
   double seconds = 0;

@@ -1,0 +1,34 @@
+// What LiteRT's int8 kernels demand of the scales around each operator.
+// Source: https://ai.google.dev/edge/litert/models/quantization_spec, and the kernels' Prepare functions.
+#pragma once
+#include <cstdint>
+#include <optional>
+
+#include "formats/tflite/operators.h"
+
+namespace assay::tflite {
+
+enum class ScaleRule {
+  kWeighted,  // int8 weights, int32 bias of scale input x weights, free output
+  kSame,      // inputs and outputs have one scale: values are moved, compared or averaged
+  kFree,      // every tensor has its own
+  kFixed,     // the output's scale is given
+};
+
+struct Int8Rule {
+  ScaleRule rule = ScaleRule::kFree;
+  float output_scale = 0;  // of kFixed
+  std::int64_t output_zero_point = 0;
+  std::int32_t version = 1;  // of the operator from which on int8 is described
+  // LayerNorm's and attention's parts lose much in int8 and gain no time: float but on demand.
+  bool sensitive = false;
+};
+
+// Nothing where LiteRT has no int8 kernel, or none that computes the same.
+std::optional<Int8Rule> int8_rule(Op op);
+
+// Beyond this, in either direction, the output of the function differs from its limit by less than half of
+// its fixed scale, so that calibration need not cover more of its input. Nothing for other operators.
+std::optional<float> saturation(Op op);
+
+}  // namespace assay::tflite
