@@ -190,6 +190,8 @@ std::string summary_text(const Options& options, const LlmQuantizeReport& report
 
 Status run(Options options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
+  options.tflite.calibration = options.calibration_file;
+  options.tflite.samples = options.calibration.samples;
   if (is_tflite(path.string()))
     return quantize_tflite_file(path, options.out, options.to, options.tflite, session);
   options.quantize.gptq.grid.bits = options.to[3] - '0';
@@ -282,9 +284,10 @@ void add_calibration_options(CLI::App& command, Options& options) {
   auto& calibration = options.calibration;
   command
       .add_option("--calibration", options.calibration_file,
-                  "text, lines of {\"text\": ...}, or JSON token ids [built-in text]")
-      ->type_name("FILE");
-  command.add_option("--samples", calibration.samples, "at most so many sequences [128]")
+                  "text, lines of {\"text\": ...}, or JSON token ids [built-in text]; for a .tflite model a folder "
+                  "of pictures")
+      ->type_name("PATH");
+  command.add_option("--samples", calibration.samples, "at most so many sequences or pictures [128]")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << 24).description(""));
   command.add_option("--sequence-length", calibration.sequence_length, "at most so many tokens each [512]")

@@ -8,11 +8,16 @@
 namespace assay::cli {
 namespace {
 
+std::string int8_of(const TfliteOptions& options) {
+  if (!options.int8.empty()) return options.int8;
+  return options.calibration.empty() && options.ranges.empty() ? "dynamic" : "static";
+}
+
 TfliteTarget target_of(const std::string& to, const TfliteOptions& options) {
   if (to == "float32") return TfliteTarget::kFloat32;
   if (to == "float16") return TfliteTarget::kFloat16;
-  if (options.int8 == "static") return TfliteTarget::kInt8Static;
-  return options.int8 == "dynamic" ? TfliteTarget::kInt8Dynamic : TfliteTarget::kInt8WeightOnly;
+  if (int8_of(options) == "static") return TfliteTarget::kInt8Static;
+  return int8_of(options) == "dynamic" ? TfliteTarget::kInt8Dynamic : TfliteTarget::kInt8WeightOnly;
 }
 
 std::string counts_text(const std::map<std::string, std::uint64_t>& counts) {
@@ -51,7 +56,10 @@ nlohmann::ordered_json static_json(const tflite::StaticReport& report) {
 }  // namespace
 
 void add_tflite_options(CLI::App& command, TfliteOptions& options) {
-  command.add_option("--int8", options.int8, "what else than weights is int8 in a .tflite model [dynamic]")
+  command
+      .add_option(
+          "--int8", options.int8,
+          "what else than weights is int8 in a .tflite model [static with --calibration, else dynamic]")
       ->type_name("static|dynamic|weight-only")
       ->check(CLI::IsMember({"static", "dynamic", "weight-only"}).description(""));
   command
@@ -59,6 +67,16 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
                   "operators of a .tflite model that stay in float: a regular expression found in 'CONV_2D "
                   "name/of/output'; may be given several times")
       ->type_name("PATTERN");
+  const std::map<std::string, RangeMethod> methods{{"minmax", RangeMethod::kMinMax},
+                                                   {"percentile", RangeMethod::kPercentile},
+                                                   {"mse", RangeMethod::kMse},
+                                                   {"entropy", RangeMethod::kEntropy},
+                                                   {"average", RangeMethod::kMovingAverage}};
+  command
+      .add_option("--range-method", options.range_method,
+                  "of static int8: which part of an activation's values int8 covers [minmax]")
+      ->type_name("minmax|percentile|mse|entropy|average")
+      ->transform(CLI::CheckedTransformer(methods).description(""));
   command
       .add_option("--ranges", options.ranges,
                   "of static int8: the ranges of activations that calibration found")
@@ -70,21 +88,34 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
 
 Status quantize_tflite_file(const std::filesystem::path& path, const std::string& out, const std::string& to,
                             const TfliteOptions& options, Session& session) {
-  const TfliteQuantizeOptions quantize{target_of(to, options), options.keep_float, options.ranges,
-                                       options.full_integer, options.int8_io};
-  ASSAY_TRY(const TfliteQuantizeReport report, quantize_tflite(path, out, quantize));
+  TfliteQuantizeOptions quantize;
+  quantize.target = target_of(to, options);
+  quantize.keep_float = options.keep_float;
+  quantize.ranges = options.ranges;
+  quantize.full_integer = options.full_integer;
+  quantize.int8_io = options.int8_io;
+  if (!options.calibration.empty()) {
+    quantize.calibration.emplace();
+    quantize.calibration->pictures = options.calibration;
+    quantize.calibration->samples = options.samples;
+    quantize.calibration->method = options.range_method;
+    quantize.calibration->detector.threads = session.threads();
+  }
+  ASSAY_TRY(const TfliteQuantizeReport report, quantize_tflite(path, out, quantize, session.progress()));
   for (const auto& warning : report.conversion.warnings)
     session.note("warning: " + printable(warning) + "\n");
-  const std::string method = to == "int8" ? "int8 " + options.int8 : to;
-  session.print(labelled({{"written", fmt::format("{} ({})", out, megabytes(report.output_bytes))},
-                          {"method", method},
-                          {"size", fmt::format("{} from {} ({:.1f} %)", megabytes(report.output_bytes),
-                                               megabytes(report.input_bytes),
-                                               100.0 * static_cast<double>(report.output_bytes) /
-                                                   static_cast<double>(report.input_bytes))},
-                          {"constants", fmt::format("{} converted, {} kept in float",
-                                                    report.conversion.converted, report.conversion.kept)},
-                          {"time", fmt::format("{:.2f} s", report.seconds)}}));
+  const std::string method = to == "int8" ? "int8 " + int8_of(options) : to;
+  session.print(labelled(
+      {{"written", fmt::format("{} ({})", out, megabytes(report.output_bytes))},
+       {"method", method},
+       {"size",
+        fmt::format(
+            "{} from {} ({:.1f} %)", megabytes(report.output_bytes), megabytes(report.input_bytes),
+            100.0 * static_cast<double>(report.output_bytes) / static_cast<double>(report.input_bytes))},
+       {"constants",
+        fmt::format("{} converted, {} kept in float", report.conversion.converted, report.conversion.kept)},
+       {"time", fmt::format("{:.2f} s, of which calibration on {} pictures {:.2f} s", report.seconds,
+                            report.calibration_pictures, report.calibration_seconds)}}));
   if (report.int8) print_static(*report.int8, session);
   nlohmann::ordered_json json{{"model", path.string()},
                               {"out", out},
@@ -95,7 +126,9 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
                               {"warnings", report.conversion.warnings},
                               {"input_bytes", report.input_bytes},
                               {"output_bytes", report.output_bytes},
-                              {"seconds", report.seconds}};
+                              {"seconds", report.seconds},
+                              {"calibration_pictures", report.calibration_pictures},
+                              {"calibration_seconds", report.calibration_seconds}};
   if (report.int8) json["static"] = static_json(*report.int8);
   return session.write_json(std::move(json));
 }

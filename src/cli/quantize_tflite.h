@@ -6,13 +6,17 @@
 
 #include "base/result.h"
 #include "cli/command_line.h"
+#include "flow/calibrate_detector.h"
 
 namespace assay::cli {
 
 struct TfliteOptions {
-  std::string int8 = "dynamic";
+  std::string int8;  // empty: static where there is something to calibrate with, else dynamic
   std::vector<std::string> keep_float;
   std::string ranges;
+  std::string calibration;  // a folder of pictures
+  std::int64_t samples = 128;
+  RangeMethod range_method = RangeMethod::kMinMax;
   bool full_integer = false;
   bool int8_io = false;
 };

@@ -44,15 +44,41 @@ struct Outcome {
   TfliteQuantizeReport report;
 };
 
-Result<Outcome> quantize_static(const tflite::Model& model, const TfliteQuantizeOptions& options,
-                                const tflite::KeepFloat& keep_float) {
-  if (options.ranges.empty())
-    return Error{ErrorCode::kInvalidArgument, "static int8 needs the ranges of activations: --ranges FILE"};
+// What calibration said, here or in a file.
+struct Ranges {
+  tflite::ActivationRanges ranges;
+  std::vector<std::string> warnings;
+  std::int64_t pictures = 0;
+  double seconds = 0;
+};
+
+Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Model& model,
+                           const TfliteQuantizeOptions& options, Progress& progress) {
+  if (options.target != TfliteTarget::kInt8Static) return Ranges{};
+  if (options.calibration) {
+    const auto start = std::chrono::steady_clock::now();
+    ASSAY_TRY(const CheckedTflite checked, CheckedTflite::open(path));
+    ASSAY_TRY(const auto library, litert::Library::open());
+    ASSAY_TRY(DetectorCalibration found,
+              calibrate_detector(checked, library, *options.calibration, progress));
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    return Ranges{std::move(found.ranges), std::move(found.warnings), found.pictures, seconds.count()};
+  }
+  if (options.ranges.empty()) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "static int8 needs the ranges of activations: --calibration FOLDER of pictures, or --ranges FILE"};
+  }
   ASSAY_TRY(const MappedFile file, MappedFile::open(options.ranges));
-  const auto ranges = parse_activation_ranges(file.bytes(), model);
+  auto ranges = parse_activation_ranges(file.bytes(), model);
   if (!ranges) return ranges.error().with_context(options.ranges.string());
+  return Ranges{*std::move(ranges)};
+}
+
+Result<Outcome> quantize_static(const tflite::Model& model, const tflite::ActivationRanges& ranges,
+                                const TfliteQuantizeOptions& options, const tflite::KeepFloat& keep_float) {
   ASSAY_TRY(auto result,
-            tflite::quantize_static(model, *ranges, {keep_float, options.full_integer, options.int8_io}));
+            tflite::quantize_static(model, ranges, {keep_float, options.full_integer, options.int8_io}));
   return Outcome{std::move(result.model), {result.report.conversion, result.report}};
 }
 
@@ -74,11 +100,13 @@ Result<Outcome> quantize_weights(const tflite::Model& model, const TfliteQuantiz
   return Outcome{std::move(converted.model), {std::move(converted.report)}};
 }
 
-Result<Outcome> convert(const tflite::Model& model, const TfliteQuantizeOptions& options) {
+Result<Outcome> convert(const tflite::Model& model, const tflite::ActivationRanges& ranges,
+                        const TfliteQuantizeOptions& options) {
   ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
   const auto keep_float = filter.predicate();
-  auto converted = options.target == TfliteTarget::kInt8Static ? quantize_static(model, options, keep_float)
-                                                               : quantize_weights(model, options, keep_float);
+  auto converted = options.target == TfliteTarget::kInt8Static
+                       ? quantize_static(model, ranges, options, keep_float)
+                       : quantize_weights(model, options, keep_float);
   ASSAY_RETURN_IF_ERROR(*filter.status);
   return converted;
 }
@@ -87,7 +115,7 @@ Result<Outcome> convert(const tflite::Model& model, const TfliteQuantizeOptions&
 
 Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
                                              const std::filesystem::path& out,
-                                             const TfliteQuantizeOptions& options) {
+                                             const TfliteQuantizeOptions& options, Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   std::error_code error;
   if (std::filesystem::equivalent(path, out, error))
@@ -96,7 +124,8 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   ASSAY_TRY(const MappedFile file, MappedFile::open(path));
   const auto model = tflite::parse(file.bytes());
   if (!model) return model.error().with_context(path.string());
-  auto converted = convert(*model, options);
+  ASSAY_TRY(const Ranges ranges, find_ranges(path, *model, options, progress));
+  auto converted = convert(*model, ranges.ranges, options);
   if (!converted) return converted.error().with_context(path.string());
   ASSAY_RETURN_IF_ERROR(tflite::validate(converted->model));
   ASSAY_TRY(const std::vector<std::byte> bytes, tflite::write(converted->model));
@@ -105,6 +134,10 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   ASSAY_RETURN_IF_ERROR(written.commit());
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   TfliteQuantizeReport report = std::move(converted->report);
+  report.conversion.warnings.insert(report.conversion.warnings.end(), ranges.warnings.begin(),
+                                    ranges.warnings.end());
+  report.calibration_pictures = ranges.pictures;
+  report.calibration_seconds = ranges.seconds;
   report.input_bytes = file.bytes().size();
   report.output_bytes = bytes.size();
   report.seconds = seconds.count();

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "base/progress.h"
 #include "base/result.h"
+#include "flow/calibrate_detector.h"
 #include "quant/tflite/convert.h"
 #include "quant/tflite/static.h"
 
@@ -19,7 +21,8 @@ struct TfliteQuantizeOptions {
   // Regular expressions, found anywhere in "CONV_2D name/of/the/output": such operators stay in float.
   std::vector<std::string> keep_float;
   // Of kInt8Static; see tflite::StaticOptions.
-  std::filesystem::path ranges;  // a file as in activation_ranges_file.h
+  std::filesystem::path ranges;  // a file as in activation_ranges_file.h, or else
+  std::optional<DetectorCalibrationOptions> calibration;
   bool full_integer = false;
   bool int8_io = false;
 };
@@ -27,15 +30,19 @@ struct TfliteQuantizeOptions {
 struct TfliteQuantizeReport {
   tflite::ConversionReport conversion;
   std::optional<tflite::StaticReport> int8;  // of kInt8Static
+  std::int64_t calibration_pictures = 0;     // 0: not calibrated here
+  double calibration_seconds = 0;            // part of `seconds`
   std::uint64_t input_bytes = 0;
   std::uint64_t output_bytes = 0;
   double seconds = 0;
 };
 
 // Writes `out` whole or not at all. Errors name the file: those of tflite::parse and of the conversion;
-// kCorrupt for a pattern that is none; kInvalidArgument when `out` is the model itself; kIo.
+// those of
+// calibrate_detector; kCorrupt for a pattern that is none; kInvalidArgument when `out` is the model itself;
+// kIo.
 Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& model,
                                              const std::filesystem::path& out,
-                                             const TfliteQuantizeOptions& options);
+                                             const TfliteQuantizeOptions& options, Progress& progress);
 
 }  // namespace assay
