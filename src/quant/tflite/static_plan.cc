@@ -57,7 +57,7 @@ class Planner {
   // The float inputs of an operator that are computed.
   std::vector<int> activations(const Operator& op) const;
   bool is_possible(const Operator& op, const Int8Rule& rule) const;
-  bool tensors_are_usable(const Operator& op) const;
+  bool tensors_are_usable(const Operator& op, const Int8Rule& rule) const;
   bool weights_are_usable(const Operator& op) const;
   bool is_worthwhile(const Operator& op, const Int8Rule& rule) const;
   bool is_sensitive(const Operator& op, const Int8Rule& rule) const;
@@ -88,7 +88,7 @@ std::vector<int> Planner::activations(const Operator& op) const {
   return result;
 }
 
-bool Planner::tensors_are_usable(const Operator& op) const {
+bool Planner::tensors_are_usable(const Operator& op, const Int8Rule& rule) const {
   for (const std::int32_t index : op.inputs) {
     if (index < 0) continue;
     const Tensor& input = tensor(index);
@@ -98,10 +98,11 @@ bool Planner::tensors_are_usable(const Operator& op) const {
       return false;
     if (is_float(index) && !is_constant(index) && !ranges_[static_cast<std::size_t>(index)]) return false;
   }
+  // Where the inputs say all about the output's scale, it need not have been looked at.
+  const bool needs_range = rule.rule == ScaleRule::kWeighted || rule.rule == ScaleRule::kFree;
   for (const std::int32_t index : op.outputs) {
-    if (index < 0) return false;
-    if (is_float(index) ? !ranges_[static_cast<std::size_t>(index)] : tensor(index).type != TensorType::kBool)
-      return false;
+    if (index < 0 || (!is_float(index) && tensor(index).type != TensorType::kBool)) return false;
+    if (is_float(index) && needs_range && !ranges_[static_cast<std::size_t>(index)]) return false;
   }
   return !op.outputs.empty() && !activations(op).empty();
 }
@@ -122,7 +123,7 @@ bool Planner::weights_are_usable(const Operator& op) const {
 
 bool Planner::is_possible(const Operator& op, const Int8Rule& rule) const {
   if (options_.keep_float && options_.keep_float(operator_label(graph_, op))) return false;
-  return tensors_are_usable(op) && (rule.rule != ScaleRule::kWeighted || weights_are_usable(op));
+  return tensors_are_usable(op, rule) && (rule.rule != ScaleRule::kWeighted || weights_are_usable(op));
 }
 
 bool Planner::is_sensitive(const Operator& op, const Int8Rule& rule) const {
