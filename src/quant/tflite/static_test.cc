@@ -156,11 +156,21 @@ TEST(QuantizeStatic, ClipsWhatOnlyFeedsASigmoidWhereItSaturates) {
   EXPECT_EQ(at(result->model, logistic.outputs[0]).quantization.zero_point[0], -128);
 }
 
+TEST(QuantizeStatic, ClipsTheInputOfASiluOnlyWhereItIsZero) {
+  Net net;
+  const int x = net.conv(net.input(), -92, 20);
+  const int sigmoid = net.computed(Op::kLogistic, {x}, 0, 1);
+  net.b.output(net.computed(Op::kMul, {x, sigmoid}, -1, 20, "MulOptions"));
+  const auto result = net.quantize();
+  ASSERT_THAT(result, IsOk());
+  EXPECT_FLOAT_EQ(scale_of(at(result->model, only(result->model, Op::kLogistic).inputs[0])), 28.0f / 255);
+}
+
 TEST(QuantizeStatic, DoesNotClipLogitsThatAreReadElsewhere) {
   Net net;
   const int logits = net.conv(net.input(), -20, 20);
   const int sigmoid = net.computed(Op::kLogistic, {logits}, 0, 1);
-  net.b.output(net.computed(Op::kMul, {logits, sigmoid}, -1, 20, "MulOptions"));
+  net.b.output(net.computed(Op::kAdd, {logits, sigmoid}, -1, 20, "AddOptions"));
   const auto result = net.quantize();
   ASSERT_THAT(result, IsOk());
   EXPECT_FLOAT_EQ(scale_of(at(result->model, only(result->model, Op::kLogistic).inputs[0])), 40.0f / 255);
