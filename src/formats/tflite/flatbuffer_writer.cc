@@ -12,7 +12,8 @@ constexpr std::uint64_t kMaxBytes = 0x7fffffff;
 constexpr std::size_t kIdentifierBytes = 4;
 
 // Writes front to back: every reference points forward to what is written after it; vtables come before the
-// first table that has them and are shared by the later ones.
+// first table that has them and are shared by the later ones. Equal vectors of numbers (shapes, zero points)
+// are written once, after all that refers to them.
 class Builder {
  public:
   Builder() : bytes_(4) {}
@@ -23,6 +24,7 @@ class Builder {
   }
   // The position of the table.
   std::size_t table(const Object& object);
+  void shared_vectors();
   void point(std::size_t from, std::size_t to) { put(from, static_cast<std::uint32_t>(to - from)); }
   bool full() const { return full_; }
   std::vector<std::byte> take() && { return std::move(bytes_); }
@@ -43,6 +45,8 @@ class Builder {
 
   std::vector<std::byte> bytes_;
   std::map<std::vector<std::uint16_t>, std::size_t> vtables_;
+  std::map<std::pair<std::size_t, std::string_view>, std::vector<std::size_t>>
+      shared_;  // by alignment and bytes
   bool full_ = false;
 };
 
@@ -77,9 +81,10 @@ std::size_t Builder::table(const Object& object) {
   });
   std::vector<std::uint16_t> entries(
       2 + (present.empty() ? 0 : *std::max_element(present.begin(), present.end()) + 1));
-  std::size_t size = 4;
+  std::size_t size = 4, align = 4;
   for (const std::size_t slot : present) {
     const std::size_t width = inline_bytes(infos[slot]);
+    align = std::max(align, width);
     size = (size + width - 1) / width * width;
     entries[2 + slot] = static_cast<std::uint16_t>(size);
     size += width;
@@ -87,7 +92,7 @@ std::size_t Builder::table(const Object& object) {
   entries[0] = static_cast<std::uint16_t>(2 * entries.size());
   entries[1] = static_cast<std::uint16_t>(size);
   const std::size_t vtable_at = vtable(entries);
-  pad(8);
+  pad(align);
   const std::size_t at = bytes_.size();
   bytes_.resize(at + size);
   put(at, static_cast<std::int32_t>(at - vtable_at));
@@ -122,7 +127,11 @@ void Builder::string(const std::string& text, std::size_t from) {
 void Builder::child(const FieldInfo& info, const Object::Field& field, std::size_t from) {
   if (full_) return;
   if (const auto* data = std::get_if<Data>(&field)) {
-    vector_head(data->bytes().size() / info.scalar_bytes, info.align, from);
+    if (info.scalar_bytes > 1) {
+      shared_[{info.scalar_bytes, as_text(data->bytes())}].push_back(from);
+      return;
+    }
+    vector_head(data->bytes().size(), info.align, from);
     append(data->bytes());
     return;
   }
@@ -143,12 +152,23 @@ void Builder::child(const FieldInfo& info, const Object::Field& field, std::size
   }
 }
 
+void Builder::shared_vectors() {
+  for (const auto& [key, references] : shared_) {
+    const auto& [scalar_bytes, content] = key;
+    vector_head(content.size() / scalar_bytes, scalar_bytes, references.front());
+    const std::size_t at = bytes_.size() - sizeof(std::uint32_t);
+    append(as_bytes(content));
+    for (const std::size_t from : references) point(from, at);
+  }
+}
+
 }  // namespace
 
 Result<std::vector<std::byte>> write_flatbuffer(const Object& root, std::string_view identifier) {
   Builder builder;
   builder.identifier(identifier);
   builder.point(0, builder.table(root));
+  builder.shared_vectors();
   if (builder.full())
     return Error{ErrorCode::kResourceLimit,
                  "the file would be larger than 2 GB, the most that a flatbuffer can be"};

@@ -58,7 +58,7 @@ Status check_quantization(const Tensor& tensor) {
   const Quantization& q = tensor.quantization;
   const std::size_t scales = q.scale.size();
   if (scales == 0) return {};
-  if (q.zero_point.size() > 1 && q.zero_point.size() != scales)
+  if (!q.zero_point.empty() && q.zero_point.size() != scales)
     return corrupt("has " + std::to_string(scales) + " scales but " + std::to_string(q.zero_point.size()) +
                    " zero points");
   if (q.rest.has("details")) return {};  // blocks: their scales are tensors

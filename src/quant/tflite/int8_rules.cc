@@ -1,5 +1,7 @@
 #include "quant/tflite/int8_rules.h"
 
+#include <limits>
+
 namespace assay::tflite {
 namespace {
 
@@ -106,11 +108,26 @@ std::optional<Int8Rule> int8_rule(Op op) {
   }
 }
 
-std::optional<float> saturation(Op op) {
-  // logistic(-8) = 0.00034 and half of the scale is 0.00195; 1 - tanh(4) = 0.00067 and half of it is 0.0039.
-  if (op == Op::kLogistic) return 8.0f;
-  if (op == Op::kTanh) return 4.0f;
-  return std::nullopt;
+std::optional<Range> saturation(Op op) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  switch (op) {
+    case Op::kLogistic:  // logistic(-8) = 0.0003; half of the scale is 0.0020
+      return Range{-8, 8};
+    case Op::kTanh:  // 1 - tanh(4) = 0.0007; half of the scale is 0.0039
+      return Range{-4, 4};
+    case Op::kRelu:
+      return Range{0, kInfinity};
+    case Op::kRelu6:
+      return Range{0, 6};
+    case Op::kReluN1To1:
+      return Range{-1, 1};
+    case Op::kHardSwish:
+      return Range{-3, kInfinity};
+    case Op::kGelu:  // gelu(-4) = -0.0001
+      return Range{-4, kInfinity};
+    default:
+      return std::nullopt;
+  }
 }
 
 }  // namespace assay::tflite

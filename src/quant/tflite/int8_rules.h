@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "formats/tflite/operators.h"
+#include "quant/tflite/activation_ranges.h"
 
 namespace assay::tflite {
 
@@ -27,8 +28,8 @@ struct Int8Rule {
 // Nothing where LiteRT has no int8 kernel, or none that computes the same.
 std::optional<Int8Rule> int8_rule(Op op);
 
-// Beyond this, in either direction, the output of the function differs from its limit by less than half of
-// its fixed scale, so that calibration need not cover more of its input. Nothing for other operators.
-std::optional<float> saturation(Op op);
+// Outside of this the output of the function differs from its limit by less than an int8 output tells, so
+// that calibration need not cover more of its input; an end may be infinite. Nothing for other operators.
+std::optional<Range> saturation(Op op);
 
 }  // namespace assay::tflite

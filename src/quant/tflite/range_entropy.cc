@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kLevels = 256;
 constexpr int kSteps = 64;
-constexpr double kSmallest = 0.1;
+constexpr float kSmallest = 0.1f;
 
 // The divergence of the distribution with its tails moved into the outermost bins from what 256 levels leave
 // of the bins inside: the count of each level, spread over its non-empty bins.
@@ -51,19 +51,22 @@ Range entropy_range(const Histogram& histogram) {
   const auto bin = [&](double value) { return std::clamp(value / width + zero, 0.0, 2 * zero); };
   Range best = all;
   double least = std::numeric_limits<double>::infinity();
-  for (int i = 0; i <= kSteps; ++i) {
-    const double factor = 1 - (1 - kSmallest) * i / kSteps;
-    const Range range{all.min * static_cast<float>(factor), all.max * static_cast<float>(factor)};
+  const auto try_range = [&](Range range) {
     const auto begin =
         static_cast<std::size_t>(std::floor(bin(std::min(0.0, static_cast<double>(range.min)))));
     const auto end = static_cast<std::size_t>(std::ceil(bin(std::max(0.0, static_cast<double>(range.max)))));
     // With no more bins than levels nothing is lost, whatever the distribution: no ground to choose by.
-    if (end - begin <= kLevels) break;
+    if (end - begin <= kLevels) return;
     const double here = divergence(histogram.bins(), begin, end);
-    if (here >= least) continue;
+    if (here >= least) return;
     least = here;
     best = range;
-  }
+  };
+  const auto factor = [](int step) { return 1 - (1 - kSmallest) * static_cast<float>(step) / kSteps; };
+  // One end after the other, since the tails differ.
+  for (int i = 0; i <= kSteps; ++i) try_range({all.min, all.max * factor(i)});
+  const float high = best.max;
+  for (int i = 1; i <= kSteps; ++i) try_range({all.min * factor(i), high});
   return best;
 }
 

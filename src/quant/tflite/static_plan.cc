@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -57,7 +58,7 @@ class Planner {
   // The float inputs of an operator that are computed.
   std::vector<int> activations(const Operator& op) const;
   bool is_possible(const Operator& op, const Int8Rule& rule) const;
-  bool tensors_are_usable(const Operator& op) const;
+  bool tensors_are_usable(const Operator& op, const Int8Rule& rule) const;
   bool weights_are_usable(const Operator& op) const;
   bool is_worthwhile(const Operator& op, const Int8Rule& rule) const;
   bool is_sensitive(const Operator& op, const Int8Rule& rule) const;
@@ -66,7 +67,8 @@ class Planner {
   void unite_groups();
   void find_ranges();
   std::optional<Range> constant_range(int index) const;
-  std::optional<float> saturates_at(const std::vector<int>& members) const;
+  std::optional<Range> telling_range(const Operator& op, int input) const;
+  std::optional<Range> telling_range(const std::vector<int>& members) const;
 
   const Model& model_;
   const Subgraph& graph_;
@@ -88,7 +90,7 @@ std::vector<int> Planner::activations(const Operator& op) const {
   return result;
 }
 
-bool Planner::tensors_are_usable(const Operator& op) const {
+bool Planner::tensors_are_usable(const Operator& op, const Int8Rule& rule) const {
   for (const std::int32_t index : op.inputs) {
     if (index < 0) continue;
     const Tensor& input = tensor(index);
@@ -98,10 +100,11 @@ bool Planner::tensors_are_usable(const Operator& op) const {
       return false;
     if (is_float(index) && !is_constant(index) && !ranges_[static_cast<std::size_t>(index)]) return false;
   }
+  // Where the inputs say all about the output's scale, it need not have been looked at.
+  const bool needs_range = rule.rule == ScaleRule::kWeighted || rule.rule == ScaleRule::kFree;
   for (const std::int32_t index : op.outputs) {
-    if (index < 0) return false;
-    if (is_float(index) ? !ranges_[static_cast<std::size_t>(index)] : tensor(index).type != TensorType::kBool)
-      return false;
+    if (index < 0 || (!is_float(index) && tensor(index).type != TensorType::kBool)) return false;
+    if (is_float(index) && needs_range && !ranges_[static_cast<std::size_t>(index)]) return false;
   }
   return !op.outputs.empty() && !activations(op).empty();
 }
@@ -122,7 +125,7 @@ bool Planner::weights_are_usable(const Operator& op) const {
 
 bool Planner::is_possible(const Operator& op, const Int8Rule& rule) const {
   if (options_.keep_float && options_.keep_float(operator_label(graph_, op))) return false;
-  return tensors_are_usable(op) && (rule.rule != ScaleRule::kWeighted || weights_are_usable(op));
+  return tensors_are_usable(op, rule) && (rule.rule != ScaleRule::kWeighted || weights_are_usable(op));
 }
 
 bool Planner::is_sensitive(const Operator& op, const Int8Rule& rule) const {
@@ -198,22 +201,37 @@ std::optional<Range> Planner::constant_range(int index) const {
   return range;
 }
 
-// Where all that reads these tensors, but for what only moves them, no longer tells values apart.
-std::optional<float> Planner::saturates_at(const std::vector<int>& members) const {
-  std::optional<float> limit;
+// Beyond what range of its input an operator no longer tells values apart.
+std::optional<Range> Planner::telling_range(const Operator& op, int input) const {
+  if (const auto range = saturation(op.op)) return range;
+  // x * logistic(x) is nearly zero where logistic(x) is.
+  if (op.op != Op::kMul || op.inputs.size() != 2) return std::nullopt;
+  const int other = op.inputs[0] == input ? op.inputs[1] : op.inputs[0];
+  const int producer = other < 0 ? -1 : uses_.producer[static_cast<std::size_t>(other)];
+  if (producer < 0) return std::nullopt;
+  const Operator& logistic = graph_.operators[static_cast<std::size_t>(producer)];
+  if (logistic.op != Op::kLogistic || logistic.inputs[0] != input) return std::nullopt;
+  return Range{saturation(Op::kLogistic)->min, std::numeric_limits<float>::infinity()};
+}
+
+// The same for all that reads these tensors, but for what only moves them.
+std::optional<Range> Planner::telling_range(const std::vector<int>& members) const {
+  std::optional<Range> all;
   for (const int member : members) {
     if (std::find(graph_.outputs.begin(), graph_.outputs.end(), member) != graph_.outputs.end())
       return std::nullopt;
     for (const int consumer : uses_.consumers[static_cast<std::size_t>(member)]) {
-      const Op op = graph_.operators[static_cast<std::size_t>(consumer)].op;
-      if (!plan_.quantized[static_cast<std::size_t>(consumer)]) return std::nullopt;
-      if (int8_rule(op)->rule == ScaleRule::kSame) continue;
-      const auto here = saturation(op);
+      const Operator& op = graph_.operators[static_cast<std::size_t>(consumer)];
+      // Means of clipped values are not clipped means.
+      const bool averages = op.op == Op::kAveragePool2d || op.op == Op::kResizeBilinear;
+      if (!plan_.quantized[static_cast<std::size_t>(consumer)] || averages) return std::nullopt;
+      if (int8_rule(op.op)->rule == ScaleRule::kSame) continue;
+      const auto here = telling_range(op, member);
       if (!here) return std::nullopt;
-      limit = std::max(limit.value_or(0), *here);
+      all = join(all.value_or(*here), *here);
     }
   }
-  return limit;
+  return all;
 }
 
 void Planner::find_ranges() {
@@ -239,9 +257,9 @@ void Planner::find_ranges() {
   for (std::size_t root = 0; root < count; ++root) {
     if (members[root].empty() || !range[root]) continue;
     Range wanted = *range[root];
-    if (const auto limit = saturates_at(members[root])) {
-      wanted.min = std::clamp(wanted.min, -*limit, *limit);
-      wanted.max = std::clamp(wanted.max, -*limit, *limit);
+    if (const auto limit = telling_range(members[root])) {
+      wanted.min = std::clamp(wanted.min, limit->min, limit->max);
+      wanted.max = std::clamp(wanted.max, limit->min, limit->max);
     }
     for (const int member : members[root]) {
       const auto& fixed = fixed_[static_cast<std::size_t>(member)];
