@@ -80,20 +80,24 @@ void remove_unused_tensors(Model& model, std::size_t graph) {
 }
 
 void remove_unused_buffers(Model& model) {
-  // The list metadata_buffer is about buffers by number; a file that has it keeps all of them.
-  if (model.buffers.empty() || model.rest.has("metadata_buffer")) return;
+  if (model.buffers.empty()) return;
+  auto metadata_buffers = model.rest.data("metadata_buffer").values<std::int32_t>();
   std::vector<bool> used(model.buffers.size(), false);
   used[0] = true;
   for (const Subgraph& subgraph : model.subgraphs) {
     for (const Tensor& tensor : subgraph.tensors) used[tensor.buffer] = true;
   }
   for (const Metadata& entry : model.metadata) used[entry.buffer] = true;
+  mark(used, metadata_buffers);
   const Renumbering buffers(used);
   keep_only(model.buffers, used);
   for (Subgraph& subgraph : model.subgraphs) {
     for (Tensor& tensor : subgraph.tensors)
       tensor.buffer = static_cast<std::uint32_t>(buffers.to[tensor.buffer]);
   }
+  buffers.apply(metadata_buffers);
+  if (model.rest.has("metadata_buffer"))
+    model.rest.set_data("metadata_buffer", Data::own_values(metadata_buffers));
   for (Metadata& entry : model.metadata) entry.buffer = static_cast<std::uint32_t>(buffers.to[entry.buffer]);
 }
 

@@ -233,10 +233,13 @@ TEST(TfliteRemoveUnused, LeavesOutWhatNothingRefersTo) {
   b.add(Op::kAdd, {x, w}, {y}, "AddOptions");
   b.output(y);
   b.sign();
+  b.model().buffers.push_back({Data::own_values(std::vector<std::uint8_t>{7})});
+  b.model().rest.set_data("metadata_buffer", Data::own_values(std::vector<std::int32_t>{3}));
   remove_unused(b.model());
   ASSERT_THAT(validate(b.model()), IsOk());
   EXPECT_EQ(b.model().main().tensors.size(), 3u);
-  EXPECT_EQ(b.model().buffers.size(), 2u);
+  EXPECT_EQ(b.model().buffers.size(), 3u);
+  EXPECT_EQ(b.model().rest.data("metadata_buffer").values<std::int32_t>(), (std::vector<std::int32_t>{2}));
   EXPECT_EQ(b.model().main().operators[0].inputs, (std::vector<std::int32_t>{0, 1}));
   EXPECT_EQ(b.model().data(b.model().main().tensors[1]).size(), 8u);
 }

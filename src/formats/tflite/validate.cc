@@ -236,6 +236,11 @@ Status validate(const Model& model) {
       return corrupt("metadata " + quoted(entry.name) + ": buffer " + std::to_string(entry.buffer) +
                      " does not exist");
   }
+  for (const std::int32_t buffer : model.rest.data("metadata_buffer").values<std::int32_t>()) {
+    if (buffer < 0 || static_cast<std::size_t>(buffer) >= model.buffers.size())
+      return corrupt("Model.metadata_buffer names buffer " + std::to_string(buffer) +
+                     ", which does not exist");
+  }
   return check_calls(model);
 }
 

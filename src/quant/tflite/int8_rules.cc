@@ -11,6 +11,10 @@ Int8Rule free(std::int32_t version) { return {ScaleRule::kFree, 0, 0, version}; 
 Int8Rule fixed(float scale, std::int64_t zero_point, std::int32_t version) {
   return {ScaleRule::kFixed, scale, zero_point, version};
 }
+Int8Rule slow(Int8Rule rule) {
+  rule.slow = true;
+  return rule;
+}
 Int8Rule sensitive(Int8Rule rule) {
   rule.sensitive = true;
   return rule;
@@ -36,8 +40,9 @@ std::optional<Int8Rule> arithmetic_rule(Op op) {
     case Op::kMean:
       return free(2);
     case Op::kPrelu:
-    case Op::kReluN1To1:
     case Op::kHardSwish:
+      return slow(free(1));
+    case Op::kReluN1To1:
     case Op::kElu:
       return free(1);
     case Op::kSum:

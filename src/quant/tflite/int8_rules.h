@@ -23,6 +23,9 @@ struct Int8Rule {
   std::int32_t version = 1;  // of the operator from which on int8 is described
   // LayerNorm's and attention's parts lose much in int8 and gain no time: float but on demand.
   bool sensitive = false;
+  // XNNPACK does not take it as int8, and the kernel that does is slower than the float one with DEQUANTIZE
+  // and QUANTIZE around it: PRELU 5 to 12 times, HARD_SWISH 3 times, measured on whole models.
+  bool slow = false;
 };
 
 // Nothing where LiteRT has no int8 kernel, or none that computes the same.

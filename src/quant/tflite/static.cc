@@ -42,6 +42,7 @@ class Rewriter {
   void convert(Op op, int from, int to);
   void quantize(Operator op);
   void quantize_weighted(Operator& op);
+  bool clamps_as_quantize(const Operator& op) const;
   int bias(int index, float input_scale, const std::vector<float>& weight_scale);
   int weights(int index, const QuantizedWeights& quantized, int dimension);
   void raise_for_bias(int bias_index, float input_scale, std::vector<float>& scale) const;
@@ -187,6 +188,14 @@ void Rewriter::quantize_weighted(Operator& op) {
   if (bias_index >= 0) op.inputs[roles.bias] = bias(bias_index, params.scale, quantized.scale);
 }
 
+// Whether the ends of the output's scale are those of the activation, so that saturation does all the work.
+bool Rewriter::clamps_as_quantize(const Operator& op) const {
+  if (op.op != Op::kRelu && op.op != Op::kRelu6) return false;
+  const Int8Params params = *plan_.own[static_cast<std::size_t>(op.outputs[0])];
+  constexpr float kSix = 6.0001f;
+  return params.zero_point == -128 && (op.op == Op::kRelu || 255 * params.scale <= kSix);
+}
+
 void Rewriter::quantize(Operator op) {
   const Int8Rule rule = *int8_rule(op.op);
   op.version = std::max(op.version, rule.version);
@@ -202,6 +211,12 @@ void Rewriter::quantize(Operator op) {
   for (const std::int32_t output : op.outputs) {
     if (original(output).type == TensorType::kFloat32)
       set_params(tensor(output), *plan_.own[static_cast<std::size_t>(output)]);
+  }
+  if (clamps_as_quantize(op)) {
+    // XNNPACK takes a change of scale, but no RELU.
+    op.op = Op::kQuantize;
+    op.version = 2;
+    op.options = {};
   }
   operators_.push_back(std::move(op));
 }

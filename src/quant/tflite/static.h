@@ -15,8 +15,8 @@ namespace assay::tflite {
 
 struct StaticOptions {
   KeepFloat keep_float;
-  // Also what is more precise and as fast in float: the parts of LayerNorm and attention, operators whose
-  // inputs are all float anyway, and concatenations of probabilities with other values.
+  // Also what is more precise or faster in float: the parts of LayerNorm and attention, operators with a
+  // float input, PRELU and HARD_SWISH, and concatenations of probabilities with other values.
   bool full_integer = false;
   bool int8_io = false;  // inputs and outputs of the graph as int8, too
 };

@@ -137,6 +137,7 @@ bool Planner::is_sensitive(const Operator& op, const Int8Rule& rule) const {
 // weights.
 bool Planner::is_worthwhile(const Operator& op, const Int8Rule& rule) const {
   if (rule.rule == ScaleRule::kWeighted) return true;
+  if (rule.slow) return false;
   for (const int input : activations(op)) {
     const bool is_input = uses_.producer[static_cast<std::size_t>(input)] < 0;
     if (!is_input && !plan_.is_int8(input)) return false;

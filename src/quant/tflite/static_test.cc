@@ -228,6 +228,26 @@ TEST(QuantizeStatic, NeedsARangeForEveryTensorItTouches) {
               FailsWith(ErrorCode::kInvalidArgument, "ranges"));
 }
 
+TEST(QuantizeStatic, MakesAChangeOfScaleOfAReluThatCannotBeFused) {
+  Net net;
+  const int y = net.conv(net.input(), -4, 4);
+  net.b.output(net.computed(Op::kRelu, {y}, 0, 4));
+  net.b.output(net.computed(Op::kLogistic, {y}, 0, 1));
+  const auto result = net.quantize();
+  ASSERT_THAT(result, IsOk());
+  EXPECT_THAT(ops_of(result->model), ElementsAre(Op::kQuantize, Op::kConv2d, Op::kQuantize, Op::kLogistic,
+                                                 Op::kDequantize, Op::kDequantize));
+}
+
+TEST(QuantizeStatic, LeavesInFloatWhatIsSlowAsInt8) {
+  Net net;
+  const int y = net.conv(net.input(), -4, 4);
+  net.b.output(net.conv(net.computed(Op::kHardSwish, {y}, -1, 4), -1, 1));
+  const auto result = net.quantize();
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->report.float_operators.at("HARD_SWISH"), 1u);
+}
+
 TEST(QuantizeStatic, SharesWeightsThatHeadsShare) {
   Net net;
   const int x = net.input();
