@@ -106,6 +106,20 @@ TEST(Decode, NamesTheFileInErrors) {
   EXPECT_THAT(read_image(dir / "absent.jpg"), FailsWith(ErrorCode::kNotFound, "absent.jpg"));
 }
 
+TEST(Decode, ReadsEveryPictureOfCocoAtTheSizeThatItsAnnotationsSay) {
+  const auto annotations = shared_data("coco/instances_val2017_100.json");
+  const auto folder = shared_data("coco/val2017");
+  if (!annotations || !folder) GTEST_SKIP() << "no COCO pictures on this machine";
+  const auto truth = nlohmann::json::parse(read_bytes(*annotations));
+  for (const auto& entry : truth["images"]) {
+    const std::string name = entry["file_name"];
+    const auto image = read_image(*folder / name);
+    ASSERT_THAT(image, IsOk());
+    EXPECT_EQ(image->width, entry["width"]) << name;
+    EXPECT_EQ(image->height, entry["height"]) << name;
+  }
+}
+
 TEST(Encode, KeepsPngPixelsAndJpegNearlySo) {
   const auto image = decode(file("plain.png"));
   ASSERT_THAT(image, IsOk());
