@@ -103,7 +103,10 @@ def main():
         "| nms.json | random boxes, seeded in the script, and the positions that survive | torchvision's `batched_nms` and "
         "`nms`, the latter with the class offsets of ultralytics and NanoDet |\n"
         f"| yolox.json | the rows of YOLOX-Nano's output on COCO val2017's {PICTURE} that matter, and its detections | "
-        "LiteRT on `models/yolox_nano` (Apache-2.0); the steps of `yolox/utils/boxes.py` |\n\n"
+        "LiteRT on `models/yolox_nano` (Apache-2.0); the steps of `yolox/utils/boxes.py` |\n"
+        "| families.json | random outputs for an input of 96x64, and their detections | `tools/make_family_head_goldens.py`, "
+        "which runs transformers 5.24.0 (DETR, RT-DETR), ultralytics 8.3.200 (YOLOv8), and code of yolov5 at 5081342, "
+        "nanodet at be9b4a9, FastestDet at 50473cd |\n\n"
         "The picture itself is not in here, only numbers that the network computed from it.\n")
 
 

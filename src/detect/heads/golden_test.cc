@@ -73,5 +73,44 @@ TEST(YoloxGolden, GivesTheDetectionsOfYoloxOnARealPicture) {
   }
 }
 
+std::vector<Output> outputs_of(const Json& item) {
+  std::vector<Output> outputs;
+  for (const Json& output : item["outputs"]) {
+    outputs.push_back({{output["name"], output["shape"]}, output["values"].get<std::vector<float>>()});
+  }
+  return outputs;
+}
+
+TEST(FamilyGolden, GivesTheBoxesOfEachFamilysOwnCode) {
+  const Json golden = golden_json("families.json");
+  const int width = golden["width"], height = golden["height"];
+  ASSERT_EQ(golden["cases"].size(), 9u);
+  for (const Json& item : golden["cases"]) {
+    const std::string name = item["head"];
+    SCOPED_TRACE(name);
+    const auto kind = head_from_name(name);
+    ASSERT_THAT(kind, IsOk());
+    const HeadOptions options{.score_threshold = item["score_threshold"],
+                              .iou_threshold = item["iou_threshold"],
+                              .max_detections = item.value("max_detections", 0),
+                              .multi_label = item.value("multi_label", false)};
+    const auto found =
+        decode_detections(*kind, outputs_of(item), width, height, same_size(width, height), options);
+    ASSERT_THAT(found, IsOk());
+    const std::vector<float> scores = item["scores"], boxes = item["boxes"];
+    const std::vector<int> classes = item["classes"];
+    ASSERT_EQ(found->size(), scores.size());
+    for (std::size_t i = 0; i < found->size(); ++i) {
+      const Detection& detection = (*found)[i];
+      EXPECT_EQ(detection.class_index, classes[i]) << i;
+      // A softmax or power in float differs by a few roundings between libraries.
+      EXPECT_NEAR(detection.score, scores[i], 1e-6) << i;
+      const float coordinates[] = {detection.left, detection.top, detection.right, detection.bottom};
+      for (std::size_t side = 0; side < 4; ++side)
+        EXPECT_NEAR(coordinates[side], boxes[4 * i + side], 1e-4) << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace assay::detect
