@@ -88,6 +88,10 @@ TEST(Decode, RefusesMorePixelsThanAllowedBeforeTakingMemory) {
   EXPECT_THAT(decode(huge), FailsWith(ErrorCode::kResourceLimit, "JPEG: "));
 }
 
+TEST(Decode, RefusesAJpegWithMoreScansThanAnyEncoderWrites) {
+  EXPECT_THAT(decode(file("many_scans.jpg")), FailsWith(ErrorCode::kCorrupt, "JPEG: more than 80 scans"));
+}
+
 TEST(Decode, ReadsAPictureTwentyThousandPixelsWide) {
   const Image wide(20000, 3);
   for (const auto& encoded : {encode_jpeg(wide, 80), encode_png(wide)}) {

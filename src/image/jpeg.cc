@@ -21,7 +21,7 @@ namespace assay {
 namespace {
 
 // A file can hold thousands of scans that each cost a pass over the picture; encoders write about ten.
-constexpr int kMaxScans = 100;
+constexpr int kMaxScans = 80;
 
 struct ErrorManager {
   jpeg_error_mgr base;  // first, so that libjpeg's pointer is ours
