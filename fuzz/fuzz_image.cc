@@ -1,4 +1,5 @@
-// Whatever the bytes, decoding ends in an error or in a picture within the limits, whose pixels are all there.
+// Whatever the bytes, decoding ends in an error or in a picture within the limits, whose pixels are all
+// there.
 #include <cstdint>
 
 #include "base/check.h"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes tests/goldens/image: small files with what Pillow and OpenCV make of them.
 
-    pip install pillow==13.0.0 numpy opencv-python-headless==4.10.0.84
+    pip install pillow==13.0.0 numpy opencv-python-headless==4.10.0.84; apt install libjpeg-turbo-progs
     python tools/make_image_goldens.py tests/goldens/image
 
 Expected pixels are stored as PNG without filters of colour: RGB, 8 bits.
@@ -10,7 +10,9 @@ import io
 import json
 import random
 import struct
+import subprocess
 import sys
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -45,6 +47,17 @@ def png16(width, height, color_type, channels, seed):
     high = (values >> 8).astype(numpy.uint8)
     rgb = numpy.repeat(high[..., :1], 3, -1) if channels < 3 else high[..., :3]
     return data, Image.fromarray(numpy.ascontiguousarray(rgb), "RGB")
+
+
+def many_scans():
+    """A valid progressive JPEG with a scan for each of 99 coefficients, where encoders write ten scans."""
+    coefficients = [(c, k) for c in range(3) for k in range(1, 64)][:99]
+    scans = ["0,1,2: 0-0, 0, 0;"] + [f"{c}: {k}-{k}, 0, 0;" for c, k in coefficients]
+    with tempfile.TemporaryDirectory() as folder:
+        script, source = Path(folder) / "scans", Path(folder) / "in.jpg"
+        script.write_text("\n".join(scans) + "\n")
+        picture(16, 16, 6).save(source, quality=50)
+        return subprocess.run(["jpegtran", "-scans", script, source], check=True, stdout=subprocess.PIPE).stdout
 
 
 def decoding_cases():
@@ -104,6 +117,7 @@ def main():
         expected.save(out / f"{name}.expected.png")
         names.append(name)
 
+    (out / "many_scans.jpg").write_bytes(many_scans())
     source = picture(41, 29, 1)
     kinds = {"nearest": Image.NEAREST, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
     resized = []
@@ -130,7 +144,8 @@ def main():
         "- `decode.json` lists files to decode; `X.expected.png` is `exif_transpose(open(X)).convert(\"RGB\")`, except for the\n"
         "  16-bit files, which the script packs itself and whose expected pixels are the high bytes (alpha dropped).\n"
         "- `resize.json` lists resized versions of `plain.png` (or of `from`): Pillow's nearest, bilinear and bicubic,\n"
-        "  and `cv2.resize(..., interpolation=INTER_LINEAR)` as `opencv`.\n")
+        "  and `cv2.resize(..., interpolation=INTER_LINEAR)` as `opencv`.\n"
+        "- `many_scans.jpg` has 100 scans, written by jpegtran; it is there to be refused.\n")
 
 
 main()

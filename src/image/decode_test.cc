@@ -88,6 +88,10 @@ TEST(Decode, RefusesMorePixelsThanAllowedBeforeTakingMemory) {
   EXPECT_THAT(decode(huge), FailsWith(ErrorCode::kResourceLimit, "JPEG: "));
 }
 
+TEST(Decode, RefusesAJpegWithMoreScansThanAnyEncoderWrites) {
+  EXPECT_THAT(decode(file("many_scans.jpg")), FailsWith(ErrorCode::kCorrupt, "JPEG: more than 80 scans"));
+}
+
 TEST(Decode, ReadsAPictureTwentyThousandPixelsWide) {
   const Image wide(20000, 3);
   for (const auto& encoded : {encode_jpeg(wide, 80), encode_png(wide)}) {
@@ -104,6 +108,20 @@ TEST(Decode, NamesTheFileInErrors) {
   write_bytes(dir / "broken.jpg", "\xff\xd8\xff");
   EXPECT_THAT(read_image(dir / "broken.jpg"), FailsWith(ErrorCode::kCorrupt, "broken.jpg: JPEG: "));
   EXPECT_THAT(read_image(dir / "absent.jpg"), FailsWith(ErrorCode::kNotFound, "absent.jpg"));
+}
+
+TEST(Decode, ReadsEveryPictureOfCocoAtTheSizeThatItsAnnotationsSay) {
+  const auto annotations = shared_data("coco/instances_val2017_100.json");
+  const auto folder = shared_data("coco/val2017");
+  if (!annotations || !folder) GTEST_SKIP() << "no COCO pictures on this machine";
+  const auto truth = nlohmann::json::parse(read_bytes(*annotations));
+  for (const auto& entry : truth["images"]) {
+    const std::string name = entry["file_name"];
+    const auto image = read_image(*folder / name);
+    ASSERT_THAT(image, IsOk());
+    EXPECT_EQ(image->width, entry["width"]) << name;
+    EXPECT_EQ(image->height, entry["height"]) << name;
+  }
 }
 
 TEST(Encode, KeepsPngPixelsAndJpegNearlySo) {

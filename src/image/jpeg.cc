@@ -20,8 +20,8 @@
 namespace assay {
 namespace {
 
-// A progressive file can hold tens of thousands of scans that each cost a pass over the picture.
-constexpr int kMaxScans = 500;
+// A file can hold thousands of scans that each cost a pass over the picture; encoders write about ten.
+constexpr int kMaxScans = 80;
 
 struct ErrorManager {
   jpeg_error_mgr base;  // first, so that libjpeg's pointer is ours

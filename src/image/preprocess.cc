@@ -114,6 +114,8 @@ Placement place(int image_width, int image_height, const InputSpec& spec) {
   // The ratio before the sides were rounded, as the references map their boxes back.
   placement.scale_x = placement.scale_y = std::min(static_cast<double>(spec.height) / image_height,
                                                    static_cast<double>(spec.width) / image_width);
+  // Where the picture really lies; ultralytics' scale_boxes computes it from unrounded sides, a pixel off at
+  // times.
   placement.offset_x = fit.left;
   placement.offset_y = fit.top;
   return placement;

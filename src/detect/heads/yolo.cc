@@ -11,15 +11,16 @@ std::size_t extent(const Output& output, std::size_t dimension) {
   return static_cast<std::size_t>(output.info.shape[dimension]);
 }
 
-// Decoded sizes are positive; raw ones are logarithms of sizes in cells, below 0 for everything smaller than
-// a cell, which some of thousands of cells always predict.
-bool has_raw_sizes(const Output& output) {
+// Decoded centers are pixels all over the input; raw ones are offsets from a cell, in cells, and training
+// rewards a cell only for objects within two and a half of it.
+bool has_raw_centers(const Output& output) {
+  constexpr float kFurthestOffset = 8.0f;
   const std::size_t columns = extent(output, 2);
   for (std::size_t row = 0; row < extent(output, 1); ++row) {
     const float* values = output.values.data() + row * columns;
-    if (values[2] < 0.0f || values[3] < 0.0f) return true;
+    if (values[0] > kFurthestOffset || values[1] > kFurthestOffset) return false;
   }
-  return false;
+  return true;
 }
 
 struct Cell {
@@ -80,7 +81,7 @@ void add_classes(const Candidate& box, std::size_t classes, const HeadOptions& o
 Result<std::vector<Candidate>> yolox_candidates(const HeadInput& input) {
   const Output& output = input.outputs[0];
   const std::size_t rows = extent(output, 1), columns = extent(output, 2);
-  const bool raw = has_raw_sizes(output);
+  const bool raw = has_raw_centers(output);
   const std::vector<Cell> cells = raw ? yolox_cells(input.width, input.height, rows) : std::vector<Cell>{};
   ScoreReader read(input.options);
   std::vector<Candidate> candidates;

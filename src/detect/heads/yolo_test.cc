@@ -53,8 +53,8 @@ TEST(Yolox, DecodesRawGridsToTheSameBoxes) {
 
 TEST(Yolox, DoesNotClipAsItsReferenceDoesNot) {
   Output output = yolox_output();
-  set_row(&output, 0, {0, 0, 20, 20, 1, 1, 0});
-  expect_box(decoded(HeadKind::kYolox, output, {}, same_size(64, 64)).at(0), -10, -10, 10, 10);
+  set_row(&output, 9, {60, 60, 20, 20, 1, 1, 0});
+  expect_box(decoded(HeadKind::kYolox, output, {}, same_size(64, 64)).at(0), 50, 50, 70, 70);
 }
 
 TEST(Yolov5, ScalesNormalizedBoxesAndMultipliesObjectness) {
