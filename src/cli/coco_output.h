@@ -1,0 +1,18 @@
+// A COCO record as JSON and as the table that pycocotools prints.
+#pragma once
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "eval/coco/evaluate.h"
+
+namespace assay::cli {
+
+// {AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl, images, per_category}. Area ranges and limits other
+// than COCO's give keys AP_<area>, AR_<area> and AR<limit>.
+nlohmann::ordered_json coco_json(const eval::coco::CocoRecord& record);
+
+std::string coco_text(const eval::coco::CocoRecord& record, const eval::coco::EvaluationOptions& options);
+// One line per category.
+std::string coco_category_text(const eval::coco::CocoRecord& record);
+
+}  // namespace assay::cli

@@ -1,0 +1,208 @@
+#include "eval/coco/match.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "eval/coco/score_order.h"
+
+namespace assay::eval::coco {
+
+Result<EvaluationOptions> checked_options(const EvaluationOptions& options) {
+  const auto invalid = [](const char* message) { return Error{ErrorCode::kInvalidArgument, message}; };
+  if (options.iou_thresholds.empty() || options.iou_thresholds.size() > 64)
+    return invalid("between 1 and 64 IoU thresholds are needed");
+  if (options.areas.empty()) return invalid("at least one area range is needed");
+  if (options.max_detections.empty()) return invalid("at least one limit of detections per image is needed");
+  EvaluationOptions checked = options;
+  std::sort(checked.max_detections.begin(), checked.max_detections.end());
+  if (checked.max_detections.front() < 1) return invalid("limits of detections per image start at 1");
+  return checked;
+}
+
+namespace {
+
+template <typename Item>
+Status check_items(const std::vector<Item>& items, const Annotations& annotations, const char* noun) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const bool inside = items[i].image >= 0 && items[i].category >= 0 &&
+                        static_cast<std::size_t>(items[i].image) < annotations.images.size() &&
+                        static_cast<std::size_t>(items[i].category) < annotations.categories.size();
+    if (!inside) {
+      return Error{ErrorCode::kInvalidArgument,
+                   std::string(noun) + " " + std::to_string(i) + " is on an image or in a category that does not exist"};
+    }
+  }
+  return {};
+}
+
+// Stable.
+template <typename Key>
+std::vector<std::uint32_t> counting_sort(const std::vector<std::uint32_t>& order, std::size_t num_keys, Key key,
+                                         std::vector<std::uint32_t>& begin) {
+  begin.assign(num_keys + 1, 0);
+  for (const std::uint32_t item : order) ++begin[static_cast<std::size_t>(key(item)) + 1];
+  for (std::size_t k = 0; k < num_keys; ++k) begin[k + 1] += begin[k];
+  std::vector<std::uint32_t> next(begin.begin(), begin.end() - 1);
+  std::vector<std::uint32_t> sorted(order.size());
+  for (const std::uint32_t item : order) sorted[next[static_cast<std::size_t>(key(item))]++] = item;
+  return sorted;
+}
+
+}  // namespace
+
+Status check_indices(const Annotations& annotations, const Detections& detections) {
+  ASSAY_RETURN_IF_ERROR(check_items(annotations.boxes, annotations, "box"));
+  return check_items(detections.boxes, annotations, "detection");
+}
+
+template <typename Item>
+Buckets::Buckets(std::span<const Item> items, std::size_t images, std::size_t categories) {
+  std::vector<std::uint32_t> order(items.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
+  order = counting_sort(order, images, [&](std::uint32_t i) { return items[i].image; }, begin_);
+  order_ = counting_sort(order, categories, [&](std::uint32_t i) { return items[i].category; }, begin_);
+}
+
+// The C of pycocotools, operation by operation: fmin and fmax drop a NaN.
+double overlap(const Detection& detection, const TruthBox& truth, bool crowd) {
+  const double w = std::fmin(detection.width + detection.x, truth.width + truth.x) - std::fmax(detection.x, truth.x);
+  if (w <= 0) return 0;
+  const double h = std::fmin(detection.height + detection.y, truth.height + truth.y) - std::fmax(detection.y, truth.y);
+  if (h <= 0) return 0;
+  const double detection_area = detection.width * detection.height;
+  const double truth_area = truth.width * truth.height;
+  const double intersection = w * h;
+  const double united = crowd ? detection_area : detection_area + truth_area - intersection;
+  return intersection / united;
+}
+
+// One image and category.
+struct Matcher::Cell {
+  std::int32_t image = 0;
+  std::span<const std::uint32_t> truths;
+  std::vector<std::uint32_t> detections;  // best first, cut to the limit
+  std::vector<double> overlaps;           // [detection][truth]
+  std::vector<std::uint8_t> reachable;    // per detection: some overlap is not below all thresholds
+  std::size_t first_entry = 0;
+};
+
+Matcher::Matcher(const Annotations& annotations, const Detections& detections, const EvaluationOptions& options)
+    : annotations_(annotations),
+      detections_(detections),
+      options_(options),
+      truth_buckets_(std::span<const TruthBox>(annotations.boxes), annotations.images.size(), annotations.categories.size()),
+      detection_buckets_(std::span<const Detection>(detections.boxes), annotations.images.size(),
+                         annotations.categories.size()) {}
+
+CategoryMatches Matcher::match(std::size_t category) const {
+  CategoryMatches out;
+  const std::size_t areas = options_.areas.size();
+  out.outcomes.resize(areas);
+  out.truths.resize(areas);
+  out.num_truths.assign(areas, 0);
+  std::span<const std::uint32_t> truths = truth_buckets_.of_category(category);
+  std::span<const std::uint32_t> detections = detection_buckets_.of_category(category);
+  out.entries.reserve(detections.size());
+  for (auto& outcomes : out.outcomes) outcomes.reserve(detections.size());
+  bool image_without_detections = false;
+  Cell cell;
+  while (!truths.empty() || !detections.empty()) {
+    cell.image = std::numeric_limits<std::int32_t>::max();
+    if (!truths.empty()) cell.image = annotations_.boxes[truths.front()].image;
+    if (!detections.empty()) cell.image = std::min(cell.image, detections_.boxes[detections.front()].image);
+    std::size_t num_truths = 0, num_detections = 0;
+    while (num_truths < truths.size() && annotations_.boxes[truths[num_truths]].image == cell.image) ++num_truths;
+    while (num_detections < detections.size() && detections_.boxes[detections[num_detections]].image == cell.image)
+      ++num_detections;
+    cell.truths = truths.first(num_truths);
+    cell.detections.assign(detections.begin(), detections.begin() + static_cast<std::ptrdiff_t>(num_detections));
+    truths = truths.subspan(num_truths);
+    detections = detections.subspan(num_detections);
+    image_without_detections |= num_detections == 0;
+    match_cell(cell, out);
+  }
+  std::vector<RankedDetection> ranked;
+  ranked.reserve(out.entries.size());
+  for (const auto& entry : out.entries) ranked.push_back({entry.detection, entry.image});
+  out.ranking = sort_across_images(detections_, ranked, image_without_detections);
+  return out;
+}
+
+void Matcher::match_cell(Cell& cell, CategoryMatches& out) const {
+  sort_within_image(detections_, cell.detections);
+  const auto limit = static_cast<std::size_t>(options_.max_detections.back());
+  if (cell.detections.size() > limit) cell.detections.resize(limit);
+  const double lowest = std::min(*std::min_element(options_.iou_thresholds.begin(), options_.iou_thresholds.end()),
+                                 1 - 1e-10);
+  const std::size_t num_truths = cell.truths.size();
+  cell.overlaps.assign(cell.detections.size() * num_truths, 0);
+  cell.reachable.assign(cell.detections.size(), 0);
+  cell.first_entry = out.entries.size();
+  for (std::size_t d = 0; d < cell.detections.size(); ++d) {
+    out.entries.push_back({cell.detections[d], cell.image, static_cast<std::int32_t>(d)});
+    for (std::size_t g = 0; g < num_truths; ++g) {
+      const TruthBox& truth = annotations_.boxes[cell.truths[g]];
+      const double value = overlap(detections_.boxes[cell.detections[d]], truth, truth.crowd);
+      cell.overlaps[d * num_truths + g] = value;
+      if (!(value < lowest)) cell.reachable[d] = 1;  // NaN is not below
+    }
+  }
+  for (std::size_t area = 0; area < options_.areas.size(); ++area) match_area(cell, area, out);
+}
+
+void Matcher::match_area(const Cell& cell, std::size_t area, CategoryMatches& out) const {
+  const AreaRange& range = options_.areas[area];
+  const auto outside = [&](double value) { return value < range.min || value > range.max; };
+  const std::size_t num_truths = cell.truths.size();
+  // What counts first, as pycocotools sorts it; `counting` of them.
+  std::vector<std::uint32_t> order;
+  for (std::uint32_t g = 0; g < num_truths; ++g) {
+    const TruthBox& truth = annotations_.boxes[cell.truths[g]];
+    if (!truth.ignore && !outside(truth.area)) order.push_back(g);
+  }
+  const std::size_t counting = order.size();
+  if (counting > 0) out.truths[area].push_back({cell.image, static_cast<std::int32_t>(counting)});
+  out.num_truths[area] += static_cast<std::int64_t>(counting);
+  for (std::uint32_t g = 0; g < num_truths; ++g) {
+    const TruthBox& truth = annotations_.boxes[cell.truths[g]];
+    if (truth.ignore || outside(truth.area)) order.push_back(g);
+  }
+
+  std::vector<Outcome>& outcomes = out.outcomes[area];
+  const std::size_t first = outcomes.size();
+  outcomes.resize(first + cell.detections.size());
+  std::vector<std::uint8_t> taken(num_truths);
+  bool any_reachable = false;
+  for (const std::uint8_t reachable : cell.reachable) any_reachable |= reachable != 0;
+  for (std::size_t t = 0; any_reachable && t < options_.iou_thresholds.size(); ++t) {
+    const std::uint64_t bit = std::uint64_t{1} << t;
+    std::fill(taken.begin(), taken.end(), std::uint8_t{0});
+    for (std::size_t d = 0; d < cell.detections.size(); ++d) {
+      if (cell.reachable[d] == 0) continue;
+      double best = std::min(options_.iou_thresholds[t], 1 - 1e-10);
+      std::size_t match = num_truths;
+      for (std::size_t i = 0; i < num_truths; ++i) {
+        const std::uint32_t g = order[i];
+        if (taken[g] != 0 && !annotations_.boxes[cell.truths[g]].crowd) continue;
+        if (match < counting && i >= counting) break;
+        const double value = cell.overlaps[d * num_truths + g];
+        if (value < best) continue;  // of equal overlaps the later one wins, and NaN always does
+        best = value;
+        match = i;
+      }
+      if (match == num_truths) continue;
+      taken[order[match]] = 1;
+      if (match >= counting) outcomes[first + d].ignored |= bit;
+      if (!annotations_.boxes[cell.truths[order[match]]].id_is_zero) outcomes[first + d].hit |= bit;
+    }
+  }
+  const std::uint64_t all = ~std::uint64_t{0} >> (64 - options_.iou_thresholds.size());
+  for (std::size_t d = 0; d < cell.detections.size(); ++d) {
+    const Detection& detection = detections_.boxes[cell.detections[d]];
+    Outcome& outcome = outcomes[first + d];
+    if (outside(detection.width * detection.height)) outcome.ignored |= all & ~outcome.hit;
+    outcome.hit &= ~outcome.ignored;
+  }
+}
+
+}  // namespace assay::eval::coco
