@@ -74,7 +74,7 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
                                                    {"average", RangeMethod::kMovingAverage}};
   command
       .add_option("--range-method", options.range_method,
-                  "of static int8: which part of an activation's values int8 covers [minmax]")
+                  "of static int8: which part of an activation's values int8 covers [percentile]")
       ->type_name("minmax|percentile|mse|entropy|average")
       ->transform(CLI::CheckedTransformer(methods).description(""));
   command

@@ -16,7 +16,7 @@ struct TfliteOptions {
   std::string ranges;
   std::string calibration;  // a folder of pictures
   std::int64_t samples = 128;
-  RangeMethod range_method = RangeMethod::kMinMax;
+  RangeMethod range_method = RangeMethod::kPercentile;
   bool full_integer = false;
   bool int8_io = false;
 };

@@ -18,7 +18,7 @@ enum class RangeMethod { kMinMax, kPercentile, kMse, kEntropy, kMovingAverage };
 struct DetectorCalibrationOptions {
   std::filesystem::path pictures;  // a folder; its JPEG and PNG files count, in the order of their names
   std::int64_t samples = 128;      // at most so many, spread evenly over the folder
-  RangeMethod method = RangeMethod::kMinMax;
+  RangeMethod method = RangeMethod::kPercentile;
   double percentile = 0.9999;  // of kPercentile
   // Of tensors that are looked at in one pass over the pictures; more passes for larger models. One tensor at
   // least.

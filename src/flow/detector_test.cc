@@ -40,6 +40,7 @@ DetectorCalibrationOptions two_pictures(const Real& real) {
   DetectorCalibrationOptions options;
   options.pictures = real.pictures;
   options.samples = 2;
+  options.method = RangeMethod::kMinMax;
   return options;
 }
 
