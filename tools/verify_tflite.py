@@ -115,4 +115,5 @@ def main():
             measure(expected, path, images, options.threads)
 
 
-main()
+if __name__ == "__main__":
+    main()

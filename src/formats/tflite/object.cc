@@ -12,6 +12,14 @@ Object Object::make(std::string_view table) {
   return Object(*type);
 }
 
+bool Object::declares(std::string_view name) const {
+  if (!exists()) return false;
+  for (const FieldInfo& info : type_->fields) {
+    if (info.name == name) return true;
+  }
+  return false;
+}
+
 std::int64_t Object::integer(std::string_view name) const {
   const std::size_t slot = type_->slot(name);
   const FieldInfo& info = type_->fields[slot];

@@ -64,6 +64,8 @@ class Object {
   const TableInfo& type() const { return *type_; }
   const Field& field(std::size_t slot) const { return fields_[slot]; }
   Field& field(std::size_t slot) { return fields_[slot]; }
+  // Whether this is a table that has the field. The options of an operator may be those of another one.
+  bool declares(std::string_view name) const;
   bool has(std::string_view name) const { return fields_[type_->slot(name)].index() != 0; }
 
   // By the schema's name of a field; the schema's default where the file has nothing. REQUIRES: the table

@@ -9,6 +9,10 @@
 namespace assay::tflite {
 namespace {
 
+constexpr std::size_t kMostLevels = 32;
+// For each stored value of a sparse tensor; pruned networks keep at least one in ten.
+constexpr std::size_t kMostZeros = 100;
+
 std::string label(const Tensor& tensor) { return "tensor '" + tensor.name + "'"; }
 
 template <typename T>
@@ -99,6 +103,7 @@ Status Densifier::read_levels() {
     levels_.push_back(std::move(level));
   }
   const std::size_t rank = tensor_.shape.size();
+  if (levels_.size() > kMostLevels) return corrupt("it has more levels than a tensor has dimensions");
   if (levels_.size() != rank + block_map_.size() || order_.size() != levels_.size())
     return corrupt("traversal order, blocks and dimensions do not fit together");
   for (std::size_t i = 0; i < order_.size(); ++i) {
@@ -162,8 +167,8 @@ Status Densifier::populate(std::size_t level, std::size_t previous) {
 Result<std::vector<std::byte>> Densifier::run() {
   ASSAY_RETURN_IF_ERROR(read_levels());
   const auto bytes = storage_bytes(tensor_.type, tensor_.shape);
-  // The stored values bound what a file can ask for: sparse weights are never a thousand times fewer.
-  if (!bytes || *bytes > (stored_.size() + 1024) * 1024)
+  // The stored values bound what a file can ask for.
+  if (!bytes || *bytes > (stored_.size() + 1024) * kMostZeros)
     return corrupt("the shape is too large for so few values");
   dense_.resize(*bytes);
   indices_.resize(levels_.size());

@@ -133,17 +133,17 @@ void float16_graph(Model& model, Subgraph& graph, const KeepFloat& keep_float, C
 bool is_dynamic(Op op) { return op == Op::kConv2d || op == Op::kFullyConnected || op == Op::kBatchMatmul; }
 
 void mark_dynamic(Operator& op) {
+  constexpr std::string_view kAsymmetric = "asymmetric_quantize_inputs";
+  if (op.options.declares(kAsymmetric)) op.options.set_integer(kAsymmetric, 1);
   switch (op.op) {
     case Op::kConv2d:
       op.version = std::max(op.version, 5);
       return;
     case Op::kFullyConnected:
       op.version = std::max(op.version, 9);
-      op.options.set_integer("asymmetric_quantize_inputs", 1);
       return;
     default:
       op.version = std::max(op.version, 4);
-      op.options.set_integer("asymmetric_quantize_inputs", 1);
   }
 }
 
@@ -184,7 +184,7 @@ void int8_graph(Model& model, Subgraph& graph, Int8Weights mode, const KeepFloat
       ++report.converted;
     }
     const bool dynamic = mode == Int8Weights::kDynamic && is_dynamic(op.op);
-    if (dynamic && op.options.exists()) mark_dynamic(op);
+    if (dynamic) mark_dynamic(op);
     op.inputs[roles.weights] = dynamic ? found->second : dequantizers.of(found->second);
   }
   dequantizers.finish();

@@ -51,7 +51,9 @@ std::size_t fuse_activations(Model& model) {
     if (uses.producer[between] < 0 || uses.consumers[between].size() != 1) continue;
     if (std::find(graph.outputs.begin(), graph.outputs.end(), op.inputs[0]) != graph.outputs.end()) continue;
     Operator& before = graph.operators[static_cast<std::size_t>(uses.producer[between])];
-    if (!can_apply_activation(before.op) || before.outputs.size() != 1 || !before.options.exists()) continue;
+    if (!can_apply_activation(before.op) || before.outputs.size() != 1 ||
+        !before.options.declares("fused_activation_function"))
+      continue;
     if (before.options.integer("fused_activation_function") != 0) continue;
     if (before.outputs[0] != op.inputs[0]) continue;
     before.options.set_integer("fused_activation_function", number);

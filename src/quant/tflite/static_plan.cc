@@ -63,6 +63,8 @@ class Planner {
   bool is_worthwhile(const Operator& op, const Int8Rule& rule) const;
   bool is_sensitive(const Operator& op, const Int8Rule& rule) const;
   bool keeps_precision(const Operator& op);
+  std::optional<Int8Params> common_fixed(const Operator& op) const;
+  bool knows_output_scale(const Operator& op, const Int8Rule& rule) const;
   void fix_output(const Operator& op, const Int8Rule& rule);
   void unite_groups();
   void find_ranges();
@@ -115,7 +117,8 @@ bool Planner::weights_are_usable(const Operator& op) const {
   const int weights = op.inputs[roles.weights];
   if (!is_float(weights) || !is_constant(weights) || is_constant(op.inputs[roles.input])) return false;
   if (tensor(weights).shape.size() != (op.op == Op::kFullyConnected ? 2u : 4u)) return false;
-  if (op.op == Op::kFullyConnected && op.options.exists() && op.options.integer("weights_format") != 0)
+  if (op.op == Op::kFullyConnected && op.options.declares("weights_format") &&
+      op.options.integer("weights_format") != 0)
     return false;
   const int bias = op.inputs.size() > roles.bias ? op.inputs[roles.bias] : -1;
   if (bias < 0) return true;
@@ -164,6 +167,28 @@ bool Planner::keeps_precision(const Operator& op) {
   return !kept;
 }
 
+// The fixed scale that all float inputs have, if they do.
+std::optional<Int8Params> Planner::common_fixed(const Operator& op) const {
+  std::optional<Int8Params> common;
+  for (const std::int32_t input : op.inputs) {
+    if (!is_float(input)) continue;
+    const auto& here = fixed_[static_cast<std::size_t>(input)];
+    if (!here || (common && *common != *here)) return std::nullopt;
+    common = here;
+  }
+  return common;
+}
+
+// Of values that are moved: from their own range, from what is not fixed among the inputs, or from all of
+// them.
+bool Planner::knows_output_scale(const Operator& op, const Int8Rule& rule) const {
+  if (rule.rule != ScaleRule::kSame || ranges_[static_cast<std::size_t>(op.outputs[0])] || common_fixed(op))
+    return true;
+  const auto inputs = activations(op);
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [&](int input) { return !fixed_[static_cast<std::size_t>(input)]; });
+}
+
 // Moving values that have a fixed scale keeps it.
 void Planner::fix_output(const Operator& op, const Int8Rule& rule) {
   if (rule.rule == ScaleRule::kFixed) {
@@ -171,13 +196,7 @@ void Planner::fix_output(const Operator& op, const Int8Rule& rule) {
     return;
   }
   if (rule.rule != ScaleRule::kSame) return;
-  std::optional<Int8Params> common;
-  for (const std::int32_t input : op.inputs) {
-    if (!is_float(input)) continue;
-    const auto& here = fixed_[static_cast<std::size_t>(input)];
-    if (!here || (common && *common != *here)) return;
-    common = here;
-  }
+  const auto common = common_fixed(op);
   for (const std::int32_t output : op.outputs) fixed_[static_cast<std::size_t>(output)] = common;
 }
 
@@ -211,7 +230,8 @@ std::optional<Range> Planner::telling_range(const Operator& op, int input) const
   const int producer = other < 0 ? -1 : uses_.producer[static_cast<std::size_t>(other)];
   if (producer < 0) return std::nullopt;
   const Operator& logistic = graph_.operators[static_cast<std::size_t>(producer)];
-  if (logistic.op != Op::kLogistic || logistic.inputs[0] != input) return std::nullopt;
+  if (logistic.op != Op::kLogistic || logistic.inputs != std::vector<std::int32_t>{input})
+    return std::nullopt;
   return Range{saturation(Op::kLogistic)->min, std::numeric_limits<float>::infinity()};
 }
 
@@ -256,15 +276,15 @@ void Planner::find_ranges() {
   }
   plan_.own.assign(count, std::nullopt);
   for (std::size_t root = 0; root < count; ++root) {
-    if (members[root].empty() || !range[root]) continue;
-    Range wanted = *range[root];
+    Range wanted = range[root].value_or(Range{});
     if (const auto limit = telling_range(members[root])) {
       wanted.min = std::clamp(wanted.min, limit->min, limit->max);
       wanted.max = std::clamp(wanted.max, limit->min, limit->max);
     }
     for (const int member : members[root]) {
       const auto& fixed = fixed_[static_cast<std::size_t>(member)];
-      plan_.own[static_cast<std::size_t>(member)] = fixed ? *fixed : int8_params(wanted);
+      if (fixed || range[root])
+        plan_.own[static_cast<std::size_t>(member)] = fixed ? *fixed : int8_params(wanted);
     }
   }
 }
@@ -281,7 +301,7 @@ StaticPlan Planner::run() {
     const auto rule = int8_rule(op.op);
     if (!rule || !is_possible(op, *rule)) continue;
     if (!options_.full_integer && (is_sensitive(op, *rule) || !is_worthwhile(op, *rule))) continue;
-    if (!keeps_precision(op)) continue;
+    if (!keeps_precision(op) || !knows_output_scale(op, *rule)) continue;
     plan_.quantized[i] = true;
     fix_output(op, *rule);
   }
