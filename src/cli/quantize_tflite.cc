@@ -30,18 +30,19 @@ void print_static(const tflite::StaticReport& report, Session& session) {
                                  ? "; it stays in float for the probabilities among them"
                                  : " and share one int8 scale: values of the narrow ones lose precision"));
   }
-  session.print(labelled({{"int8 operators", counts_text(report.int8_operators)},
-                          {"float operators", counts_text(report.float_operators)},
-                          {"transitions", fmt::format("{} QUANTIZE and DEQUANTIZE", report.transitions)},
-                          {"fused", fmt::format("{} activation functions", report.fused_activations)}}));
+  session.print(labelled(
+      {{"int8 operators", counts_text(report.int8_operators)},
+       {"float operators", counts_text(report.float_operators)},
+       {"transitions", fmt::format("{} QUANTIZE and DEQUANTIZE", report.transitions)},
+       {"too noisy", fmt::format("{} operators in float for their predicted noise", report.too_noisy.size())},
+       {"fused", fmt::format("{} activation functions", report.fused_activations)}}));
 }
 
 nlohmann::ordered_json static_json(const tflite::StaticReport& report) {
-  nlohmann::ordered_json json{{"int8_operators", report.int8_operators},
-                              {"float_operators", report.float_operators},
-                              {"transitions", report.transitions},
-                              {"fused_activations", report.fused_activations},
-                              {"wide_concats", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json json{
+      {"int8_operators", report.int8_operators}, {"float_operators", report.float_operators},
+      {"transitions", report.transitions},       {"fused_activations", report.fused_activations},
+      {"too_noisy", report.too_noisy},           {"wide_concats", nlohmann::ordered_json::array()}};
   for (const auto& concat : report.wide_concats)
     json["wide_concats"].push_back(
         {{"output", concat.output}, {"ratio", concat.ratio}, {"kept_float", concat.kept_float}});
@@ -65,13 +66,19 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
       ->type_name("FILE");
   command.add_flag("--full-integer", options.full_integer,
                    "of static int8: also what is more precise and as fast in float");
+  command
+      .add_option("--least-snr", options.least_snr,
+                  "of static int8: operators with a lower predicted signal to noise ratio stay in float; 0: "
+                  "none [20]")
+      ->type_name("DB")
+      ->check(CLI::Range(0.0, 200.0).description(""));
   command.add_flag("--int8-io", options.int8_io, "of static int8: inputs and outputs as int8, too");
 }
 
 Status quantize_tflite_file(const std::filesystem::path& path, const std::string& out, const std::string& to,
                             const TfliteOptions& options, Session& session) {
   const TfliteQuantizeOptions quantize{target_of(to, options), options.keep_float, options.ranges,
-                                       options.full_integer, options.int8_io};
+                                       options.full_integer,   options.least_snr,  options.int8_io};
   ASSAY_TRY(const TfliteQuantizeReport report, quantize_tflite(path, out, quantize));
   for (const auto& warning : report.conversion.warnings)
     session.note("warning: " + printable(warning) + "\n");

@@ -14,6 +14,7 @@ struct TfliteOptions {
   std::vector<std::string> keep_float;
   std::string ranges;
   bool full_integer = false;
+  double least_snr = 20;
   bool int8_io = false;
 };
 

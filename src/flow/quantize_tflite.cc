@@ -52,7 +52,8 @@ Result<Outcome> quantize_static(const tflite::Model& model, const TfliteQuantize
   const auto ranges = parse_activation_ranges(file.bytes(), model);
   if (!ranges) return ranges.error().with_context(options.ranges.string());
   ASSAY_TRY(auto result,
-            tflite::quantize_static(model, *ranges, {keep_float, options.full_integer, options.int8_io}));
+            tflite::quantize_static(model, *ranges,
+                                    {keep_float, options.full_integer, options.least_snr, options.int8_io}));
   return Outcome{std::move(result.model), {result.report.conversion, result.report}};
 }
 

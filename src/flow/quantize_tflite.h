@@ -21,6 +21,7 @@ struct TfliteQuantizeOptions {
   // Of kInt8Static; see tflite::StaticOptions.
   std::filesystem::path ranges;  // a file as in activation_ranges_file.h
   bool full_integer = false;
+  double least_snr = tflite::StaticOptions{}.least_snr;
   bool int8_io = false;
 };
 
