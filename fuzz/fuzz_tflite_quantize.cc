@@ -28,12 +28,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   tflite::ActivationRanges ranges(model->main().tensors.size());
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     // Some without a range, and of different widths.
-    if (i % 5 != 4) ranges[i] = tflite::Range{-1.0f, static_cast<float>(i % 7)};
+    if (i % 5 != 4) ranges[i] = tflite::Range{-1.0f, static_cast<float>(i % 7), 0.5f};
   }
   for (int options = 0; options < 4; ++options) {
     const bool full_integer = (options & 1) != 0;
     const bool int8_io = (options & 2) != 0;
-    if (const auto result = tflite::quantize_static(*model, ranges, {{}, full_integer, int8_io}))
+    if (const auto result = tflite::quantize_static(*model, ranges, {{}, full_integer, 40, int8_io}))
       check(result->model);
   }
   return 0;

@@ -85,9 +85,11 @@ def write_ranges(path, out, images, threads):
             if value.size == 0:
                 continue
             low, high = float(value.min()), float(value.max())
-            old = ranges.get(tensor["index"], (tensor["name"], low, high))
-            ranges[tensor["index"]] = (tensor["name"], min(low, old[1]), max(high, old[2]))
-    entries = [{"tensor": i, "name": name, "min": low, "max": high} for i, (name, low, high) in sorted(ranges.items())]
+            old = ranges.get(tensor["index"], (tensor["name"], low, high, 0.0, 0))
+            ranges[tensor["index"]] = (tensor["name"], min(low, old[1]), max(high, old[2]),
+                                       old[3] + float(np.square(value, dtype=np.float64).sum()), old[4] + value.size)
+    entries = [{"tensor": i, "name": name, "min": low, "max": high, "rms": (squares / count) ** 0.5}
+               for i, (name, low, high, squares, count) in sorted(ranges.items())]
     Path(out).write_text(json.dumps({"ranges": entries}, indent=1))
 
 

@@ -35,18 +35,19 @@ void print_static(const tflite::StaticReport& report, Session& session) {
                                  ? "; it stays in float for the probabilities among them"
                                  : " and share one int8 scale: values of the narrow ones lose precision"));
   }
-  session.print(labelled({{"int8 operators", counts_text(report.int8_operators)},
-                          {"float operators", counts_text(report.float_operators)},
-                          {"transitions", fmt::format("{} QUANTIZE and DEQUANTIZE", report.transitions)},
-                          {"fused", fmt::format("{} activation functions", report.fused_activations)}}));
+  session.print(labelled(
+      {{"int8 operators", counts_text(report.int8_operators)},
+       {"float operators", counts_text(report.float_operators)},
+       {"transitions", fmt::format("{} QUANTIZE and DEQUANTIZE", report.transitions)},
+       {"too noisy", fmt::format("{} operators in float for their predicted noise", report.too_noisy.size())},
+       {"fused", fmt::format("{} activation functions", report.fused_activations)}}));
 }
 
 nlohmann::ordered_json static_json(const tflite::StaticReport& report) {
-  nlohmann::ordered_json json{{"int8_operators", report.int8_operators},
-                              {"float_operators", report.float_operators},
-                              {"transitions", report.transitions},
-                              {"fused_activations", report.fused_activations},
-                              {"wide_concats", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json json{
+      {"int8_operators", report.int8_operators}, {"float_operators", report.float_operators},
+      {"transitions", report.transitions},       {"fused_activations", report.fused_activations},
+      {"too_noisy", report.too_noisy},           {"wide_concats", nlohmann::ordered_json::array()}};
   for (const auto& concat : report.wide_concats)
     json["wide_concats"].push_back(
         {{"output", concat.output}, {"ratio", concat.ratio}, {"kept_float", concat.kept_float}});
@@ -83,6 +84,12 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
       ->type_name("FILE");
   command.add_flag("--full-integer", options.full_integer,
                    "of static int8: also what is more precise and as fast in float");
+  command
+      .add_option("--least-snr", options.least_snr,
+                  "of static int8: operators with a lower predicted signal to noise ratio stay in float; 0: "
+                  "none [20]")
+      ->type_name("DB")
+      ->check(CLI::Range(0.0, 200.0).description(""));
   command.add_flag("--int8-io", options.int8_io, "of static int8: inputs and outputs as int8, too");
 }
 
@@ -93,6 +100,7 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
   quantize.keep_float = options.keep_float;
   quantize.ranges = options.ranges;
   quantize.full_integer = options.full_integer;
+  quantize.least_snr = options.least_snr;
   quantize.int8_io = options.int8_io;
   if (!options.calibration.empty()) {
     quantize.calibration.emplace();

@@ -18,6 +18,7 @@ struct TfliteOptions {
   std::int64_t samples = 128;
   RangeMethod range_method = RangeMethod::kPercentile;
   bool full_integer = false;
+  double least_snr = 20;
   bool int8_io = false;
 };
 

@@ -32,7 +32,13 @@ Status read_entry(const nlohmann::json& entry, const tflite::Model& model, tflit
                  "'name' is not the name of tensor " + std::to_string(at) + " (ranges of another model?)"};
   if (!(min <= max) || !std::isfinite(static_cast<float>(min)) || !std::isfinite(static_cast<float>(max)))
     return Error{ErrorCode::kCorrupt, "'min' and 'max' are not finite, or min is above max"};
-  ranges[at] = tflite::Range{static_cast<float>(min), static_cast<float>(max)};
+  double rms = 0;
+  if (entry.contains("rms")) {
+    ASSAY_TRY(rms, number(entry, "rms"));
+    if (!(rms >= 0) || !std::isfinite(static_cast<float>(rms)))
+      return Error{ErrorCode::kCorrupt, "'rms' is negative or not finite"};
+  }
+  ranges[at] = tflite::Range{static_cast<float>(min), static_cast<float>(max), static_cast<float>(rms)};
   return {};
 }
 
@@ -57,7 +63,8 @@ std::string write_activation_ranges(const tflite::ActivationRanges& ranges, cons
     entries.push_back({{"tensor", i},
                        {"name", model.main().tensors[i].name},
                        {"min", ranges[i]->min},
-                       {"max", ranges[i]->max}});
+                       {"max", ranges[i]->max},
+                       {"rms", ranges[i]->rms}});
   }
   return nlohmann::ordered_json{{"ranges", std::move(entries)}}.dump(
              1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +

@@ -29,6 +29,12 @@ struct Statistics {
     average.update({*low, *high});
   }
 
+  std::optional<tflite::Range> moving_average() const {
+    auto range = average.range();
+    if (range) range->rms = histogram.rms();
+    return range;
+  }
+
   std::optional<tflite::Range> range(const DetectorCalibrationOptions& options) const {
     if (histogram.count() == 0) return std::nullopt;
     switch (options.method) {
@@ -41,7 +47,7 @@ struct Statistics {
       case RangeMethod::kEntropy:
         return tflite::entropy_range(histogram);
       case RangeMethod::kMovingAverage:
-        return average.range();
+        return moving_average();
     }
     return std::nullopt;
   }

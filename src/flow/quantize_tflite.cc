@@ -78,7 +78,8 @@ Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Mode
 Result<Outcome> quantize_static(const tflite::Model& model, const tflite::ActivationRanges& ranges,
                                 const TfliteQuantizeOptions& options, const tflite::KeepFloat& keep_float) {
   ASSAY_TRY(auto result,
-            tflite::quantize_static(model, ranges, {keep_float, options.full_integer, options.int8_io}));
+            tflite::quantize_static(model, ranges,
+                                    {keep_float, options.full_integer, options.least_snr, options.int8_io}));
   return Outcome{std::move(result.model), {result.report.conversion, result.report}};
 }
 

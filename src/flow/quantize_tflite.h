@@ -24,6 +24,7 @@ struct TfliteQuantizeOptions {
   std::filesystem::path ranges;  // a file as in activation_ranges_file.h, or else
   std::optional<DetectorCalibrationOptions> calibration;
   bool full_integer = false;
+  double least_snr = tflite::StaticOptions{}.least_snr;
   bool int8_io = false;
 };
 

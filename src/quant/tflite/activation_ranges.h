@@ -9,6 +9,7 @@ namespace assay::tflite {
 struct Range {
   float min = 0;
   float max = 0;
+  float rms = 0;  // root of the mean square of all values seen, clipped ones too; 0: not known
 };
 
 // By index of tensor in the main subgraph of the model that is quantized, as parse() gave it (folding

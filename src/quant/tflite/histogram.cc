@@ -18,6 +18,14 @@ double Histogram::center(std::size_t bin) const {
   return std::clamp(middle, static_cast<double>(min_), static_cast<double>(max_));
 }
 
+float Histogram::rms() const {
+  double sum = 0;
+  for (std::size_t i = 0; i < kBins; ++i) {
+    if (bins_[i] > 0) sum += static_cast<double>(bins_[i]) * center(i) * center(i);
+  }
+  return count_ == 0 ? 0 : static_cast<float>(std::sqrt(sum / static_cast<double>(count_)));
+}
+
 void Histogram::widen() {
   std::vector<std::uint64_t> wider(kBins);
   for (std::size_t i = 0; i < kBins; ++i) {

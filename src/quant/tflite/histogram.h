@@ -23,7 +23,10 @@ class Histogram {
 
   std::uint64_t count() const { return count_; }  // finite values
   std::uint64_t not_finite() const { return not_finite_; }
-  Range min_max() const { return {min_, max_}; }  // REQUIRES: count() > 0
+  Range min_max() const { return {min_, max_, rms()}; }  // REQUIRES: count() > 0
+
+  // Root of the mean square, values taken as their bins' centers.
+  float rms() const;
 
   const std::vector<std::uint64_t>& bins() const { return bins_; }
   double width() const { return width_; }

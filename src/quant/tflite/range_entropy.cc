@@ -60,7 +60,7 @@ Range entropy_range(const Histogram& histogram) {
     const double here = divergence(histogram.bins(), begin, end);
     if (here >= least) return;
     least = here;
-    best = range;
+    best = {range.min, range.max, all.rms};
   };
   const auto factor = [](int step) { return 1 - (1 - kSmallest) * static_cast<float>(step) / kSteps; };
   // One end after the other, since the tails differ.

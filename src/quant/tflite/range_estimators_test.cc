@@ -46,6 +46,7 @@ TEST(Histogram, CountsTheSameInAnyOrderAndInParts) {
     EXPECT_EQ(other->width(), whole.width());
     EXPECT_EQ(other->min_max().min, whole.min_max().min);
   }
+  EXPECT_EQ(first.rms(), whole.rms());
   EXPECT_EQ(whole.count(), 9999u);
   EXPECT_EQ(whole.not_finite(), 1u);
   EXPECT_EQ(whole.min_max().max, 1e6f);
@@ -57,6 +58,7 @@ TEST(Histogram, OfAConstantHasThatValueAtBothEnds) {
   EXPECT_EQ(histogram.min_max().min, -3);
   EXPECT_EQ(histogram.min_max().max, -3);
   EXPECT_FLOAT_EQ(mse_range(histogram).min, -3);
+  EXPECT_FLOAT_EQ(mse_range(histogram).rms, 3);
 }
 
 TEST(PercentileRange, LeavesOutThatShareAtEitherEnd) {

@@ -47,7 +47,7 @@ Range mse_range(const Histogram& histogram) {
   // Then each end alone, since the tails differ.
   for (int i = 0; i <= kSteps; ++i) try_range(low, max * factor(i));
   for (int i = 0; i <= kSteps; ++i) try_range(min * factor(i), high);
-  return {static_cast<float>(low), static_cast<float>(high)};
+  return {static_cast<float>(low), static_cast<float>(high), all.rms};
 }
 
 }  // namespace assay::tflite

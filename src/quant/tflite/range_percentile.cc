@@ -29,7 +29,7 @@ Range percentile_range(const Histogram& histogram, double fraction) {
   if (fraction >= 1) return all;
   const auto low = static_cast<float>(quantile(histogram, count * (1 - fraction)));
   const auto high = static_cast<float>(quantile(histogram, count * fraction));
-  return {std::clamp(low, all.min, all.max), std::clamp(high, all.min, all.max)};
+  return {std::clamp(low, all.min, all.max), std::clamp(high, all.min, all.max), all.rms};
 }
 
 }  // namespace assay::tflite

@@ -7,6 +7,7 @@
 
 #include "quant/tflite/constants.h"
 #include "quant/tflite/fuse.h"
+#include "quant/tflite/static_noise.h"
 #include "quant/tflite/static_plan.h"
 #include "quant/tflite/weights.h"
 
@@ -277,7 +278,16 @@ Result<StaticResult> quantize_static(const Model& model, const ActivationRanges&
     if (range && !(std::isfinite(range->min) && std::isfinite(range->max) && range->min <= range->max))
       range.reset();
   }
-  const StaticPlan plan = plan_static(result.model, finite, options);
+  StaticPlan plan = plan_static(result.model, finite, options, {});
+  if (options.least_snr > 0 && !options.full_integer) {
+    const auto noisy = too_noisy(result.model, predicted_snr(result.model, finite, plan), options.least_snr);
+    for (std::size_t i = 0; i < noisy.size(); ++i) {
+      if (noisy[i] && plan.quantized[i])
+        result.report.too_noisy.push_back(
+            operator_label(result.model.main(), result.model.main().operators[i]));
+    }
+    plan = plan_static(result.model, finite, options, noisy);
+  }
   if (std::find(plan.quantized.begin(), plan.quantized.end(), true) == plan.quantized.end())
     return Error{
         ErrorCode::kUnsupported,

@@ -18,6 +18,9 @@ struct StaticOptions {
   // Also what is more precise or faster in float: the parts of LayerNorm and attention, operators with a
   // float input, PRELU and HARD_SWISH, and concatenations of probabilities with other values.
   bool full_integer = false;
+  // What multiplies with weights must have at least this predicted signal to noise ratio (static_noise.h), in
+  // dB; otherwise it stays in float with what feeds it. Only where ranges come with rms. 0: all as int8.
+  double least_snr = 20;
   bool int8_io = false;  // inputs and outputs of the graph as int8, too
 };
 
@@ -34,6 +37,7 @@ struct StaticReport {
   std::map<std::string, std::uint64_t> float_operators;  // QUANTIZE and DEQUANTIZE apart
   std::uint64_t transitions = 0;                         // QUANTIZE and DEQUANTIZE in the file
   std::uint64_t fused_activations = 0;
+  std::vector<std::string> too_noisy;    // labels of operators that stayed in float for their predicted noise
   std::vector<WideConcat> wide_concats;  // ratio above 8, or kept in float for their probabilities
 };
 

@@ -40,11 +40,13 @@ class Groups {
 
 class Planner {
  public:
-  Planner(const Model& model, const ActivationRanges& ranges, const StaticOptions& options)
+  Planner(const Model& model, const ActivationRanges& ranges, const StaticOptions& options,
+          const std::vector<bool>& forced_float)
       : model_(model),
         graph_(model.main()),
         ranges_(ranges),
         options_(options),
+        forced_float_(forced_float),
         uses_(find_uses(graph_)),
         groups_(graph_.tensors.size()),
         fixed_(graph_.tensors.size()) {}
@@ -76,6 +78,7 @@ class Planner {
   const Subgraph& graph_;
   const ActivationRanges& ranges_;
   const StaticOptions& options_;
+  const std::vector<bool>& forced_float_;
   Uses uses_;
   Groups groups_;
   std::vector<std::optional<Int8Params>> fixed_;  // by tensor: scales that the operator before dictates
@@ -299,7 +302,7 @@ StaticPlan Planner::run() {
   for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
     const Operator& op = graph_.operators[i];
     const auto rule = int8_rule(op.op);
-    if (!rule || !is_possible(op, *rule)) continue;
+    if (!rule || !is_possible(op, *rule) || (!forced_float_.empty() && forced_float_[i])) continue;
     if (!options_.full_integer && (is_sensitive(op, *rule) || !is_worthwhile(op, *rule))) continue;
     if (!keeps_precision(op) || !knows_output_scale(op, *rule)) continue;
     plan_.quantized[i] = true;
@@ -328,8 +331,9 @@ std::optional<Int8Params> StaticPlan::wanted(const Subgraph& graph, const Operat
   return own[static_cast<std::size_t>(same ? op.outputs[0] : tensor)];
 }
 
-StaticPlan plan_static(const Model& model, const ActivationRanges& ranges, const StaticOptions& options) {
-  return Planner(model, ranges, options).run();
+StaticPlan plan_static(const Model& model, const ActivationRanges& ranges, const StaticOptions& options,
+                       const std::vector<bool>& forced_float) {
+  return Planner(model, ranges, options, forced_float).run();
 }
 
 }  // namespace assay::tflite

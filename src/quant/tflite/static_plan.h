@@ -35,7 +35,8 @@ struct StaticPlan {
   std::optional<Int8Params> wanted(const Subgraph& graph, const Operator& op, int tensor) const;
 };
 
-// `ranges` by tensor of the main subgraph.
-StaticPlan plan_static(const Model& model, const ActivationRanges& ranges, const StaticOptions& options);
+// `ranges` by tensor of the main subgraph; `forced_float` by operator, or empty: none.
+StaticPlan plan_static(const Model& model, const ActivationRanges& ranges, const StaticOptions& options,
+                       const std::vector<bool>& forced_float);
 
 }  // namespace assay::tflite

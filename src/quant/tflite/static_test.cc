@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "formats/tflite/model_testing.h"
 #include "quant/tflite/fuse.h"
+#include "quant/tflite/static_noise.h"
 #include "quant/tflite/static_plan.h"
 #include "support/testing.h"
 
@@ -246,6 +247,50 @@ TEST(QuantizeStatic, LeavesInFloatWhatIsSlowAsInt8) {
   const auto result = net.quantize();
   ASSERT_THAT(result, IsOk());
   EXPECT_EQ(result->report.float_operators.at("HARD_SWISH"), 1u);
+}
+
+// x, a first convolution whose output has the given range and rms, an activation, a second convolution of
+// rms 1.
+Net two_convolutions(float range, float rms) {
+  Net net;
+  const int y = net.conv(net.input(), -range, range);
+  net.ranges[static_cast<std::size_t>(y)]->rms = rms;
+  const int z = net.computed(Op::kElu, {y}, -1, range);
+  const int out = net.conv(z, -4, 4);
+  net.ranges[static_cast<std::size_t>(out)]->rms = 1;
+  net.b.output(net.conv(out, -4, 4));
+  return net;
+}
+
+TEST(QuantizeStatic, KeepsInFloatWhatWouldDrownInTheRoundingOfItsInput) {
+  Net net = two_convolutions(127, 0.5f);
+  const auto result = net.quantize();
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->report.too_noisy.size(), 3u) << "both convolutions and what lies between";
+  EXPECT_EQ(result->report.int8_operators.at("CONV_2D"), 1u);
+  Net again = two_convolutions(127, 0.5f);
+  const auto all = again.quantize({.least_snr = 0});
+  ASSERT_THAT(all, IsOk());
+  EXPECT_EQ(all->report.int8_operators.at("CONV_2D"), 3u);
+}
+
+TEST(QuantizeStatic, QuantizesWhatKeepsItsSignal) {
+  Net net = two_convolutions(4, 1);
+  const auto result = net.quantize();
+  ASSERT_THAT(result, IsOk());
+  EXPECT_TRUE(result->report.too_noisy.empty());
+}
+
+TEST(PredictedSnr, IsThatOfIndependentRoundingErrors) {
+  Net net = two_convolutions(127, 0.5f);
+  net.ranges.resize(net.b.model().main().tensors.size());
+  const StaticPlan plan = plan_static(net.b.model(), net.ranges, {}, {});
+  const auto snr = predicted_snr(net.b.model(), net.ranges, plan);
+  // Steps of 254/255 of the first convolution and 128/255 of the activation; weights of mean square
+  // gain 2.65625.
+  const double noise = (std::pow(254.0 / 255, 2) + std::pow(128.0 / 255, 2)) / 12 * 5.3125 / 2;
+  EXPECT_NEAR(snr[2], 10 * std::log10(1 / noise), 1e-3);
+  EXPECT_TRUE(std::isinf(snr[3])) << "nothing is known about the last output";
 }
 
 TEST(QuantizeStatic, SharesWeightsThatHeadsShare) {
