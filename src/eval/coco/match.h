@@ -64,13 +64,16 @@ class Matcher {
  private:
   struct Cell;
   void match_cell(Cell& cell, CategoryMatches& out) const;
-  void match_area(const Cell& cell, std::size_t area, CategoryMatches& out) const;
+  void match_area(Cell& cell, std::size_t area, CategoryMatches& out) const;
+  void order_truths(Cell& cell, std::size_t area) const;
+  void match_threshold(Cell& cell, std::size_t t, std::span<Outcome> outcomes) const;
 
   const Annotations& annotations_;
   const Detections& detections_;
   const EvaluationOptions& options_;
   Buckets truth_buckets_;
   Buckets detection_buckets_;
+  const double lowest_threshold_;
 };
 
 }  // namespace assay::eval::coco
