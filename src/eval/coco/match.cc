@@ -66,6 +66,9 @@ Buckets::Buckets(std::span<const Item> items, std::size_t images, std::size_t ca
   order_ = counting_sort(order, categories, [&](std::uint32_t i) { return items[i].category; }, begin_);
 }
 
+template Buckets::Buckets(std::span<const TruthBox>, std::size_t, std::size_t);
+template Buckets::Buckets(std::span<const Detection>, std::size_t, std::size_t);
+
 // The C of pycocotools, operation by operation: fmin and fmax drop a NaN.
 double overlap(const Detection& detection, const TruthBox& truth, bool crowd) {
   const double w = std::fmin(detection.width + detection.x, truth.width + truth.x) - std::fmax(detection.x, truth.x);
@@ -155,6 +158,7 @@ void Matcher::match_cell(Cell& cell, CategoryMatches& out) const {
       if (!(value < lowest_threshold_)) cell.reachable[d] = 1;  // NaN is not below
     }
   }
+  out.found.resize(out.entries.size(), -1);
   for (std::size_t area = 0; area < options_.areas.size(); ++area) match_area(cell, area, out);
 }
 
@@ -171,8 +175,8 @@ void Matcher::order_truths(Cell& cell, std::size_t area) const {
   }
 }
 
-// Gives truths to detections, best first, at one threshold.
-void Matcher::match_threshold(Cell& cell, std::size_t t, std::span<Outcome> outcomes) const {
+// Gives truths to detections, best first, at one threshold. `found` may be null.
+void Matcher::match_threshold(Cell& cell, std::size_t t, std::span<Outcome> outcomes, std::int32_t* found) const {
   const std::uint64_t bit = std::uint64_t{1} << t;
   const std::size_t num_truths = cell.truths.size();
   cell.taken.assign(num_truths, 0);
@@ -191,6 +195,7 @@ void Matcher::match_threshold(Cell& cell, std::size_t t, std::span<Outcome> outc
     }
     if (match == num_truths) continue;
     cell.taken[cell.order[match]] = 1;
+    if (found != nullptr) found[d] = static_cast<std::int32_t>(cell.truths[cell.order[match]]);
     if (match >= cell.counting) outcomes[d].ignored |= bit;
     if (!annotations_.boxes[cell.truths[cell.order[match]]].id_is_zero) outcomes[d].hit |= bit;
   }
@@ -206,7 +211,8 @@ void Matcher::match_area(Cell& cell, std::size_t area, CategoryMatches& out) con
     if (cell.counting > 0) out.truths[area].push_back({cell.image, static_cast<std::int32_t>(cell.counting)});
     out.num_truths[area] += static_cast<std::int64_t>(cell.counting);
     if (std::find(cell.reachable.begin(), cell.reachable.end(), 1) != cell.reachable.end()) {
-      for (std::size_t t = 0; t < options_.iou_thresholds.size(); ++t) match_threshold(cell, t, outcomes);
+      for (std::size_t t = 0; t < options_.iou_thresholds.size(); ++t)
+        match_threshold(cell, t, outcomes, area == 0 && t == 0 ? out.found.data() + first : nullptr);
     }
   }
   const std::uint64_t all = ~std::uint64_t{0} >> (64 - options_.iou_thresholds.size());
