@@ -10,6 +10,7 @@ void add_bench(CommandLine& line);
 void add_quantize(CommandLine& line);
 void add_eval(CommandLine& line);
 void add_eval_detections(CommandLine& line, CLI::App& parent);  // below `assay eval`
+void add_explain(CommandLine& line);
 void add_demo(CommandLine& line);
 void add_models(CommandLine& line);
 void add_fetch(CommandLine& line);
