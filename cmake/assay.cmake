@@ -70,3 +70,15 @@ function(assay_fuzz name)
     add_test(NAME fuzz_corpus_${name} COMMAND fuzz_${name} "${CMAKE_SOURCE_DIR}/fuzz/corpus/${name}")
   endif()
 endfunction()
+
+# assay_embed(output function header file): `output`, a source file that defines `function` (with its namespaces, declared
+# in `header`) as the bytes of `file`.
+function(assay_embed output function header file)
+  if(NOT EXISTS "${file}")
+    message(FATAL_ERROR "${file} is missing; the program carries it")
+  endif()
+  add_custom_command(OUTPUT "${output}"
+    COMMAND "${CMAKE_COMMAND}" "-DINPUT=${file}" "-DOUTPUT=${output}" "-DFUNCTION=${function}" "-DHEADER=${header}"
+            -P "${CMAKE_SOURCE_DIR}/cmake/embed.cmake"
+    DEPENDS "${file}" "${CMAKE_SOURCE_DIR}/cmake/embed.cmake" VERBATIM)
+endfunction()

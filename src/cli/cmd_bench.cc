@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/activations_option.h"
+#include "cli/bench_tflite.h"
 #include "cli/commands.h"
 #include "cli/text.h"
 #include "engine/load.h"
@@ -93,6 +94,7 @@ ordered_json rows_json(const std::string& path, const Options& options, const Ll
 
 Status run(Options options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
+  if (path.extension() == ".tflite") return bench_tflite_file(path, options.bench.threads, session);
   ASSAY_TRY(const LanguageModel model, load_model(path));
   if (options.bench.threads.empty()) options.bench.threads = {session.threads()};
   ASSAY_TRY(const LlmBench bench,
@@ -106,7 +108,7 @@ Status run(Options options, Session& session) {
 
 void add_bench(CommandLine& line) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = line.add("bench", "Measure how fast a model reads prompts and generates.",
+  CLI::App& command = line.add("bench", "Measure how fast a model reads prompts and generates, or a .tflite detector's latency.",
                                "assay bench smollm2-135m -p 512 -n 128 -r 5 -t 1,2", nullptr,
                                CommandLine::Threads::kOwnOption);
   add_model(command, options->model);

@@ -247,6 +247,8 @@ void add_eval(CommandLine& line) {
   add_lambada(line, group);
   add_perplexity(line, group);
   add_logits(line, group);
+  add_eval_coco(line, group);
+  add_eval_detections(line, group);
 }
 
 }  // namespace assay::cli

@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "cli/commands.h"
+#include "cli/inspect_tflite.h"
 #include "cli/text.h"
 #include "flow/inspect.h"
 #include "flow/model_registry.h"
@@ -156,9 +158,10 @@ std::string scan_text(const ModelInspection& m, const NonFiniteScan& scan) {
 
 Status inspect(const InspectOptions& options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
-  ASSAY_TRY(const ModelInspection inspection, inspect_model(path));
   const std::size_t limit =
-      options.tensors == "all" ? inspection.tensors.size() : std::stoull(options.tensors);
+      options.tensors == "all" ? std::numeric_limits<std::size_t>::max() : std::stoull(options.tensors);
+  if (path.extension() == ".tflite") return inspect_tflite_file(path, limit, session);
+  ASSAY_TRY(const ModelInspection inspection, inspect_model(path));
   session.print(summary_text(path.string(), inspection));
   if (limit > 0 && !inspection.tensors.empty()) session.print("\n" + tensor_table(inspection, limit));
   ordered_json json = inspection_json(path.string(), inspection);

@@ -7,6 +7,7 @@
 #include "base/mapped_file.h"
 #include "cli/builtin_data.h"
 #include "cli/commands.h"
+#include "cli/quantize_tflite.h"
 #include "cli/text.h"
 #include "engine/load.h"
 #include "flow/calibration.h"
@@ -29,7 +30,23 @@ struct Options {
   std::optional<std::int64_t> group_size;
   LlmQuantizeOptions quantize;
   CalibrationOptions calibration;
+  std::string to;
+  TfliteOptions tflite;
 };
+
+bool is_tflite(const std::string& model) { return std::filesystem::path(model).extension() == ".tflite"; }
+
+// Which types there are depends on the kind of model.
+void check_type(const Options& options) {
+  const bool small = options.to == "int4" || options.to == "int3" || options.to == "int2";
+  if (is_tflite(options.model) && small)
+    throw CLI::ValidationError(
+        "--to", options.to + " is not possible for a .tflite model; int8, float16 and float32 are");
+  if (!is_tflite(options.model) && options.to.starts_with("float"))
+    throw CLI::ValidationError(
+        "--to", options.to +
+                    " is not possible for a language model; int8 loses next to nothing and is half the size");
+}
 
 // The largest of the usual group sizes that divides the inputs of every layer, so that no loader meets a
 // partial group.
@@ -173,6 +190,11 @@ std::string summary_text(const Options& options, const LlmQuantizeReport& report
 
 Status run(Options options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
+  options.tflite.calibration = options.calibration_file;
+  options.tflite.samples = options.calibration.samples;
+  if (is_tflite(path.string()))
+    return quantize_tflite_file(path, options.out, options.to, options.tflite, session);
+  options.quantize.gptq.grid.bits = options.to[3] - '0';
   ASSAY_TRY(LanguageModel model, load_model(path));
   if (options.group_size) {
     options.quantize.gptq.group_size = *options.group_size;
@@ -262,9 +284,10 @@ void add_calibration_options(CLI::App& command, Options& options) {
   auto& calibration = options.calibration;
   command
       .add_option("--calibration", options.calibration_file,
-                  "text, lines of {\"text\": ...}, or JSON token ids [built-in text]")
-      ->type_name("FILE");
-  command.add_option("--samples", calibration.samples, "at most so many sequences [128]")
+                  "text, lines of {\"text\": ...}, or JSON token ids [built-in text]; for a .tflite model a folder "
+                  "of pictures")
+      ->type_name("PATH");
+  command.add_option("--samples", calibration.samples, "at most so many sequences or pictures [128]")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << 24).description(""));
   command.add_option("--sequence-length", calibration.sequence_length, "at most so many tokens each [512]")
@@ -278,24 +301,18 @@ void add_calibration_options(CLI::App& command, Options& options) {
 void add_quantize(CommandLine& line) {
   auto options = std::make_shared<Options>();
   CLI::App& command =
-      line.add("quantize", "Write a smaller model: weights as whole numbers of few bits (GPTQ format).",
+      line.add("quantize", "Write a smaller model: a language model in GPTQ format, a detector as .tflite.",
                "assay quantize smollm2-135m --to int4 --asym -o smollm2-int4");
   add_model(command, options->model);
-  const std::map<std::string, int> types{{"int8", 8}, {"int4", 4}, {"int3", 3}, {"int2", 2}};
-  command.add_option("--to", options->quantize.gptq.grid.bits, "the type of the weights")
-      ->type_name("int8|int4|int3|int2")
+  command.add_option("--to", options->to, "the type of the weights; float types for .tflite files only")
+      ->type_name("int8|int4|int3|int2|float16|float32")
       ->required()
-      ->transform(CLI::CheckedTransformer(types).description(""))
-      ->check(CLI::Validator(
-          [](const std::string& text) {
-            return text == "float16" ? std::string(
-                                           "float16 is not possible for a language model; int8 loses next to "
-                                           "nothing and is half the size")
-                                     : std::string();
-          },
-          ""));
-  command.add_option("-o,--out", options->out, "folder to write; must not exist yet")
-      ->type_name("DIR")
+      ->check(CLI::IsMember({"int8", "int4", "int3", "int2", "float16", "float32"}).description(""));
+  command.parse_complete_callback([options] { check_type(*options); });
+  command
+      .add_option("-o,--out", options->out,
+                  "folder to write, which must not exist yet; of a .tflite model the file")
+      ->type_name("PATH")
       ->required();
   const std::map<std::string, LlmMethod> methods{{"gptq", LlmMethod::kGptq}, {"rtn", LlmMethod::kRtn}};
   command.add_option("--method", options->quantize.method, "GPTQ, or plain rounding to the nearest [gptq]")
@@ -304,6 +321,7 @@ void add_quantize(CommandLine& line) {
   add_grid_options(command, *options);
   add_gptq_options(command, *options);
   add_calibration_options(command, *options);
+  add_tflite_options(command, options->tflite);
   command.add_flag("--restart", options->quantize.restart,
                    "forget what an interrupted run left, instead of going on from it");
   line.on_run(command, [options](Session& session) { return run(*options, session); });

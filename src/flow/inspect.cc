@@ -224,11 +224,11 @@ Result<ModelInspection> inspect_model(const fs::path& path) {
     if (fs::is_directory(path, error)) return inspect_folder(path);
     if (!fs::exists(path, error))
       return Error{ErrorCode::kNotFound,
-                   path.string() + ": no such model; expected a folder with config.json, or a .gguf file"};
+                   path.string() + ": no such model; expected a folder with config.json, a .gguf or a .tflite file"};
     const auto extension = path.extension();
     if (extension != ".gguf" && extension != ".safetensors") {
       return Error{ErrorCode::kUnsupported,
-                   path.string() + ": is neither a folder with config.json nor a .gguf or .safetensors file"};
+                   path.string() + ": is neither a folder with config.json nor a .gguf, .safetensors or .tflite file"};
     }
     ASSAY_TRY(MappedFile file, MappedFile::open(path));
     auto inspected =

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Quantizes one float .tflite with litert-quantizer and with assay on the same calibration images, and compares size,
+time and the error of the outputs against the float model on other images.
+
+    python3 -m venv v && v/bin/pip install ai-edge-litert==2.3.0 litert-quantizer==0.11 numpy pillow
+    v/bin/python bench/compare_litert_quantizer.py build/release/assay MODEL.tflite --calibration DIR --images DIR
+
+Both static quantizations see the same ranges: smallest and largest value over the calibration images for assay, and
+litert-quantizer's own moving average of them for it. Quantization time is without calibration: of the whole process
+for assay, of Quantizer.quantize for litert-quantizer.
+"""
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+import verify_tflite as verify  # noqa: E402
+from litert_quantizer import quantizer, recipe  # noqa: E402
+
+RECIPES = {"dynamic": recipe.dynamic_wi8_afp32, "weight-only": recipe.weight_only_wi8_afp32, "static": recipe.static_wi8_ai8}
+
+
+def run_peer(model, kind, out, images):
+    interpreter = verify.open_model(model, 1)
+    key, signature = next(iter(interpreter.get_signature_list().items()))
+    peer = quantizer.Quantizer(str(model), RECIPES[kind]())
+    start = time.perf_counter()
+    calibration = peer.calibrate({key: [{signature["inputs"][0]: image} for image in images]}) if peer.need_calibration else None
+    calibrated = time.perf_counter()
+    peer.quantize(calibration).export_model(str(out), overwrite=True)
+    return time.perf_counter() - calibrated, calibrated - start
+
+
+def run_assay(assay, model, kind, out, ranges):
+    words = [assay, "quantize", model, "--to", "float16" if kind == "float16" else "int8", "-o", out, "--quiet"]
+    words += [] if kind == "float16" else ["--int8", kind]
+    words += ["--ranges", ranges] if kind == "static" else []
+    start = time.perf_counter()
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def decibels(expected, actual):
+    noise = np.sum((expected - actual) ** 2)
+    return 10 * np.log10(np.sum(expected ** 2) / noise) if noise else np.inf
+
+
+def errors(reference, path, images):
+    """SQNR of each output; of an output whose rows are boxes and scores (YOLO: 4 + 1 + classes), of both apart."""
+    interpreter = verify.open_model(path, 1)
+    outputs, times = zip(*(verify.run(interpreter, image) for image in images))
+    figures = {}
+    for index in range(len(outputs[0])):
+        expected, actual = (np.concatenate([o[index] for o in side]) for side in (reference, outputs))
+        figures["all"] = decibels(expected, actual)
+        if expected.shape[-1] > 5:
+            figures["boxes"] = decibels(expected[..., :4], actual[..., :4])
+            figures["scores"] = decibels(expected[..., 4:5] * expected[..., 5:], actual[..., 4:5] * actual[..., 5:])
+    return figures, min(times)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("assay")
+    parser.add_argument("model")
+    parser.add_argument("--calibration", required=True)
+    parser.add_argument("--images", required=True)
+    parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("-n", type=int, default=40)
+    parser.add_argument("--out", default="/tmp/compare_litert_quantizer")
+    options = parser.parse_args()
+    folder = Path(options.out)
+    folder.mkdir(exist_ok=True)
+    shape = verify.open_model(options.model, 1).get_input_details()[0]["shape"]
+    calibration = list(verify.load(options.calibration, options.samples, shape, 1, 0))
+    images = list(verify.load(options.images, options.n, shape, 1, 0))
+    ranges = folder / "ranges.json"
+    verify.write_ranges(options.model, ranges, calibration, 1)
+    files = {}
+    for kind in ["float16", *RECIPES]:
+        out = folder / f"assay_{kind}.tflite"
+        files[f"assay {kind}"] = out, run_assay(options.assay, options.model, kind, out, ranges)
+        if kind in RECIPES:
+            out = folder / f"peer_{kind}.tflite"
+            files[f"litert-quantizer {kind}"] = out, run_peer(options.model, kind, out, calibration)[0]
+    float_model = verify.open_model(options.model, 1)
+    reference = [verify.run(float_model, image)[0] for image in images]
+    rows = {"float32": (Path(options.model), 0), **files}
+    for name, (path, seconds) in rows.items():
+        figures, fastest = errors(reference, path, images)
+        print(json.dumps({"file": name, "bytes": path.stat().st_size, "quantization_seconds": round(seconds, 3),
+                          "fastest_ms": round(1000 * fastest, 2), **{k: round(v, 2) for k, v in figures.items()}}))
+
+
+if __name__ == "__main__":
+    main()

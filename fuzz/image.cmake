@@ -1,0 +1,1 @@
+assay_fuzz(image SOURCE fuzz_image.cc DEPS image)

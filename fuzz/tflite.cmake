@@ -1,0 +1,1 @@
+assay_fuzz(tflite SOURCE fuzz_tflite.cc DEPS formats)

@@ -1,0 +1,144 @@
+#include "cli/quantize_tflite.h"
+
+#include <fmt/format.h>
+
+#include "cli/text.h"
+#include "flow/quantize_tflite.h"
+
+namespace assay::cli {
+namespace {
+
+std::string int8_of(const TfliteOptions& options) {
+  if (!options.int8.empty()) return options.int8;
+  return options.calibration.empty() && options.ranges.empty() ? "dynamic" : "static";
+}
+
+TfliteTarget target_of(const std::string& to, const TfliteOptions& options) {
+  if (to == "float32") return TfliteTarget::kFloat32;
+  if (to == "float16") return TfliteTarget::kFloat16;
+  if (int8_of(options) == "static") return TfliteTarget::kInt8Static;
+  return int8_of(options) == "dynamic" ? TfliteTarget::kInt8Dynamic : TfliteTarget::kInt8WeightOnly;
+}
+
+std::string counts_text(const std::map<std::string, std::uint64_t>& counts) {
+  std::string text;
+  for (const auto& [name, count] : counts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, printable(name));
+  return text.empty() ? "none" : text;
+}
+
+void print_static(const tflite::StaticReport& report, Session& session) {
+  for (const auto& concat : report.wide_concats) {
+    session.note(fmt::format("warning: the inputs of '{}' differ {:.0f} times in range{}\n",
+                             printable(concat.output), concat.ratio,
+                             concat.kept_float
+                                 ? "; it stays in float for the probabilities among them"
+                                 : " and share one int8 scale: values of the narrow ones lose precision"));
+  }
+  session.print(labelled(
+      {{"int8 operators", counts_text(report.int8_operators)},
+       {"float operators", counts_text(report.float_operators)},
+       {"transitions", fmt::format("{} QUANTIZE and DEQUANTIZE", report.transitions)},
+       {"too noisy", fmt::format("{} operators in float for their predicted noise", report.too_noisy.size())},
+       {"fused", fmt::format("{} activation functions", report.fused_activations)}}));
+}
+
+nlohmann::ordered_json static_json(const tflite::StaticReport& report) {
+  nlohmann::ordered_json json{
+      {"int8_operators", report.int8_operators}, {"float_operators", report.float_operators},
+      {"transitions", report.transitions},       {"fused_activations", report.fused_activations},
+      {"too_noisy", report.too_noisy},           {"wide_concats", nlohmann::ordered_json::array()}};
+  for (const auto& concat : report.wide_concats)
+    json["wide_concats"].push_back(
+        {{"output", concat.output}, {"ratio", concat.ratio}, {"kept_float", concat.kept_float}});
+  return json;
+}
+
+}  // namespace
+
+void add_tflite_options(CLI::App& command, TfliteOptions& options) {
+  command
+      .add_option(
+          "--int8", options.int8,
+          "what else than weights is int8 in a .tflite model [static with --calibration, else dynamic]")
+      ->type_name("static|dynamic|weight-only")
+      ->check(CLI::IsMember({"static", "dynamic", "weight-only"}).description(""));
+  command
+      .add_option("--keep-float", options.keep_float,
+                  "operators of a .tflite model that stay in float: a regular expression found in 'CONV_2D "
+                  "name/of/output'; may be given several times")
+      ->type_name("PATTERN");
+  const std::map<std::string, RangeMethod> methods{{"minmax", RangeMethod::kMinMax},
+                                                   {"percentile", RangeMethod::kPercentile},
+                                                   {"mse", RangeMethod::kMse},
+                                                   {"entropy", RangeMethod::kEntropy},
+                                                   {"average", RangeMethod::kMovingAverage}};
+  command
+      .add_option("--range-method", options.range_method,
+                  "of static int8: which part of an activation's values int8 covers [percentile]")
+      ->type_name("minmax|percentile|mse|entropy|average")
+      ->transform(CLI::CheckedTransformer(methods).description(""));
+  command
+      .add_option("--ranges", options.ranges,
+                  "of static int8: the ranges of activations that calibration found")
+      ->type_name("FILE");
+  command.add_flag("--full-integer", options.full_integer,
+                   "of static int8: also what is more precise and as fast in float");
+  command
+      .add_option("--least-snr", options.least_snr,
+                  "of static int8: operators with a lower predicted signal to noise ratio stay in float; 0: "
+                  "none [20]")
+      ->type_name("DB")
+      ->check(CLI::Range(0.0, 200.0).description(""));
+  command.add_flag("--int8-io", options.int8_io, "of static int8: inputs and outputs as int8, too");
+}
+
+Status quantize_tflite_file(const std::filesystem::path& path, const std::string& out, const std::string& to,
+                            const TfliteOptions& options, Session& session) {
+  TfliteQuantizeOptions quantize;
+  quantize.target = target_of(to, options);
+  quantize.keep_float = options.keep_float;
+  quantize.ranges = options.ranges;
+  quantize.full_integer = options.full_integer;
+  quantize.least_snr = options.least_snr;
+  quantize.int8_io = options.int8_io;
+  if (!options.calibration.empty()) {
+    quantize.calibration.emplace();
+    quantize.calibration->pictures = options.calibration;
+    quantize.calibration->samples = options.samples;
+    quantize.calibration->method = options.range_method;
+    quantize.calibration->detector.threads = session.threads();
+  }
+  ASSAY_TRY(const TfliteQuantizeReport report, quantize_tflite(path, out, quantize, session.progress()));
+  for (const auto& warning : report.conversion.warnings)
+    session.note("warning: " + printable(warning) + "\n");
+  const std::string method = to == "int8" ? "int8 " + int8_of(options) : to;
+  session.print(labelled(
+      {{"written", fmt::format("{} ({})", out, megabytes(report.output_bytes))},
+       {"method", method},
+       {"size",
+        fmt::format(
+            "{} from {} ({:.1f} %)", megabytes(report.output_bytes), megabytes(report.input_bytes),
+            100.0 * static_cast<double>(report.output_bytes) / static_cast<double>(report.input_bytes))},
+       {"constants",
+        fmt::format("{} converted, {} kept in float", report.conversion.converted, report.conversion.kept)},
+       {"time", fmt::format("{:.2f} s, of which calibration on {} pictures {:.2f} s", report.seconds,
+                            report.calibration_pictures, report.calibration_seconds)}}));
+  if (report.int8) print_static(*report.int8, session);
+  nlohmann::ordered_json json{{"model", path.string()},
+                              {"out", out},
+                              {"method", method},
+                              {"keep_float", options.keep_float},
+                              {"converted", report.conversion.converted},
+                              {"kept", report.conversion.kept},
+                              {"warnings", report.conversion.warnings},
+                              {"input_bytes", report.input_bytes},
+                              {"output_bytes", report.output_bytes},
+                              {"seconds", report.seconds},
+                              {"calibration_pictures", report.calibration_pictures},
+                              {"calibration_seconds", report.calibration_seconds}};
+  if (report.int8) json["static"] = static_json(*report.int8);
+  return session.write_json(std::move(json));
+}
+
+}  // namespace assay::cli

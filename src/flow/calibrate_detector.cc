@@ -1,0 +1,211 @@
+#include "flow/calibrate_detector.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "base/interrupt.h"
+#include "formats/tflite/model.h"
+#include "image/decode.h"
+#include "quant/tflite/histogram.h"
+#include "quant/tflite/range_estimators.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What is kept of one tensor.
+struct Statistics {
+  tflite::Histogram histogram;
+  tflite::MovingAverageRange average;
+  bool keep_average = false;
+
+  void add(std::span<const float> values) {
+    histogram.add(values);
+    if (!keep_average || values.empty()) return;
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    average.update({*low, *high});
+  }
+
+  std::optional<tflite::Range> moving_average() const {
+    auto range = average.range();
+    if (range) range->rms = histogram.rms();
+    return range;
+  }
+
+  std::optional<tflite::Range> range(const DetectorCalibrationOptions& options) const {
+    if (histogram.count() == 0) return std::nullopt;
+    switch (options.method) {
+      case RangeMethod::kMinMax:
+        return histogram.min_max();
+      case RangeMethod::kPercentile:
+        return tflite::percentile_range(histogram, options.percentile);
+      case RangeMethod::kMse:
+        return tflite::mse_range(histogram);
+      case RangeMethod::kEntropy:
+        return tflite::entropy_range(histogram);
+      case RangeMethod::kMovingAverage:
+        return moving_average();
+    }
+    return std::nullopt;
+  }
+};
+
+// The computed float tensors of the main subgraph, in groups whose bytes stay within the limit.
+std::vector<std::vector<int>> group_tensors(const tflite::Model& model, std::uint64_t max_bytes) {
+  const tflite::Subgraph& graph = model.main();
+  const tflite::Uses uses = tflite::find_uses(graph);
+  std::vector<std::vector<int>> groups;
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < graph.tensors.size(); ++i) {
+    const tflite::Tensor& tensor = graph.tensors[i];
+    // Scalars are left out: the runtime cannot tell them from tensors whose shape is not known.
+    if (uses.producer[i] < 0 || tensor.type != tflite::TensorType::kFloat32 || tensor.shape.empty()) continue;
+    const auto size = tflite::storage_bytes(tensor.type, tensor.shape);
+    if (!size) continue;
+    if (groups.empty() || bytes + *size > max_bytes) {
+      groups.emplace_back();
+      bytes = 0;
+    }
+    groups.back().push_back(static_cast<int>(i));
+    bytes += *size;
+  }
+  return groups;
+}
+
+std::vector<fs::path> spread_evenly(const std::vector<fs::path>& all, std::int64_t samples) {
+  const auto count = static_cast<std::int64_t>(all.size());
+  if (count <= samples) return all;
+  std::vector<fs::path> taken;
+  for (std::int64_t i = 0; i < samples; ++i)
+    taken.push_back(all[static_cast<std::size_t>(i * count / samples)]);
+  return taken;
+}
+
+// One pass over the pictures with some tensors exposed.
+class Pass {
+ public:
+  static Result<Pass> create(const tflite::Model& model, const std::vector<int>& tensors,
+                             const std::shared_ptr<const litert::Library>& library, int threads) {
+    // Without signatures the runtime lists outputs in the order of the subgraph, which is what `output`
+    // counts in.
+    tflite::Model plain = model;
+    plain.signatures.clear();
+    ASSAY_TRY(const tflite::Exposed exposed, tflite::expose_outputs(plain, tensors));
+    ASSAY_TRY(std::vector<std::byte> bytes, tflite::write(exposed.model));
+    auto storage = std::make_unique<std::vector<std::byte>>(std::move(bytes));
+    ASSAY_TRY(litert::Runner runner, litert::Runner::from_bytes(library, *storage, {.threads = threads}));
+    return Pass(std::move(storage), std::move(runner), tensors, exposed.output);
+  }
+
+  Status run(const PreparedInput& input, std::map<int, Statistics>& statistics) {
+    ASSAY_RETURN_IF_ERROR(runner_.set_input(0, input.bytes));
+    ASSAY_RETURN_IF_ERROR(runner_.invoke());
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      values_.resize(runner_.outputs()[outputs_[i]].num_bytes() / sizeof(float));
+      ASSAY_RETURN_IF_ERROR(runner_.read_output(outputs_[i], std::as_writable_bytes(std::span(values_))));
+      statistics.at(tensors_[i]).add(values_);
+    }
+    return {};
+  }
+
+ private:
+  Pass(std::unique_ptr<std::vector<std::byte>> bytes, litert::Runner runner, std::vector<int> tensors,
+       std::vector<std::size_t> outputs)
+      : bytes_(std::move(bytes)),
+        runner_(std::move(runner)),
+        tensors_(std::move(tensors)),
+        outputs_(std::move(outputs)) {}
+
+  std::unique_ptr<std::vector<std::byte>> bytes_;  // what the runner reads
+  litert::Runner runner_;
+  std::vector<int> tensors_;
+  std::vector<std::size_t> outputs_;
+  std::vector<float> values_;
+};
+
+Result<PreparedInput> read_input(const Detector& detector, const fs::path& path) {
+  ASSAY_RETURN_IF_ERROR(check_interrupt());
+  ASSAY_TRY(const Image picture, read_image(path));
+  auto input = detector.prepare(picture);
+  if (!input) return input.error().with_context(path.string());
+  return input;
+}
+
+void finish(const tflite::Model& model, const std::map<int, Statistics>& statistics,
+            const DetectorCalibrationOptions& options, DetectorCalibration& result) {
+  result.ranges.resize(model.main().tensors.size());
+  for (const auto& [tensor, kept] : statistics) {
+    const auto at = static_cast<std::size_t>(tensor);
+    result.ranges[at] = kept.range(options);
+    if (kept.histogram.not_finite() > 0) {
+      result.warnings.push_back("tensor " + model.main().tensors[at].name + " took " +
+                                std::to_string(kept.histogram.not_finite()) + " values that are not finite");
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::vector<fs::path>> pictures_in(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> pictures;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    std::string extension = entry->path().extension().string();
+    std::transform(extension.begin(), extension.end(), extension.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (extension == ".jpg" || extension == ".jpeg" || extension == ".png") pictures.push_back(entry->path());
+  }
+  if (error)
+    return Error{ErrorCode::kNotFound, folder.string() + ": cannot be read as a folder: " + error.message()};
+  if (pictures.empty())
+    return Error{ErrorCode::kNotFound,
+                 folder.string() + ": has no pictures, expected .jpg, .jpeg or .png files"};
+  std::sort(pictures.begin(), pictures.end());
+  return pictures;
+}
+
+Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
+                                               std::shared_ptr<const litert::Library> library,
+                                               const DetectorCalibrationOptions& options,
+                                               Progress& progress) {
+  ASSAY_TRY(const auto all, pictures_in(options.pictures));
+  const auto pictures = spread_evenly(all, options.samples);
+  ASSAY_TRY(const Detector detector, Detector::create(checked, library, options.detector));
+  const auto parsed = tflite::parse(checked.bytes());
+  if (!parsed) return parsed.error().with_context(checked.path().string());
+  const auto groups = group_tensors(*parsed, options.max_bytes_per_pass);
+  DetectorCalibration result;
+  result.pictures = static_cast<std::int64_t>(pictures.size());
+  result.passes = static_cast<std::int64_t>(groups.size());
+  std::map<int, Statistics> statistics;
+  const auto prepare = [&](int tensor) {
+    statistics[tensor].keep_average = options.method == RangeMethod::kMovingAverage;
+  };
+  const int input_tensor = parsed->main().inputs.at(0);
+  const bool float_input = detector.runner().inputs()[0].type == litert::ElementType::kFloat32;
+  if (float_input) prepare(input_tensor);
+  std::int64_t done = 0;
+  for (std::size_t group = 0; group < groups.size(); ++group) {
+    for (const int tensor : groups[group]) prepare(tensor);
+    auto pass = Pass::create(*parsed, groups[group], library, options.detector.threads);
+    if (!pass)
+      return pass.error().with_context(checked.path().string() + " with its inner tensors as outputs");
+    for (const auto& path : pictures) {
+      ASSAY_TRY(const PreparedInput input, read_input(detector, path));
+      if (float_input && group == 0) {
+        std::vector<float> values(input.bytes.size() / sizeof(float));
+        std::memcpy(values.data(), input.bytes.data(), input.bytes.size());
+        statistics.at(input_tensor).add(values);
+      }
+      ASSAY_RETURN_IF_ERROR(pass->run(input, statistics));
+      progress.update("calibrating", ++done, result.pictures * result.passes);
+    }
+  }
+  finish(*parsed, statistics, options, result);
+  return result;
+}
+
+}  // namespace assay

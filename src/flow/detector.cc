@@ -1,0 +1,138 @@
+#include "flow/detector.h"
+
+#include <chrono>
+#include <utility>
+
+#include "detect/heads/choose_head.h"
+
+namespace assay {
+namespace {
+
+using litert::ElementType;
+using litert::TensorDescription;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Nothing for bool, which no detector puts out.
+std::optional<DType> dtype_of(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return DType::kF32;
+    case ElementType::kFloat16:
+      return DType::kF16;
+    case ElementType::kInt8:
+      return DType::kI8;
+    case ElementType::kUint8:
+      return DType::kU8;
+    case ElementType::kInt16:
+      return DType::kI16;
+    case ElementType::kInt32:
+      return DType::kI32;
+    case ElementType::kInt64:
+      return DType::kI64;
+    case ElementType::kBool:
+      break;
+  }
+  return std::nullopt;
+}
+
+Error unsupported_type(const TensorDescription& tensor) {
+  return {ErrorCode::kUnsupported,
+          "tensor " + tensor.name + " is " + to_string(tensor.type) + ", expected numbers"};
+}
+
+std::vector<detect::OutputInfo> output_infos(const litert::Runner& runner) {
+  std::vector<detect::OutputInfo> infos;
+  for (const auto& output : runner.outputs()) infos.push_back({output.name, output.shape});
+  return infos;
+}
+
+Result<std::vector<detect::Output>> read_outputs(litert::Runner& runner) {
+  std::vector<detect::Output> outputs;
+  std::vector<std::byte> bytes;
+  for (std::size_t i = 0; i < runner.outputs().size(); ++i) {
+    const TensorDescription& tensor = runner.outputs()[i];
+    bytes.resize(tensor.num_bytes());
+    ASSAY_RETURN_IF_ERROR(runner.read_output(i, bytes));
+    const auto dtype = dtype_of(tensor.type);
+    if (!dtype) return unsupported_type(tensor);
+    detect::OutputQuantization quantization;
+    if (tensor.quantization) {
+      quantization.scale = tensor.quantization->scale;
+      quantization.zero_point = static_cast<int>(tensor.quantization->zero_point);
+    }
+    ASSAY_TRY(auto output, detect::read_output({tensor.name, tensor.shape}, *dtype, quantization, bytes));
+    outputs.push_back(std::move(output));
+  }
+  return outputs;
+}
+
+}  // namespace
+
+Result<Detector> Detector::create(const CheckedTflite& model, std::shared_ptr<const litert::Library> library,
+                                  const DetectorOptions& options) {
+  ASSAY_TRY(litert::Runner runner, model.run_with(std::move(library), {.threads = options.threads}));
+  Detector detector(model, std::move(runner));
+  if (const Status status = detector.configure(options); !status)
+    return status.error().with_context(model.path().string());
+  return detector;
+}
+
+Status Detector::configure(const DetectorOptions& options) {
+  if (runner_.inputs().size() != 1) {
+    return Error{ErrorCode::kUnsupported, "the model has " + std::to_string(runner_.inputs().size()) +
+                                              " inputs, expected one picture"};
+  }
+  const TensorDescription& input = runner_.inputs()[0];
+  const auto infos = output_infos(runner_);
+  // The sides alone, which every family reads from the shape in the same way.
+  ASSAY_TRY(const InputSpec sides, detect::default_input_spec(detect::HeadKind::kYolox, input.shape));
+  if (options.head.empty()) {
+    ASSAY_TRY(head_, detect::choose_head(infos, sides.width, sides.height));
+  } else {
+    ASSAY_TRY(head_, detect::head_from_name(options.head));
+  }
+  ASSAY_TRY(spec_, detect::default_input_spec(head_, input.shape));
+  if (options.classes.empty()) {
+    ASSAY_TRY(const int count, detect::class_count(head_, infos, spec_.width, spec_.height));
+    ASSAY_TRY(classes_, detect::coco_class_map(head_, count));
+  } else {
+    ASSAY_TRY(classes_, detect::class_map_from_name(options.classes));
+  }
+  const auto dtype = dtype_of(input.type);
+  if (!dtype) return unsupported_type(input);
+  input_type_.dtype = *dtype;
+  if (input.quantization) {
+    input_type_.scale = input.quantization->scale;
+    input_type_.zero_point = static_cast<int>(input.quantization->zero_point);
+  }
+  head_options_ = detect::evaluation_options(head_);
+  if (options.score_threshold) head_options_.score_threshold = *options.score_threshold;
+  return {};
+}
+
+Result<PreparedInput> Detector::prepare(const Image& picture) const {
+  return prepare_input(picture, spec_, input_type_);
+}
+
+Result<PictureDetections> Detector::detect(const Image& picture) {
+  PictureDetections result;
+  auto start = Clock::now();
+  ASSAY_TRY(const PreparedInput input, prepare(picture));
+  ASSAY_RETURN_IF_ERROR(runner_.set_input(0, input.bytes));
+  result.times.preprocess = seconds_since(start);
+  start = Clock::now();
+  ASSAY_RETURN_IF_ERROR(runner_.invoke());
+  result.times.inference = seconds_since(start);
+  start = Clock::now();
+  ASSAY_TRY(const auto outputs, read_outputs(runner_));
+  ASSAY_TRY(result.detections, detect::decode_detections(head_, outputs, spec_.width, spec_.height,
+                                                         input.placement, head_options_));
+  result.times.postprocess = seconds_since(start);
+  return result;
+}
+
+}  // namespace assay

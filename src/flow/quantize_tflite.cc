@@ -1,0 +1,148 @@
+#include "flow/quantize_tflite.h"
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/mapped_file.h"
+#include "flow/activation_ranges_file.h"
+#include "formats/gptq/module_pattern.h"
+
+namespace assay {
+namespace {
+
+// The first error of matching, since the predicate itself cannot fail.
+struct PatternFilter {
+  std::vector<ModulePattern> patterns;
+  std::shared_ptr<Status> status = std::make_shared<Status>();
+
+  tflite::KeepFloat predicate() const {
+    return [this](const std::string& label) {
+      for (const auto& pattern : patterns) {
+        const auto found = pattern.matches(label);
+        if (!found && status->has_value()) *status = found.error();
+        if (found && *found) return true;
+      }
+      return false;
+    };
+  }
+};
+
+Result<PatternFilter> compile(const std::vector<std::string>& texts) {
+  PatternFilter filter;
+  for (const auto& text : texts) {
+    auto pattern = ModulePattern::compile("(?s).*?(?:" + text + ")");
+    if (!pattern) return pattern.error().with_context("--keep-float");
+    filter.patterns.push_back(*std::move(pattern));
+  }
+  return filter;
+}
+
+struct Outcome {
+  tflite::Model model;
+  TfliteQuantizeReport report;
+};
+
+// What calibration said, here or in a file.
+struct Ranges {
+  tflite::ActivationRanges ranges;
+  std::vector<std::string> warnings;
+  std::int64_t pictures = 0;
+  double seconds = 0;
+};
+
+Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Model& model,
+                           const TfliteQuantizeOptions& options, Progress& progress) {
+  if (options.target != TfliteTarget::kInt8Static) return Ranges{};
+  if (options.calibration) {
+    const auto start = std::chrono::steady_clock::now();
+    ASSAY_TRY(const CheckedTflite checked, CheckedTflite::open(path));
+    ASSAY_TRY(const auto library, litert::Library::open());
+    ASSAY_TRY(DetectorCalibration found,
+              calibrate_detector(checked, library, *options.calibration, progress));
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    return Ranges{std::move(found.ranges), std::move(found.warnings), found.pictures, seconds.count()};
+  }
+  if (options.ranges.empty()) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "static int8 needs the ranges of activations: --calibration FOLDER of pictures, or --ranges FILE"};
+  }
+  ASSAY_TRY(const MappedFile file, MappedFile::open(options.ranges));
+  auto ranges = parse_activation_ranges(file.bytes(), model);
+  if (!ranges) return ranges.error().with_context(options.ranges.string());
+  return Ranges{*std::move(ranges)};
+}
+
+Result<Outcome> quantize_static(const tflite::Model& model, const tflite::ActivationRanges& ranges,
+                                const TfliteQuantizeOptions& options, const tflite::KeepFloat& keep_float) {
+  ASSAY_TRY(auto result,
+            tflite::quantize_static(model, ranges,
+                                    {keep_float, options.full_integer, options.least_snr, options.int8_io}));
+  return Outcome{std::move(result.model), {result.report.conversion, result.report}};
+}
+
+Result<Outcome> quantize_weights(const tflite::Model& model, const TfliteQuantizeOptions& options,
+                                 const tflite::KeepFloat& keep_float) {
+  const auto run = [&]() -> Result<tflite::Converted> {
+    switch (options.target) {
+      case TfliteTarget::kFloat32:
+        return tflite::restore_float32(model);
+      case TfliteTarget::kFloat16:
+        return tflite::quantize_float16(model, keep_float);
+      case TfliteTarget::kInt8Dynamic:
+        return tflite::quantize_int8_weights(model, tflite::Int8Weights::kDynamic, keep_float);
+      default:
+        return tflite::quantize_int8_weights(model, tflite::Int8Weights::kWeightOnly, keep_float);
+    }
+  };
+  ASSAY_TRY(tflite::Converted converted, run());
+  return Outcome{std::move(converted.model), {std::move(converted.report)}};
+}
+
+Result<Outcome> convert(const tflite::Model& model, const tflite::ActivationRanges& ranges,
+                        const TfliteQuantizeOptions& options) {
+  ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
+  const auto keep_float = filter.predicate();
+  auto converted = options.target == TfliteTarget::kInt8Static
+                       ? quantize_static(model, ranges, options, keep_float)
+                       : quantize_weights(model, options, keep_float);
+  ASSAY_RETURN_IF_ERROR(*filter.status);
+  return converted;
+}
+
+}  // namespace
+
+Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
+                                             const std::filesystem::path& out,
+                                             const TfliteQuantizeOptions& options, Progress& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  std::error_code error;
+  if (std::filesystem::equivalent(path, out, error))
+    return Error{ErrorCode::kInvalidArgument,
+                 out.string() + ": is the model that is read; give another name"};
+  ASSAY_TRY(const MappedFile file, MappedFile::open(path));
+  const auto model = tflite::parse(file.bytes());
+  if (!model) return model.error().with_context(path.string());
+  ASSAY_TRY(const Ranges ranges, find_ranges(path, *model, options, progress));
+  auto converted = convert(*model, ranges.ranges, options);
+  if (!converted) return converted.error().with_context(path.string());
+  ASSAY_RETURN_IF_ERROR(tflite::validate(converted->model));
+  ASSAY_TRY(const std::vector<std::byte> bytes, tflite::write(converted->model));
+  ASSAY_TRY(AtomicFile written, AtomicFile::create(out));
+  ASSAY_RETURN_IF_ERROR(written.write(bytes));
+  ASSAY_RETURN_IF_ERROR(written.commit());
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  TfliteQuantizeReport report = std::move(converted->report);
+  report.conversion.warnings.insert(report.conversion.warnings.end(), ranges.warnings.begin(),
+                                    ranges.warnings.end());
+  report.calibration_pictures = ranges.pictures;
+  report.calibration_seconds = ranges.seconds;
+  report.input_bytes = file.bytes().size();
+  report.output_bytes = bytes.size();
+  report.seconds = seconds.count();
+  return report;
+}
+
+}  // namespace assay

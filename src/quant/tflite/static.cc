@@ -1,0 +1,301 @@
+#include "quant/tflite/static.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "quant/tflite/constants.h"
+#include "quant/tflite/fuse.h"
+#include "quant/tflite/static_noise.h"
+#include "quant/tflite/static_plan.h"
+#include "quant/tflite/weights.h"
+
+namespace assay::tflite {
+namespace {
+
+// A bias beyond this in units of its scale would leave no room in the 32-bit sum for the products.
+constexpr double kLargestBias = 1 << 30;
+
+// Writes the operators anew, with what the plan says; what stands between int8 and float comes in where
+// needed.
+class Rewriter {
+ public:
+  Rewriter(Model& model, const StaticPlan& plan, const StaticOptions& options, StaticReport& report)
+      : model_(model),
+        graph_(model.main()),
+        original_(graph_),
+        plan_(plan),
+        options_(options),
+        report_(report) {}
+
+  void run();
+
+ private:
+  Tensor& tensor(int index) { return graph_.tensors[static_cast<std::size_t>(index)]; }
+  const Tensor& original(int index) const { return original_.tensors[static_cast<std::size_t>(index)]; }
+  int add_tensor(Tensor added);
+  void set_params(Tensor& target, Int8Params params);
+  // A tensor as int8 with those parameters, or as float: itself, or what an inserted operator gives.
+  int as_int8(int index, Int8Params params);
+  int as_float(int index);
+  int constant_int8(int index, Int8Params params);
+  void convert(Op op, int from, int to);
+  void quantize(Operator op);
+  void quantize_weighted(Operator& op);
+  bool clamps_as_quantize(const Operator& op) const;
+  int bias(int index, float input_scale, const std::vector<float>& weight_scale);
+  int weights(int index, const QuantizedWeights& quantized, int dimension);
+  void raise_for_bias(int bias_index, float input_scale, std::vector<float>& scale) const;
+  void finish_outputs();
+
+  Model& model_;
+  Subgraph& graph_;
+  const Subgraph original_;
+  const StaticPlan& plan_;
+  const StaticOptions& options_;
+  StaticReport& report_;
+  std::vector<Operator> operators_;
+  std::map<std::pair<int, Int8Params>, int> int8_;
+  std::map<int, int> float_;
+  std::map<std::pair<int, std::vector<float>>, int> weights_;
+};
+
+int Rewriter::add_tensor(Tensor added) {
+  graph_.tensors.push_back(std::move(added));
+  return static_cast<int>(graph_.tensors.size()) - 1;
+}
+
+void Rewriter::set_params(Tensor& target, Int8Params params) {
+  target.type = TensorType::kInt8;
+  target.quantization = {};
+  target.quantization.scale = {params.scale};
+  target.quantization.zero_point = {params.zero_point};
+}
+
+void Rewriter::convert(Op kind, int from, int to) {
+  Operator op;
+  op.op = kind;
+  op.version = 2;
+  op.inputs = {from};
+  op.outputs = {to};
+  operators_.push_back(std::move(op));
+  ++report_.transitions;
+}
+
+int Rewriter::constant_int8(int index, Int8Params params) {
+  Tensor constant = original(index);
+  std::vector<std::int8_t> codes;
+  for (const float value : Data::borrow(model_.data(constant)).values<float>()) {
+    const float code = std::round(value / params.scale) + static_cast<float>(params.zero_point);
+    codes.push_back(std::isnan(code) ? std::int8_t{0}
+                                     : static_cast<std::int8_t>(std::clamp(code, -128.0f, 127.0f)));
+  }
+  set_params(constant, params);
+  model_.set_data(constant, Data::own_values(codes));
+  ++report_.conversion.converted;
+  return add_tensor(std::move(constant));
+}
+
+int Rewriter::as_int8(int index, Int8Params params) {
+  if (tensor(index).type == TensorType::kInt8 && plan_.own[static_cast<std::size_t>(index)] == params)
+    return index;
+  const auto found = int8_.find({index, params});
+  if (found != int8_.end()) return found->second;
+  int result;
+  if (model_.is_constant(original(index))) {
+    result = constant_int8(index, params);
+  } else {
+    Tensor copy = original(index);
+    copy.name += "/int8";
+    set_params(copy, params);
+    result = add_tensor(std::move(copy));
+    convert(Op::kQuantize, index, result);
+  }
+  int8_[{index, params}] = result;
+  return result;
+}
+
+int Rewriter::as_float(int index) {
+  if (index < 0 || tensor(index).type != TensorType::kInt8 || original(index).type == TensorType::kInt8)
+    return index;
+  const auto found = float_.find(index);
+  if (found != float_.end()) return found->second;
+  Tensor copy = original(index);
+  // The outputs' names are part of what a model promises, so the float tensor keeps it.
+  const bool is_output =
+      std::find(graph_.outputs.begin(), graph_.outputs.end(), index) != graph_.outputs.end();
+  (is_output && !options_.int8_io ? tensor(index).name : copy.name) +=
+      is_output && !options_.int8_io ? "/int8" : "/float";
+  const int result = add_tensor(std::move(copy));
+  convert(Op::kDequantize, index, result);
+  return float_[index] = result;
+}
+
+// Where a bias would not fit, its channel gets a coarser scale.
+void Rewriter::raise_for_bias(int bias_index, float input_scale, std::vector<float>& scale) const {
+  if (bias_index < 0) return;
+  const auto values = Data::borrow(model_.data(original(bias_index))).values<float>();
+  for (std::size_t i = 0; i < std::min(values.size(), scale.size()); ++i) {
+    const double least =
+        std::fabs(static_cast<double>(values[i])) / static_cast<double>(input_scale) / kLargestBias;
+    if (std::isfinite(least)) scale[i] = std::max(scale[i], static_cast<float>(least));
+  }
+}
+
+int Rewriter::bias(int index, float input_scale, const std::vector<float>& weight_scale) {
+  Tensor tensor = original(index);
+  const auto values = Data::borrow(model_.data(tensor)).values<float>();
+  std::vector<std::int32_t> codes(values.size());
+  tensor.quantization = {};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const float scale = input_scale * weight_scale[i];
+    const double code = std::round(static_cast<double>(values[i]) / static_cast<double>(scale));
+    codes[i] =
+        std::isnan(code) ? 0 : static_cast<std::int32_t>(std::clamp(code, -kLargestBias, kLargestBias));
+    tensor.quantization.scale.push_back(scale);
+    tensor.quantization.zero_point.push_back(0);
+  }
+  tensor.type = TensorType::kInt32;
+  model_.set_data(tensor, Data::own_values(codes));
+  return add_tensor(std::move(tensor));
+}
+
+int Rewriter::weights(int index, const QuantizedWeights& quantized, int dimension) {
+  // Heads that share their weights go on sharing them.
+  const auto [found, inserted] = weights_.try_emplace({index, quantized.scale}, -1);
+  if (inserted) {
+    found->second = add_int8_constant(model_, graph_, original(index), quantized, dimension);
+    ++report_.conversion.converted;
+  }
+  return found->second;
+}
+
+void Rewriter::quantize_weighted(Operator& op) {
+  const WeightedOp roles = *weighted_op(op.op);
+  const int input = op.inputs[roles.input];
+  const Int8Params params = *plan_.own[static_cast<std::size_t>(input)];
+  const int weight_index = op.inputs[roles.weights];
+  const int bias_index = op.inputs.size() > roles.bias ? op.inputs[roles.bias] : -1;
+  const Tensor& source = original(weight_index);
+  const auto values = Data::borrow(model_.data(source)).values<float>();
+  QuantizedWeights quantized = quantize_weights(values, source.shape, roles.dimension);
+  const auto scale = quantized.scale;
+  raise_for_bias(bias_index, params.scale, quantized.scale);
+  if (quantized.scale != scale)
+    quantized.values = round_weights(values, source.shape, roles.dimension, quantized.scale);
+  op.inputs[roles.input] = as_int8(input, params);
+  op.inputs[roles.weights] = weights(weight_index, quantized, roles.dimension);
+  if (bias_index >= 0) op.inputs[roles.bias] = bias(bias_index, params.scale, quantized.scale);
+}
+
+// Whether the ends of the output's scale are those of the activation, so that saturation does all the work.
+bool Rewriter::clamps_as_quantize(const Operator& op) const {
+  if (op.op != Op::kRelu && op.op != Op::kRelu6) return false;
+  const Int8Params params = *plan_.own[static_cast<std::size_t>(op.outputs[0])];
+  constexpr float kSix = 6.0001f;
+  return params.zero_point == -128 && (op.op == Op::kRelu || 255 * params.scale <= kSix);
+}
+
+void Rewriter::quantize(Operator op) {
+  const Int8Rule rule = *int8_rule(op.op);
+  op.version = std::max(op.version, rule.version);
+  ++report_.int8_operators[name_of(op.op)];
+  if (rule.rule == ScaleRule::kWeighted) {
+    quantize_weighted(op);
+  } else {
+    const Operator before = op;
+    for (auto& input : op.inputs) {
+      if (const auto params = plan_.wanted(original_, before, input)) input = as_int8(input, *params);
+    }
+  }
+  for (const std::int32_t output : op.outputs) {
+    if (original(output).type == TensorType::kFloat32)
+      set_params(tensor(output), *plan_.own[static_cast<std::size_t>(output)]);
+  }
+  if (clamps_as_quantize(op)) {
+    // XNNPACK takes a change of scale, but no RELU.
+    op.op = Op::kQuantize;
+    op.version = 2;
+    op.options = {};
+  }
+  operators_.push_back(std::move(op));
+}
+
+void Rewriter::finish_outputs() {
+  for (auto& output : graph_.outputs) {
+    const int before = output;
+    const auto& own = plan_.own[static_cast<std::size_t>(output)];
+    if (!options_.int8_io) {
+      output = as_float(output);
+    } else if (tensor(output).type == TensorType::kFloat32 && own) {
+      output = as_int8(output, *own);
+    }
+    for (Signature& signature : model_.signatures) {
+      if (signature.subgraph != 0) continue;
+      for (TensorName& name : signature.outputs) {
+        if (name.tensor == static_cast<std::uint32_t>(before))
+          name.tensor = static_cast<std::uint32_t>(output);
+      }
+    }
+  }
+}
+
+void Rewriter::run() {
+  if (options_.int8_io) {
+    for (const std::int32_t input : graph_.inputs) {
+      const auto& own = plan_.own[static_cast<std::size_t>(input)];
+      if (original(input).type == TensorType::kFloat32 && own) set_params(tensor(input), *own);
+    }
+  }
+  for (std::size_t i = 0; i < original_.operators.size(); ++i) {
+    Operator op = original_.operators[i];
+    if (plan_.quantized[i]) {
+      quantize(std::move(op));
+      continue;
+    }
+    for (auto& input : op.inputs) input = as_float(input);
+    ++report_.float_operators[op.op == Op::kCustom ? op.custom_code : name_of(op.op)];
+    operators_.push_back(std::move(op));
+  }
+  finish_outputs();
+  graph_.operators = std::move(operators_);
+}
+
+}  // namespace
+
+Result<StaticResult> quantize_static(const Model& model, const ActivationRanges& ranges,
+                                     const StaticOptions& options) {
+  if (ranges.size() != model.main().tensors.size())
+    return Error{ErrorCode::kInvalidArgument, "there are ranges for " + std::to_string(ranges.size()) +
+                                                  " tensors, but the graph has " +
+                                                  std::to_string(model.main().tensors.size())};
+  StaticResult result{model, {}};
+  ASSAY_RETURN_IF_ERROR(fold_constants(result.model));
+  result.report.fused_activations = fuse_activations(result.model);
+  ActivationRanges finite = ranges;
+  for (auto& range : finite) {
+    if (range && !(std::isfinite(range->min) && std::isfinite(range->max) && range->min <= range->max))
+      range.reset();
+  }
+  StaticPlan plan = plan_static(result.model, finite, options, {});
+  if (options.least_snr > 0 && !options.full_integer) {
+    const auto noisy = too_noisy(result.model, predicted_snr(result.model, finite, plan), options.least_snr);
+    for (std::size_t i = 0; i < noisy.size(); ++i) {
+      if (noisy[i] && plan.quantized[i])
+        result.report.too_noisy.push_back(
+            operator_label(result.model.main(), result.model.main().operators[i]));
+    }
+    plan = plan_static(result.model, finite, options, noisy);
+  }
+  if (std::find(plan.quantized.begin(), plan.quantized.end(), true) == plan.quantized.end())
+    return Error{
+        ErrorCode::kUnsupported,
+        "no operator could be quantized (is the model quantized already, or are all kept in float?)"};
+  Rewriter(result.model, plan, options, result.report).run();
+  result.report.wide_concats = plan.wide_concats;
+  remove_unused(result.model);
+  return result;
+}
+
+}  // namespace assay::tflite

@@ -1,0 +1,339 @@
+#include "quant/tflite/static_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "quant/tflite/weights.h"
+
+namespace assay::tflite {
+namespace {
+
+constexpr float kWideRatio = 8;
+// Probabilities that share a scale with values this much wider lose more than a bit of their 8.
+constexpr float kProbabilityRatio = 2;
+// A padding value of -infinity or the lowest float stands for "less than all" and needs no level of its own.
+constexpr float kPaddingLimit = 1e30f;
+
+float width(Range range) { return std::max(range.max, 0.0f) - std::min(range.min, 0.0f); }
+Range join(Range a, Range b) { return {std::min(a.min, b.min), std::max(a.max, b.max)}; }
+
+// Tensors that must have one scale.
+class Groups {
+ public:
+  explicit Groups(std::size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), 0); }
+  int root(int tensor) {
+    while (parent_[static_cast<std::size_t>(tensor)] != tensor) {
+      auto& parent = parent_[static_cast<std::size_t>(tensor)];
+      parent = parent_[static_cast<std::size_t>(parent)];
+      tensor = parent;
+    }
+    return tensor;
+  }
+  void unite(int a, int b) { parent_[static_cast<std::size_t>(root(a))] = root(b); }
+
+ private:
+  std::vector<int> parent_;
+};
+
+class Planner {
+ public:
+  Planner(const Model& model, const ActivationRanges& ranges, const StaticOptions& options,
+          const std::vector<bool>& forced_float)
+      : model_(model),
+        graph_(model.main()),
+        ranges_(ranges),
+        options_(options),
+        forced_float_(forced_float),
+        uses_(find_uses(graph_)),
+        groups_(graph_.tensors.size()),
+        fixed_(graph_.tensors.size()) {}
+
+  StaticPlan run();
+
+ private:
+  const Tensor& tensor(int index) const { return graph_.tensors[static_cast<std::size_t>(index)]; }
+  bool is_constant(int index) const { return model_.is_constant(tensor(index)); }
+  bool is_float(int index) const { return index >= 0 && tensor(index).type == TensorType::kFloat32; }
+  // The float inputs of an operator that are computed.
+  std::vector<int> activations(const Operator& op) const;
+  bool is_possible(const Operator& op, const Int8Rule& rule) const;
+  bool tensors_are_usable(const Operator& op, const Int8Rule& rule) const;
+  bool weights_are_usable(const Operator& op) const;
+  bool is_worthwhile(const Operator& op, const Int8Rule& rule) const;
+  bool is_sensitive(const Operator& op, const Int8Rule& rule) const;
+  bool keeps_precision(const Operator& op);
+  std::optional<Int8Params> common_fixed(const Operator& op) const;
+  bool knows_output_scale(const Operator& op, const Int8Rule& rule) const;
+  void fix_output(const Operator& op, const Int8Rule& rule);
+  void unite_groups();
+  void find_ranges();
+  std::optional<Range> constant_range(int index) const;
+  std::optional<Range> telling_range(const Operator& op, int input) const;
+  std::optional<Range> telling_range(const std::vector<int>& members) const;
+
+  const Model& model_;
+  const Subgraph& graph_;
+  const ActivationRanges& ranges_;
+  const StaticOptions& options_;
+  const std::vector<bool>& forced_float_;
+  Uses uses_;
+  Groups groups_;
+  std::vector<std::optional<Int8Params>> fixed_;  // by tensor: scales that the operator before dictates
+  StaticPlan plan_;
+  bool has_attention_ = false;
+  bool has_layer_norm_ = false;
+};
+
+std::vector<int> Planner::activations(const Operator& op) const {
+  std::vector<int> result;
+  for (const std::int32_t input : op.inputs) {
+    if (is_float(input) && !is_constant(input)) result.push_back(input);
+  }
+  return result;
+}
+
+bool Planner::tensors_are_usable(const Operator& op, const Int8Rule& rule) const {
+  for (const std::int32_t index : op.inputs) {
+    if (index < 0) continue;
+    const Tensor& input = tensor(index);
+    const bool plain = input.type == TensorType::kInt32 || input.type == TensorType::kInt64 ||
+                       input.type == TensorType::kBool;
+    if (input.is_variable || input.is_sparse() || (!plain && input.type != TensorType::kFloat32))
+      return false;
+    if (is_float(index) && !is_constant(index) && !ranges_[static_cast<std::size_t>(index)]) return false;
+  }
+  // Where the inputs say all about the output's scale, it need not have been looked at.
+  const bool needs_range = rule.rule == ScaleRule::kWeighted || rule.rule == ScaleRule::kFree;
+  for (const std::int32_t index : op.outputs) {
+    if (index < 0 || (!is_float(index) && tensor(index).type != TensorType::kBool)) return false;
+    if (is_float(index) && needs_range && !ranges_[static_cast<std::size_t>(index)]) return false;
+  }
+  return !op.outputs.empty() && !activations(op).empty();
+}
+
+bool Planner::weights_are_usable(const Operator& op) const {
+  const WeightedOp roles = *weighted_op(op.op);
+  if (op.inputs.size() <= std::max(roles.weights, roles.input)) return false;
+  const int weights = op.inputs[roles.weights];
+  if (!is_float(weights) || !is_constant(weights) || is_constant(op.inputs[roles.input])) return false;
+  if (tensor(weights).shape.size() != (op.op == Op::kFullyConnected ? 2u : 4u)) return false;
+  if (op.op == Op::kFullyConnected && op.options.declares("weights_format") &&
+      op.options.integer("weights_format") != 0)
+    return false;
+  const int bias = op.inputs.size() > roles.bias ? op.inputs[roles.bias] : -1;
+  if (bias < 0) return true;
+  const auto channels = tensor(weights).shape[static_cast<std::size_t>(roles.dimension)];
+  return is_float(bias) && is_constant(bias) && tensor(bias).shape == std::vector<std::int32_t>{channels};
+}
+
+bool Planner::is_possible(const Operator& op, const Int8Rule& rule) const {
+  if (options_.keep_float && options_.keep_float(operator_label(graph_, op))) return false;
+  return tensors_are_usable(op, rule) && (rule.rule != ScaleRule::kWeighted || weights_are_usable(op));
+}
+
+bool Planner::is_sensitive(const Operator& op, const Int8Rule& rule) const {
+  return rule.sensitive || (has_attention_ && op.op == Op::kSoftmax) ||
+         (has_layer_norm_ && op.op == Op::kMean);
+}
+
+// Quantizing what stands between float operators costs time and precision, but for multiplications with
+// weights.
+bool Planner::is_worthwhile(const Operator& op, const Int8Rule& rule) const {
+  if (rule.rule == ScaleRule::kWeighted) return true;
+  if (rule.slow) return false;
+  for (const int input : activations(op)) {
+    const bool is_input = uses_.producer[static_cast<std::size_t>(input)] < 0;
+    if (!is_input && !plan_.is_int8(input)) return false;
+  }
+  return true;
+}
+
+// Of a concatenation: whether its inputs can share a scale. Notes those that are of quite different size.
+bool Planner::keeps_precision(const Operator& op) {
+  if (op.op != Op::kConcatenation && op.op != Op::kPack) return true;
+  float widest = 0, narrowest = INFINITY, probability = INFINITY;
+  for (const int input : activations(op)) {
+    const float here = width(*ranges_[static_cast<std::size_t>(input)]);
+    widest = std::max(widest, here);
+    // A tensor of zeros is as narrow as can be and loses nothing.
+    if (here > 0) narrowest = std::min(narrowest, here);
+    if (const auto& fixed = fixed_[static_cast<std::size_t>(input)])
+      probability = std::min(probability, 256 * fixed->scale);
+  }
+  const bool kept = !options_.full_integer && widest > kProbabilityRatio * probability;
+  const float ratio = widest / std::min(narrowest, probability);
+  if (kept || (widest > 0 && ratio > kWideRatio))
+    plan_.wide_concats.push_back({tensor(op.outputs[0]).name, ratio, kept});
+  return !kept;
+}
+
+// The fixed scale that all float inputs have, if they do.
+std::optional<Int8Params> Planner::common_fixed(const Operator& op) const {
+  std::optional<Int8Params> common;
+  for (const std::int32_t input : op.inputs) {
+    if (!is_float(input)) continue;
+    const auto& here = fixed_[static_cast<std::size_t>(input)];
+    if (!here || (common && *common != *here)) return std::nullopt;
+    common = here;
+  }
+  return common;
+}
+
+// Of values that are moved: from their own range, from what is not fixed among the inputs, or from all of
+// them.
+bool Planner::knows_output_scale(const Operator& op, const Int8Rule& rule) const {
+  if (rule.rule != ScaleRule::kSame || ranges_[static_cast<std::size_t>(op.outputs[0])] || common_fixed(op))
+    return true;
+  const auto inputs = activations(op);
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [&](int input) { return !fixed_[static_cast<std::size_t>(input)]; });
+}
+
+// Moving values that have a fixed scale keeps it.
+void Planner::fix_output(const Operator& op, const Int8Rule& rule) {
+  if (rule.rule == ScaleRule::kFixed) {
+    fixed_[static_cast<std::size_t>(op.outputs[0])] = Int8Params{rule.output_scale, rule.output_zero_point};
+    return;
+  }
+  if (rule.rule != ScaleRule::kSame) return;
+  const auto common = common_fixed(op);
+  for (const std::int32_t output : op.outputs) fixed_[static_cast<std::size_t>(output)] = common;
+}
+
+void Planner::unite_groups() {
+  for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
+    const Operator& op = graph_.operators[i];
+    if (!plan_.quantized[i] || int8_rule(op.op)->rule != ScaleRule::kSame) continue;
+    if (fixed_[static_cast<std::size_t>(op.outputs[0])]) continue;
+    for (const std::int32_t output : op.outputs) groups_.unite(output, op.outputs[0]);
+    for (const int input : activations(op)) {
+      if (!fixed_[static_cast<std::size_t>(input)]) groups_.unite(input, op.outputs[0]);
+    }
+  }
+}
+
+std::optional<Range> Planner::constant_range(int index) const {
+  std::optional<Range> range;
+  for (const float value : Data::borrow(model_.data(tensor(index))).values<float>()) {
+    if (!(std::fabs(value) < kPaddingLimit)) continue;
+    range = join(range.value_or(Range{value, value}), {value, value});
+  }
+  return range;
+}
+
+// Beyond what range of its input an operator no longer tells values apart.
+std::optional<Range> Planner::telling_range(const Operator& op, int input) const {
+  if (const auto range = saturation(op.op)) return range;
+  // x * logistic(x) is nearly zero where logistic(x) is.
+  if (op.op != Op::kMul || op.inputs.size() != 2) return std::nullopt;
+  const int other = op.inputs[0] == input ? op.inputs[1] : op.inputs[0];
+  const int producer = other < 0 ? -1 : uses_.producer[static_cast<std::size_t>(other)];
+  if (producer < 0) return std::nullopt;
+  const Operator& logistic = graph_.operators[static_cast<std::size_t>(producer)];
+  if (logistic.op != Op::kLogistic || logistic.inputs != std::vector<std::int32_t>{input})
+    return std::nullopt;
+  return Range{saturation(Op::kLogistic)->min, std::numeric_limits<float>::infinity()};
+}
+
+// The same for all that reads these tensors, but for what only moves them.
+std::optional<Range> Planner::telling_range(const std::vector<int>& members) const {
+  std::optional<Range> all;
+  for (const int member : members) {
+    if (std::find(graph_.outputs.begin(), graph_.outputs.end(), member) != graph_.outputs.end())
+      return std::nullopt;
+    for (const int consumer : uses_.consumers[static_cast<std::size_t>(member)]) {
+      const Operator& op = graph_.operators[static_cast<std::size_t>(consumer)];
+      // Means of clipped values are not clipped means.
+      const bool averages = op.op == Op::kAveragePool2d || op.op == Op::kResizeBilinear;
+      if (!plan_.quantized[static_cast<std::size_t>(consumer)] || averages) return std::nullopt;
+      if (int8_rule(op.op)->rule == ScaleRule::kSame) continue;
+      const auto here = telling_range(op, member);
+      if (!here) return std::nullopt;
+      all = join(all.value_or(*here), *here);
+    }
+  }
+  return all;
+}
+
+void Planner::find_ranges() {
+  const std::size_t count = graph_.tensors.size();
+  std::vector<std::vector<int>> members(count);
+  std::vector<std::optional<Range>> range(count);
+  const auto widen = [&](int tensor_index, std::optional<Range> more) {
+    auto& here = range[static_cast<std::size_t>(groups_.root(tensor_index))];
+    if (more) here = join(here.value_or(*more), *more);
+  };
+  for (int t = 0; t < static_cast<int>(count); ++t) {
+    members[static_cast<std::size_t>(groups_.root(t))].push_back(t);
+    if (is_float(t)) widen(t, is_constant(t) ? constant_range(t) : ranges_[static_cast<std::size_t>(t)]);
+  }
+  for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
+    const Operator& op = graph_.operators[i];
+    if (!plan_.quantized[i] || int8_rule(op.op)->rule != ScaleRule::kSame) continue;
+    for (const std::int32_t input : op.inputs) {
+      if (is_float(input) && is_constant(input)) widen(op.outputs[0], constant_range(input));
+    }
+  }
+  plan_.own.assign(count, std::nullopt);
+  for (std::size_t root = 0; root < count; ++root) {
+    Range wanted = range[root].value_or(Range{});
+    if (const auto limit = telling_range(members[root])) {
+      wanted.min = std::clamp(wanted.min, limit->min, limit->max);
+      wanted.max = std::clamp(wanted.max, limit->min, limit->max);
+    }
+    for (const int member : members[root]) {
+      const auto& fixed = fixed_[static_cast<std::size_t>(member)];
+      if (fixed || range[root])
+        plan_.own[static_cast<std::size_t>(member)] = fixed ? *fixed : int8_params(wanted);
+    }
+  }
+}
+
+StaticPlan Planner::run() {
+  plan_.producer = uses_.producer;
+  plan_.quantized.assign(graph_.operators.size(), false);
+  for (const Operator& op : graph_.operators) {
+    has_attention_ = has_attention_ || (op.op == Op::kBatchMatmul && activations(op).size() == 2);
+    has_layer_norm_ = has_layer_norm_ || op.op == Op::kSquaredDifference;
+  }
+  for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
+    const Operator& op = graph_.operators[i];
+    const auto rule = int8_rule(op.op);
+    if (!rule || !is_possible(op, *rule) || (!forced_float_.empty() && forced_float_[i])) continue;
+    if (!options_.full_integer && (is_sensitive(op, *rule) || !is_worthwhile(op, *rule))) continue;
+    if (!keeps_precision(op) || !knows_output_scale(op, *rule)) continue;
+    plan_.quantized[i] = true;
+    fix_output(op, *rule);
+  }
+  unite_groups();
+  find_ranges();
+  return std::move(plan_);
+}
+
+}  // namespace
+
+Int8Params int8_params(Range range) {
+  const double min = std::min(0.0, static_cast<double>(range.min));
+  const double max = std::max(0.0, static_cast<double>(range.max));
+  if (max - min < 1e-12) return {1.0f / 255, 0};
+  const auto scale = static_cast<float>((max - min) / 255);
+  const double zero_point = std::round(-128 - min / static_cast<double>(scale));
+  return {scale, static_cast<std::int64_t>(std::clamp(zero_point, -128.0, 127.0))};
+}
+
+std::optional<Int8Params> StaticPlan::wanted(const Subgraph& graph, const Operator& op, int tensor) const {
+  if (tensor < 0 || graph.tensors[static_cast<std::size_t>(tensor)].type != TensorType::kFloat32)
+    return std::nullopt;
+  const bool same = int8_rule(op.op)->rule == ScaleRule::kSame;
+  return own[static_cast<std::size_t>(same ? op.outputs[0] : tensor)];
+}
+
+StaticPlan plan_static(const Model& model, const ActivationRanges& ranges, const StaticOptions& options,
+                       const std::vector<bool>& forced_float) {
+  return Planner(model, ranges, options, forced_float).run();
+}
+
+}  // namespace assay::tflite

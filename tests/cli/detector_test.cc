@@ -1,0 +1,137 @@
+// assay bench, detect and eval coco of .tflite files, as a user meets them.
+#include <nlohmann/json.hpp>
+
+#include "run_binary.h"
+#include "support/testing.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+struct Data {
+  std::string model, pictures, annotations;
+};
+
+// Nothing where this machine has not all of it, the LiteRT library included.
+std::optional<Data> data_or_nothing() {
+  const auto model = shared_data("models/yolox_nano/yolox_nano.tflite");
+  const auto pictures = shared_data("coco/val2017");
+  const auto annotations = shared_data("coco/instances_val2017_100.json");
+  const bool has_library = std::getenv("ASSAY_LITERT") != nullptr || fs::exists(ASSAY_LITERT_BUILD_PATH);
+  if (!model || !pictures || !annotations || !has_library) return std::nullopt;
+  return Data{model->string(), pictures->string(), annotations->string()};
+}
+
+#define ASSAY_NEED_DATA(data)          \
+  const auto data = data_or_nothing(); \
+  if (!data) GTEST_SKIP() << "needs libLiteRt.so and ../shared"
+
+TEST(BenchTflite, GivesTheKeysOfTheContract) {
+  ASSAY_NEED_DATA(data);
+  const RunResult run = run_assay({"bench", data->model, "--threads", "1", "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json record = json::parse(run.out, nullptr, false);
+  for (const char* key : {"mean_s", "p50_s", "p90_s", "p99_s", "min_s"})
+    EXPECT_GT(record.value(key, 0.0), 0) << key;
+  EXPECT_EQ(record["threads"], 1);
+  EXPECT_GE(record["runs"], 5);
+  EXPECT_EQ(record["model_bytes"], 3917380);
+  EXPECT_GT(record["peak_rss_bytes"], 3917380);
+  EXPECT_LE(record["min_s"], record["p50_s"]);
+  EXPECT_LE(record["p50_s"], record["p99_s"]);
+}
+
+TEST(BenchTflite, SaysNothingOnStandardErrorWhenQuiet) {
+  ASSAY_NEED_DATA(data);
+  const RunResult run = run_assay({"bench", data->model, "--threads", "1", "--quiet"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_EQ(run.err, "");
+}
+
+TEST(BenchTflite, WithoutTheLibrarySaysWhatToDo) {
+  ASSAY_NEED_DATA(data);
+  const RunResult run = run_assay({"bench", data->model, "--threads", "1"},
+                                  {.environment = {{"ASSAY_LITERT", "/nowhere/libLiteRt.so"}}});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("ASSAY_LITERT names /nowhere/libLiteRt.so, which is not a file"));
+}
+
+TEST(Detect, ListsAndDrawsWhatIsOnThePicture) {
+  ASSAY_NEED_DATA(data);
+  const TempDir folder;
+  const RunResult run = run_assay({"detect", data->model, data->pictures + "/000000000785.jpg", "-o",
+                                   (folder / "drawn").string(), "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json record = json::parse(run.out, nullptr, false);
+  EXPECT_EQ(record["head"], "yolox");
+  EXPECT_EQ(record["images"][0]["detections"][0]["category"], "person");
+  EXPECT_EQ(record["images"][0]["detections"][0]["category_id"], 1);
+  EXPECT_TRUE(fs::exists(folder / "drawn/000000000785.jpg"));
+}
+
+TEST(Detect, NamesThePictureThatIsBroken) {
+  ASSAY_NEED_DATA(data);
+  const TempDir folder;
+  write_bytes(folder / "cut.jpg", read_bytes(data->pictures + "/000000000785.jpg").substr(0, 3000));
+  const RunResult run = run_assay({"detect", data->model, (folder / "cut.jpg").string()});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("cut.jpg: "));
+}
+
+TEST(Detect, RefusesAModelWhoseOutputsBelongToNoHead) {
+  ASSAY_NEED_DATA(data);
+  const RunResult run =
+      run_assay({"detect", data->model, data->pictures + "/000000000785.jpg", "--head", "detr"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("yolox_nano.tflite: "));
+  const RunResult unknown = run_assay({"detect", data->model, "x.jpg", "--head", "yolo99"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("yolo99"));
+}
+
+TEST(EvalCoco, GivesTheKeysOfTheContractAndAResultFile) {
+  ASSAY_NEED_DATA(data);
+  const TempDir folder;
+  const std::string found = (folder / "found.json").string();
+  const RunResult run =
+      run_assay({"eval", "coco", data->model, "--images", data->pictures, "--annotations", data->annotations,
+                 "--limit", "3", "--resamples", "10", "--detections", found, "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json record = json::parse(run.out, nullptr, false);
+  for (const char* key :
+       {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"})
+    EXPECT_TRUE(record[key].is_number()) << key;
+  EXPECT_EQ(record["images"], 3);
+  EXPECT_EQ(record["per_category"].size(), 80u);
+  const json detections = json::parse(read_bytes(found), nullptr, false);
+  ASSERT_TRUE(detections.is_array());
+  EXPECT_EQ(detections.size(), record["detections"].get<std::size_t>());
+}
+
+TEST(EvalCoco, NamesThePictureThatIsMissing) {
+  ASSAY_NEED_DATA(data);
+  const TempDir folder;
+  const RunResult run = run_assay(
+      {"eval", "coco", data->model, "--images", folder.path().string(), "--annotations", data->annotations});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr(".jpg"));
+}
+
+TEST(QuantizeTflite, CalibratesOnAFolderOfPictures) {
+  ASSAY_NEED_DATA(data);
+  const TempDir folder;
+  const std::string out = (folder / "int8.tflite").string();
+  const RunResult run = run_assay({"quantize", data->model, "--to", "int8", "--calibration", data->pictures,
+                                   "--samples", "2", "-o", out, "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json record = json::parse(run.out, nullptr, false);
+  EXPECT_EQ(record["method"], "int8 static");
+  EXPECT_EQ(record["calibration_pictures"], 2);
+  EXPECT_LT(fs::file_size(out), 1'600'000u);
+}
+
+}  // namespace
+}  // namespace assay
