@@ -14,9 +14,9 @@ namespace {
 using namespace eval::coco;
 
 struct DetectionsCommand {
-  std::string annotations, detections;
+  std::string annotations, detections, compare;
   std::vector<std::string> areas;  // "name:min:max"
-  EvaluationOptions options;
+  DetectionsRequest request;
   bool per_category = false;
 };
 
@@ -41,26 +41,30 @@ Result<AreaRange> parse_area(const std::string& text) {
   return range;
 }
 
-Result<EvaluationOptions> evaluation_options(const DetectionsCommand& command) {
-  EvaluationOptions options = command.options;
-  if (command.areas.empty()) return options;
-  options.areas = {coco_area_ranges().front()};
+Result<DetectionsRequest> make_request(const DetectionsCommand& command) {
+  DetectionsRequest request = command.request;
+  request.annotations = command.annotations;
+  request.detections = command.detections;
+  if (!command.compare.empty()) request.compare = command.compare;
+  if (command.areas.empty()) return request;
+  request.options.areas = {coco_area_ranges().front()};
   for (const std::string& text : command.areas) {
     ASSAY_TRY(AreaRange range, parse_area(text));
-    options.areas.push_back(std::move(range));
+    request.options.areas.push_back(std::move(range));
   }
-  return options;
+  return request;
 }
 
 Status run(const DetectionsCommand& command, Session& session) {
-  ASSAY_TRY(const EvaluationOptions options, evaluation_options(command));
-  ASSAY_TRY(const DetectionsRun result,
-            run_detections(command.annotations, command.detections, options, session.pool()));
+  ASSAY_TRY(const DetectionsRequest request, make_request(command));
+  ASSAY_TRY(const DetectionsRun result, run_detections(request, session.pool()));
   for (const std::string& warning : result.warnings) session.note("warning: " + printable(warning) + "\n");
-  session.print(coco_text(result.record, options));
+  session.print(coco_text(result.record, request.options));
   if (command.per_category) session.print("\n" + coco_category_text(result.record));
+  session.print(analyses_text(result));
   session.print(fmt::format("\n{} images, {:.2f} s\n", result.record.images, result.seconds));
   nlohmann::ordered_json json = coco_json(result.record);
+  add_analyses(json, result);
   json["annotations"] = command.annotations;
   json["detections"] = command.detections;
   json["seconds"] = result.seconds;
@@ -82,15 +86,21 @@ void add_eval_detections(CommandLine& line, CLI::App& parent) {
   command.add_option("--detections", options->detections, "COCO results: [{image_id, category_id, bbox, score}, ...]")
       ->type_name("FILE")
       ->required();
-  add_number_list(command, "--max-dets", options->options.max_detections,
+  add_number_list(command, "--max-dets", options->request.options.max_detections,
                   "detections kept per image and category; precision is that at the largest [1,10,100]");
-  command.add_option("--iou-thresholds", options->options.iou_thresholds, "overlaps that count as found [0.5 to 0.95 by 0.05]")
+  command.add_option("--iou-thresholds", options->request.options.iou_thresholds, "overlaps that count as found [0.5 to 0.95 by 0.05]")
       ->type_name("X,...")
       ->delimiter(',')
       ->check(CLI::Range(0.0, 1.0).description(""));
   command.add_option("--areas", options->areas, "own size classes beside all, in pixels: tiny:0:256 [COCO's three]")
       ->type_name("NAME:MIN:MAX,...")
       ->delimiter(',');
+  command.add_option("--bootstrap", options->request.resamples, "95 % intervals of AP from so many resamples of the images")
+      ->type_name("N")
+      ->check(CLI::Range(2, 1000000).description(""));
+  command.add_option("--seed", options->request.seed, "of the resamples [1]")->type_name("N");
+  command.add_option("--compare", options->compare, "a second result file: is it better, or is it chance?")->type_name("FILE");
+  command.add_flag("--errors", options->request.errors, "what the mistakes are and what each kind costs, as TIDE has it");
   command.add_flag("--per-category", options->per_category, "a line for each category");
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }

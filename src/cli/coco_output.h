@@ -4,6 +4,8 @@
 #include <string>
 
 #include "eval/coco/evaluate.h"
+#include "flow/evaluate_detections.h"
+#include "flow/explain_detections.h"
 
 namespace assay::cli {
 
@@ -14,5 +16,13 @@ nlohmann::ordered_json coco_json(const eval::coco::CocoRecord& record);
 std::string coco_text(const eval::coco::CocoRecord& record, const eval::coco::EvaluationOptions& options);
 // One line per category.
 std::string coco_category_text(const eval::coco::CocoRecord& record);
+
+// Intervals, comparison and errors: present or absent as the run has them. Keys "intervals", "comparison", "errors".
+void add_analyses(nlohmann::ordered_json& json, const DetectionsRun& run);
+std::string analyses_text(const DetectionsRun& run);
+
+nlohmann::ordered_json explanation_json(const ExplainRun& run);
+// The first `num_images` images, a line for each truth that one result alone found.
+std::string explanation_text(const ExplainRun& run, std::size_t num_images);
 
 }  // namespace assay::cli

@@ -1,5 +1,6 @@
 #include "flow/evaluate_detections.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -33,14 +34,30 @@ Result<Detections> load_detections(const std::filesystem::path& path, const Anno
   return std::move(read->detections);
 }
 
-Result<DetectionsRun> run_detections(const std::filesystem::path& annotation_path,
-                                     const std::filesystem::path& detection_path, const EvaluationOptions& options,
-                                     ThreadPool& pool) {
+Result<DetectionsRun> run_detections(const DetectionsRequest& request, ThreadPool& pool) {
   const auto start = std::chrono::steady_clock::now();
+  constexpr int kResamplesOfComparison = 1000;
   DetectionsRun run;
-  ASSAY_TRY(const Annotations annotations, load_annotations(annotation_path, run.warnings));
-  ASSAY_TRY(const Detections detections, load_detections(detection_path, annotations, pool, run.warnings));
-  ASSAY_TRY(run.record, evaluate(annotations, detections, options, pool));
+  ASSAY_TRY(const Annotations annotations, load_annotations(request.annotations, run.warnings));
+  ASSAY_TRY(const Detections detections, load_detections(request.detections, annotations, pool, run.warnings));
+  ASSAY_TRY(run.record, evaluate(annotations, detections, request.options, pool));
+  BootstrapOptions bootstrap_options;
+  bootstrap_options.seed = request.seed;
+  if (request.resamples > 0) {
+    bootstrap_options.resamples = request.resamples;
+    ASSAY_TRY(run.intervals, bootstrap(annotations, detections, request.options, bootstrap_options, pool));
+  }
+  if (request.compare) {
+    if (request.resamples == 0) bootstrap_options.resamples = kResamplesOfComparison;
+    ASSAY_TRY(const Detections second, load_detections(*request.compare, annotations, pool, run.warnings));
+    ASSAY_TRY(run.comparison, bootstrap_paired(annotations, detections, second, request.options, bootstrap_options, pool));
+  }
+  if (request.errors) {
+    ErrorAnalysisOptions error_options;
+    const auto& limits = request.options.max_detections;
+    error_options.max_detections = *std::max_element(limits.begin(), limits.end());
+    ASSAY_TRY(run.errors, analyse_errors(annotations, detections, error_options, pool));
+  }
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return run;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "eval/coco/score_order.h"
 
@@ -48,6 +49,8 @@ std::vector<std::uint32_t> counting_sort(const std::vector<std::uint32_t>& order
   return sorted;
 }
 
+bool is_outside(double area, const AreaRange& range) { return area < range.min || area > range.max; }
+
 }  // namespace
 
 Status check_indices(const Annotations& annotations, const Detections& detections) {
@@ -63,6 +66,9 @@ Buckets::Buckets(std::span<const Item> items, std::size_t images, std::size_t ca
   order_ = counting_sort(order, categories, [&](std::uint32_t i) { return items[i].category; }, begin_);
 }
 
+template Buckets::Buckets(std::span<const TruthBox>, std::size_t, std::size_t);
+template Buckets::Buckets(std::span<const Detection>, std::size_t, std::size_t);
+
 // The C of pycocotools, operation by operation: fmin and fmax drop a NaN.
 double overlap(const Detection& detection, const TruthBox& truth, bool crowd) {
   const double w = std::fmin(detection.width + detection.x, truth.width + truth.x) - std::fmax(detection.x, truth.x);
@@ -76,14 +82,17 @@ double overlap(const Detection& detection, const TruthBox& truth, bool crowd) {
   return intersection / united;
 }
 
-// One image and category.
+// One image and category; its buffers serve the next one too.
 struct Matcher::Cell {
   std::int32_t image = 0;
   std::span<const std::uint32_t> truths;
   std::vector<std::uint32_t> detections;  // best first, cut to the limit
   std::vector<double> overlaps;           // [detection][truth]
+  std::vector<double> areas;              // of the detections
   std::vector<std::uint8_t> reachable;    // per detection: some overlap is not below all thresholds
-  std::size_t first_entry = 0;
+  std::vector<std::uint32_t> order;       // of the truths, for one area range
+  std::size_t counting = 0;               // the first so many of `order` are what there is to find
+  std::vector<std::uint8_t> taken;        // per truth
 };
 
 Matcher::Matcher(const Annotations& annotations, const Detections& detections, const EvaluationOptions& options)
@@ -92,7 +101,9 @@ Matcher::Matcher(const Annotations& annotations, const Detections& detections, c
       options_(options),
       truth_buckets_(std::span<const TruthBox>(annotations.boxes), annotations.images.size(), annotations.categories.size()),
       detection_buckets_(std::span<const Detection>(detections.boxes), annotations.images.size(),
-                         annotations.categories.size()) {}
+                         annotations.categories.size()),
+      lowest_threshold_(std::min(*std::min_element(options.iou_thresholds.begin(), options.iou_thresholds.end()),
+                                 1 - 1e-10)) {}
 
 CategoryMatches Matcher::match(std::size_t category) const {
   CategoryMatches out;
@@ -132,75 +143,82 @@ void Matcher::match_cell(Cell& cell, CategoryMatches& out) const {
   sort_within_image(detections_, cell.detections);
   const auto limit = static_cast<std::size_t>(options_.max_detections.back());
   if (cell.detections.size() > limit) cell.detections.resize(limit);
-  const double lowest = std::min(*std::min_element(options_.iou_thresholds.begin(), options_.iou_thresholds.end()),
-                                 1 - 1e-10);
   const std::size_t num_truths = cell.truths.size();
-  cell.overlaps.assign(cell.detections.size() * num_truths, 0);
+  cell.overlaps.resize(cell.detections.size() * num_truths);
   cell.reachable.assign(cell.detections.size(), 0);
-  cell.first_entry = out.entries.size();
+  cell.areas.clear();
   for (std::size_t d = 0; d < cell.detections.size(); ++d) {
+    const Detection& detection = detections_.boxes[cell.detections[d]];
     out.entries.push_back({cell.detections[d], cell.image, static_cast<std::int32_t>(d)});
+    cell.areas.push_back(detection.width * detection.height);
     for (std::size_t g = 0; g < num_truths; ++g) {
       const TruthBox& truth = annotations_.boxes[cell.truths[g]];
-      const double value = overlap(detections_.boxes[cell.detections[d]], truth, truth.crowd);
+      const double value = overlap(detection, truth, truth.crowd);
       cell.overlaps[d * num_truths + g] = value;
-      if (!(value < lowest)) cell.reachable[d] = 1;  // NaN is not below
+      if (!(value < lowest_threshold_)) cell.reachable[d] = 1;  // NaN is not below
     }
   }
+  out.found.resize(out.entries.size(), -1);
   for (std::size_t area = 0; area < options_.areas.size(); ++area) match_area(cell, area, out);
 }
 
-void Matcher::match_area(const Cell& cell, std::size_t area, CategoryMatches& out) const {
+// What counts comes first, as pycocotools sorts it; sets `counting`.
+void Matcher::order_truths(Cell& cell, std::size_t area) const {
   const AreaRange& range = options_.areas[area];
-  const auto outside = [&](double value) { return value < range.min || value > range.max; };
-  const std::size_t num_truths = cell.truths.size();
-  // What counts first, as pycocotools sorts it; `counting` of them.
-  std::vector<std::uint32_t> order;
-  for (std::uint32_t g = 0; g < num_truths; ++g) {
-    const TruthBox& truth = annotations_.boxes[cell.truths[g]];
-    if (!truth.ignore && !outside(truth.area)) order.push_back(g);
+  cell.order.clear();
+  for (const bool counts : {true, false}) {
+    for (std::uint32_t g = 0; g < cell.truths.size(); ++g) {
+      const TruthBox& truth = annotations_.boxes[cell.truths[g]];
+      if ((!truth.ignore && !is_outside(truth.area, range)) == counts) cell.order.push_back(g);
+    }
+    if (counts) cell.counting = cell.order.size();
   }
-  const std::size_t counting = order.size();
-  if (counting > 0) out.truths[area].push_back({cell.image, static_cast<std::int32_t>(counting)});
-  out.num_truths[area] += static_cast<std::int64_t>(counting);
-  for (std::uint32_t g = 0; g < num_truths; ++g) {
-    const TruthBox& truth = annotations_.boxes[cell.truths[g]];
-    if (truth.ignore || outside(truth.area)) order.push_back(g);
-  }
+}
 
-  std::vector<Outcome>& outcomes = out.outcomes[area];
-  const std::size_t first = outcomes.size();
-  outcomes.resize(first + cell.detections.size());
-  std::vector<std::uint8_t> taken(num_truths);
-  bool any_reachable = false;
-  for (const std::uint8_t reachable : cell.reachable) any_reachable |= reachable != 0;
-  for (std::size_t t = 0; any_reachable && t < options_.iou_thresholds.size(); ++t) {
-    const std::uint64_t bit = std::uint64_t{1} << t;
-    std::fill(taken.begin(), taken.end(), std::uint8_t{0});
-    for (std::size_t d = 0; d < cell.detections.size(); ++d) {
-      if (cell.reachable[d] == 0) continue;
-      double best = std::min(options_.iou_thresholds[t], 1 - 1e-10);
-      std::size_t match = num_truths;
-      for (std::size_t i = 0; i < num_truths; ++i) {
-        const std::uint32_t g = order[i];
-        if (taken[g] != 0 && !annotations_.boxes[cell.truths[g]].crowd) continue;
-        if (match < counting && i >= counting) break;
-        const double value = cell.overlaps[d * num_truths + g];
-        if (value < best) continue;  // of equal overlaps the later one wins, and NaN always does
-        best = value;
-        match = i;
-      }
-      if (match == num_truths) continue;
-      taken[order[match]] = 1;
-      if (match >= counting) outcomes[first + d].ignored |= bit;
-      if (!annotations_.boxes[cell.truths[order[match]]].id_is_zero) outcomes[first + d].hit |= bit;
+// Gives truths to detections, best first, at one threshold. `found` may be null.
+void Matcher::match_threshold(Cell& cell, std::size_t t, std::span<Outcome> outcomes, std::int32_t* found) const {
+  const std::uint64_t bit = std::uint64_t{1} << t;
+  const std::size_t num_truths = cell.truths.size();
+  cell.taken.assign(num_truths, 0);
+  for (std::size_t d = 0; d < outcomes.size(); ++d) {
+    if (cell.reachable[d] == 0) continue;
+    double best = std::min(options_.iou_thresholds[t], 1 - 1e-10);
+    std::size_t match = num_truths;
+    for (std::size_t i = 0; i < num_truths; ++i) {
+      const std::uint32_t g = cell.order[i];
+      if (cell.taken[g] != 0 && !annotations_.boxes[cell.truths[g]].crowd) continue;
+      if (match < cell.counting && i >= cell.counting) break;
+      const double value = cell.overlaps[d * num_truths + g];
+      if (value < best) continue;  // of equal overlaps the later one wins, and NaN always does
+      best = value;
+      match = i;
+    }
+    if (match == num_truths) continue;
+    cell.taken[cell.order[match]] = 1;
+    if (found != nullptr) found[d] = static_cast<std::int32_t>(cell.truths[cell.order[match]]);
+    if (match >= cell.counting) outcomes[d].ignored |= bit;
+    if (!annotations_.boxes[cell.truths[cell.order[match]]].id_is_zero) outcomes[d].hit |= bit;
+  }
+}
+
+void Matcher::match_area(Cell& cell, std::size_t area, CategoryMatches& out) const {
+  std::vector<Outcome>& all_outcomes = out.outcomes[area];
+  const std::size_t first = all_outcomes.size();
+  all_outcomes.resize(first + cell.detections.size());
+  const std::span<Outcome> outcomes = std::span(all_outcomes).subspan(first);
+  if (!cell.truths.empty()) {
+    order_truths(cell, area);
+    if (cell.counting > 0) out.truths[area].push_back({cell.image, static_cast<std::int32_t>(cell.counting)});
+    out.num_truths[area] += static_cast<std::int64_t>(cell.counting);
+    if (std::find(cell.reachable.begin(), cell.reachable.end(), 1) != cell.reachable.end()) {
+      for (std::size_t t = 0; t < options_.iou_thresholds.size(); ++t)
+        match_threshold(cell, t, outcomes, area == 0 && t == 0 ? out.found.data() + first : nullptr);
     }
   }
   const std::uint64_t all = ~std::uint64_t{0} >> (64 - options_.iou_thresholds.size());
-  for (std::size_t d = 0; d < cell.detections.size(); ++d) {
-    const Detection& detection = detections_.boxes[cell.detections[d]];
-    Outcome& outcome = outcomes[first + d];
-    if (outside(detection.width * detection.height)) outcome.ignored |= all & ~outcome.hit;
+  for (std::size_t d = 0; d < outcomes.size(); ++d) {
+    Outcome& outcome = outcomes[d];
+    if (is_outside(cell.areas[d], options_.areas[area])) outcome.ignored |= all & ~outcome.hit;
     outcome.hit &= ~outcome.ignored;
   }
 }

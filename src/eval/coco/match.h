@@ -50,6 +50,8 @@ struct CategoryMatches {
   std::vector<Entry> entries;                       // by image, then best first
   std::vector<std::uint32_t> ranking;               // positions in `entries`, best first across images
   std::vector<std::vector<Outcome>> outcomes;       // [area][position in entries]
+  std::vector<std::int32_t> found;                  // [position]: the truth taken at the first threshold in the first
+                                                    // area range, an index into Annotations::boxes; -1: none
   std::vector<std::vector<ImageTruths>> truths;     // [area]: what there is to find, for images that have any
   std::vector<std::int64_t> num_truths;             // [area]
 };
@@ -64,13 +66,16 @@ class Matcher {
  private:
   struct Cell;
   void match_cell(Cell& cell, CategoryMatches& out) const;
-  void match_area(const Cell& cell, std::size_t area, CategoryMatches& out) const;
+  void match_area(Cell& cell, std::size_t area, CategoryMatches& out) const;
+  void order_truths(Cell& cell, std::size_t area) const;
+  void match_threshold(Cell& cell, std::size_t t, std::span<Outcome> outcomes, std::int32_t* found) const;
 
   const Annotations& annotations_;
   const Detections& detections_;
   const EvaluationOptions& options_;
   Buckets truth_buckets_;
   Buckets detection_buckets_;
+  const double lowest_threshold_;
 };
 
 }  // namespace assay::eval::coco

@@ -1,9 +1,10 @@
 #include "eval/coco/score_order.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <limits>
 #include <numeric>
+#include <utility>
 
 namespace assay::eval::coco {
 namespace {
@@ -108,8 +109,13 @@ std::vector<std::uint32_t> sort_exactly(const Detections& detections, std::span<
   return argsort(numbers);
 }
 
-double key_of(double score) {
-  return std::isnan(score) ? std::numeric_limits<double>::infinity() : -score;
+// Unsigned keys in the order of the scores, best first: the bits of a double, made monotone. Both zeros are one, and
+// NaN is behind -infinity.
+std::uint64_t key_of(double score) {
+  if (std::isnan(score)) return ~std::uint64_t{0};
+  const auto bits = std::bit_cast<std::uint64_t>(0.0 - score);
+  constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
+  return (bits & kSign) != 0 ? ~bits : bits | kSign;
 }
 
 }  // namespace
@@ -118,11 +124,7 @@ void sort_within_image(const Detections& detections, std::span<std::uint32_t> or
   if (order.size() < 2) return;
   if (detections.exact_scores.empty()) {
     std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-      const double x = detections.boxes[a].score, y = detections.boxes[b].score;
-      if (x > y) return true;
-      if (x == y) return a < b;
-      if (std::isnan(x) || std::isnan(y)) return std::isnan(x) == std::isnan(y) ? a < b : std::isnan(y);
-      return false;
+      return std::pair(key_of(detections.boxes[a].score), a) < std::pair(key_of(detections.boxes[b].score), b);
     });
     return;
   }
@@ -138,23 +140,12 @@ void sort_within_image(const Detections& detections, std::span<std::uint32_t> or
 std::vector<std::uint32_t> sort_across_images(const Detections& detections, std::span<const RankedDetection> ranked,
                                               bool empty_images) {
   if (!detections.exact_scores.empty()) return sort_exactly(detections, ranked, empty_images);
-  struct Key {
-    double key;
-    std::uint32_t position;
-    bool is_nan;
-  };
-  std::vector<Key> keys(ranked.size());
-  for (std::uint32_t i = 0; i < keys.size(); ++i) {
-    const double score = detections.boxes[ranked[i].detection].score;
-    keys[i] = {key_of(score), i, std::isnan(score)};
-  }
-  std::sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) {
-    if (a.key != b.key) return a.key < b.key;
-    if (a.is_nan != b.is_nan) return b.is_nan;
-    return a.position < b.position;
-  });
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> keys(ranked.size());
+  for (std::uint32_t i = 0; i < keys.size(); ++i)
+    keys[i] = {key_of(detections.boxes[ranked[i].detection].score), i};
+  std::sort(keys.begin(), keys.end());
   std::vector<std::uint32_t> order(keys.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = keys[i].position;
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = keys[i].second;
   return order;
 }
 
