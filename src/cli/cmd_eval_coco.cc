@@ -36,9 +36,9 @@ std::string figure(double value) { return value < 0 ? "-" : fmt::format("{:.4f}"
 std::string figures_text(const CocoEvaluation& result) {
   const auto& record = result.record;
   std::string text = figure(record.ap);
-  if (result.ap_interval)
-    text += fmt::format(" (95 % {:.4f} to {:.4f}, n = {})", result.ap_interval->low, result.ap_interval->high,
-                        record.images);
+  if (result.intervals)
+    text += fmt::format(" (95 % {:.4f} to {:.4f}, n = {})", result.intervals->ap.low,
+                        result.intervals->ap.high, record.images);
   return text;
 }
 
@@ -74,8 +74,15 @@ ordered_json record_json(const std::string& path, std::uint64_t model_bytes, con
                          const Options& options, const CocoEvaluation& result) {
   ordered_json json = coco_json(result.record);
   json["model"] = path;
-  json["AP_interval"] = nullptr;
-  if (result.ap_interval) json["AP_interval"] = {result.ap_interval->low, result.ap_interval->high};
+  if (result.intervals) {
+    json["intervals"] = ordered_json::object();
+    for (const auto& [key, interval] :
+         {std::pair{"AP", result.intervals->ap}, std::pair{"AP50", result.intervals->ap50},
+          std::pair{"AP75", result.intervals->ap75}}) {
+      json["intervals"][key] = {
+          {"low", interval.low}, {"high", interval.high}, {"stderr", interval.standard_error}};
+    }
+  }
   json["resamples"] = options.evaluation.resamples;
   json["head"] = detect::head_name(detector.head());
   json["classes"] = detector.classes().name;
@@ -127,8 +134,8 @@ void add_eval_coco(CommandLine& line, CLI::App& parent) {
   command.add_option("--detections", options->detections, "write what was found as a COCO result file")
       ->type_name("OUT.json");
   command
-      .add_option("--resamples", options->evaluation.resamples,
-                  "draws of the pictures for the confidence interval; 0: none [1000]")
+      .add_option("--bootstrap", options->evaluation.resamples,
+                  "95 % intervals from so many resamples of the pictures, at least 2; 0: none [1000]")
       ->type_name("N")
       ->check(CLI::Range(0, 1000000).description(""));
   add_detector_options(command, options->detector);

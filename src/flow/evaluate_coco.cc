@@ -1,10 +1,6 @@
 #include "flow/evaluate_coco.h"
 
-#include <algorithm>
-
-#include "base/interrupt.h"
 #include "base/mapped_file.h"
-#include "base/rng.h"
 #include "eval/coco/readers.h"
 
 namespace assay {
@@ -68,55 +64,7 @@ coco::Detections positions_of(const CocoRun& run, const coco::Annotations& annot
   return detections;
 }
 
-// Where each image's boxes are, so that a draw need not search for them.
-template <typename Box>
-std::vector<std::vector<Box>> by_image(const std::vector<Box>& boxes, std::size_t images) {
-  std::vector<std::vector<Box>> lists(images);
-  for (const auto& box : boxes) lists[static_cast<std::size_t>(box.image)].push_back(box);
-  return lists;
-}
-
-template <typename Box>
-void append(const std::vector<Box>& boxes, std::int32_t image, std::vector<Box>& all) {
-  for (Box box : boxes) {
-    box.image = image;
-    all.push_back(box);
-  }
-}
-
 }  // namespace
-
-Result<std::optional<measure::Interval>> bootstrap_average_precision(const coco::Annotations& annotations,
-                                                                     const coco::Detections& detections,
-                                                                     int resamples, std::uint64_t seed,
-                                                                     ThreadPool& pool) {
-  const std::size_t count = annotations.images.size();
-  if (count == 0 || resamples < 1) return std::optional<measure::Interval>();
-  const auto truths = by_image(annotations.boxes, count);
-  const auto found = by_image(detections.boxes, count);
-  coco::EvaluationOptions options;
-  options.areas.resize(1);  // sizes are not asked for here
-  Rng rng(seed);
-  std::vector<double> values;
-  for (int round = 0; round < resamples; ++round) {
-    ASSAY_RETURN_IF_ERROR(check_interrupt());
-    coco::Annotations drawn;
-    coco::Detections drawn_detections;
-    drawn.categories = annotations.categories;
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto picked = static_cast<std::size_t>(rng.below(count));
-      const auto image = static_cast<std::int32_t>(i);
-      drawn.images.emplace_back(static_cast<std::int64_t>(i + 1));
-      append(truths[picked], image, drawn.boxes);
-      append(found[picked], image, drawn_detections.boxes);
-    }
-    ASSAY_TRY(const coco::CocoRecord record, coco::evaluate(drawn, drawn_detections, options, pool));
-    if (record.ap >= 0) values.push_back(record.ap);
-  }
-  if (values.empty()) return std::optional<measure::Interval>();
-  return std::optional(
-      measure::Interval{measure::percentile(values, 2.5), measure::percentile(values, 97.5)});
-}
 
 Result<CocoEvaluation> evaluate_coco(Detector& detector, const CocoEvaluationOptions& options,
                                      ThreadPool& pool, Progress& progress) {
@@ -126,8 +74,10 @@ Result<CocoEvaluation> evaluate_coco(Detector& detector, const CocoEvaluationOpt
   ASSAY_TRY(result.run, detect_coco(detector, truth.images, options.pictures, progress));
   const auto detections = positions_of(result.run, truth.annotations, result.warnings);
   ASSAY_TRY(result.record, coco::evaluate(truth.annotations, detections, {}, pool));
-  ASSAY_TRY(result.ap_interval, bootstrap_average_precision(truth.annotations, detections, options.resamples,
-                                                            options.seed, pool));
+  if (options.resamples > 0) {
+    ASSAY_TRY(result.intervals,
+              coco::bootstrap(truth.annotations, detections, {}, {.resamples = options.resamples}, pool));
+  }
   return result;
 }
 

@@ -223,12 +223,14 @@ Result<ModelInspection> inspect_model(const fs::path& path) {
     std::error_code error;
     if (fs::is_directory(path, error)) return inspect_folder(path);
     if (!fs::exists(path, error))
-      return Error{ErrorCode::kNotFound,
-                   path.string() + ": no such model; expected a folder with config.json, a .gguf or a .tflite file"};
+      return Error{
+          ErrorCode::kNotFound,
+          path.string() + ": no such model; expected a folder with config.json, a .gguf or a .tflite file"};
     const auto extension = path.extension();
     if (extension != ".gguf" && extension != ".safetensors") {
-      return Error{ErrorCode::kUnsupported,
-                   path.string() + ": is neither a folder with config.json nor a .gguf, .safetensors or .tflite file"};
+      return Error{
+          ErrorCode::kUnsupported,
+          path.string() + ": is neither a folder with config.json nor a .gguf, .safetensors or .tflite file"};
     }
     ASSAY_TRY(MappedFile file, MappedFile::open(path));
     auto inspected =

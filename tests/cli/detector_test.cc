@@ -98,7 +98,7 @@ TEST(EvalCoco, GivesTheKeysOfTheContractAndAResultFile) {
   const std::string found = (folder / "found.json").string();
   const RunResult run =
       run_assay({"eval", "coco", data->model, "--images", data->pictures, "--annotations", data->annotations,
-                 "--limit", "3", "--resamples", "10", "--detections", found, "--json", "-"});
+                 "--limit", "3", "--bootstrap", "10", "--detections", found, "--json", "-"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const json record = json::parse(run.out, nullptr, false);
   for (const char* key :

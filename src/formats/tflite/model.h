@@ -101,9 +101,9 @@ struct Model {
 // Reads a file of any size; buffers that lie outside of its flatbuffer too. The model borrows from `file`,
 // which must outlive it and its copies. Everything is checked: a model that parse() gives refers to no
 // tensor, buffer or subgraph that does not exist, constants have the size of their shape and type, scales
-// that of their dimension, no operator reads what a later one writes, and no subgraph calls itself. Errors,
-// naming table and field: kCorrupt; kUnsupported for fields newer than the schema and for custom options
-// outside of the flatbuffer.
+// that of their dimension, no operator reads what a later one writes or writes a constant, and no subgraph
+// calls itself. Errors, naming table and field: kCorrupt; kUnsupported for fields newer than the schema and
+// for custom options outside of the flatbuffer.
 Result<Model> parse(ByteView file);
 
 // The bytes of a file that parse() reads as the same model. Errors: kResourceLimit where it would pass 2 GB.

@@ -146,6 +146,8 @@ TEST(TfliteModel, RefusesGraphsThatContradictThemselves) {
               FailsWith(ErrorCode::kCorrupt, "3 scales"));
   EXPECT_THAT(changed([](Model& m, Subgraph&) { m.signatures[0].inputs[0].tensor = 77; }),
               FailsWith(ErrorCode::kCorrupt, "signature"));
+  EXPECT_THAT(changed([](Model&, Subgraph& g) { g.tensors[3].buffer = 1, g.tensors[3].shape = {18}; }),
+              FailsWith(ErrorCode::kCorrupt, "constant"));
   EXPECT_THAT(changed([](Model& m, Subgraph&) { m.version = 4; }),
               FailsWith(ErrorCode::kUnsupported, "version"));
   EXPECT_THAT(changed([](Model&, Subgraph& g) {

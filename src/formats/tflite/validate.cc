@@ -101,13 +101,17 @@ Status check_indices(const std::vector<std::int32_t>& indices, std::size_t count
   return {};
 }
 
-// Every tensor is written at most once, and before it is read: so there is no cycle.
-Status check_order(const Subgraph& subgraph) {
+// Every tensor is written at most once, and before it is read: so there is no cycle. Constants are not
+// written.
+Status check_order(const Model& model, const Subgraph& subgraph) {
   const std::size_t count = subgraph.tensors.size();
   std::vector<int> writer(count, -1);
   for (std::size_t i = 0; i < subgraph.operators.size(); ++i) {
     for (const std::int32_t output : subgraph.operators[i].outputs) {
       if (output < 0) continue;
+      if (model.is_constant(subgraph.tensors[static_cast<std::size_t>(output)]))
+        return corrupt("operator " + std::to_string(i) + " writes tensor " + std::to_string(output) +
+                       ", which is a constant");
       auto& slot = writer[static_cast<std::size_t>(output)];
       if (slot >= 0)
         return corrupt("tensor " + std::to_string(output) + " is written by operators " +
@@ -147,7 +151,7 @@ Status check_subgraph(const Model& model, const Subgraph& subgraph) {
       if (!status) return status.error().with_context(where);
     }
   }
-  return check_order(subgraph);
+  return check_order(model, subgraph);
 }
 
 // The subgraphs that an operator runs, as its options name them.

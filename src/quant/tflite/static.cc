@@ -245,7 +245,8 @@ void Rewriter::run() {
   if (options_.int8_io) {
     for (const std::int32_t input : graph_.inputs) {
       const auto& own = plan_.own[static_cast<std::size_t>(input)];
-      if (original(input).type == TensorType::kFloat32 && own) set_params(tensor(input), *own);
+      if (original(input).type == TensorType::kFloat32 && own && !model_.is_constant(original(input)))
+        set_params(tensor(input), *own);
     }
   }
   for (std::size_t i = 0; i < original_.operators.size(); ++i) {
