@@ -147,8 +147,7 @@ ordered_json explanation_json(const ExplainRun& run) {
   ordered_json json{{"same_images", run.explanation.same_images}, {"images", ordered_json::array()}};
   for (const ImageDifference& image : run.explanation.images) {
     json["images"].push_back(
-        {{"image_id",
-          ordered_json::parse(run.annotations.images[static_cast<std::size_t>(image.image)].text())},
+        {{"image_id", id_json(run.annotations.images[static_cast<std::size_t>(image.image)])},
          {"truths", image.truths},
          {"only_first", found_json(run, image.only_first, run.first)},
          {"only_second", found_json(run, image.only_second, run.second)},

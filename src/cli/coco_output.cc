@@ -18,10 +18,6 @@ std::string area_key(const std::string& figure, const std::string& area) {
   return at != kShort.end() ? figure + at->second : figure + "_" + area;
 }
 
-ordered_json id_json(const ObjectId& id) {
-  return ordered_json::parse(id.text());  // a number beyond 64 bits becomes a double
-}
-
 ordered_json category_json(const CategoryFigures& category) {
   ordered_json json{{"id", id_json(category.category.id)},
                     {"name", category.category.name},
@@ -44,6 +40,12 @@ std::string line(bool precision, const std::string& thresholds, const std::strin
 }
 
 }  // namespace
+
+ordered_json id_json(const ObjectId& id) {
+  // Beyond 64 bits a JSON number would be rounded, or refused by those who read it.
+  if (id.kind() == ObjectId::Kind::kBigInteger && !id.is_unsigned64()) return id.text();
+  return ordered_json::parse(id.text());
+}
 
 ordered_json coco_json(const CocoRecord& record) {
   ordered_json json{{"AP", record.ap}, {"AP50", record.ap50}, {"AP75", record.ap75}};

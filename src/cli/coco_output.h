@@ -13,6 +13,9 @@ namespace assay::cli {
 // limits other than COCO's give keys AP_<area>, AR_<area> and AR<limit>.
 nlohmann::ordered_json coco_json(const eval::coco::CocoRecord& record);
 
+// A number, or a string: for ids that are strings, and for integers beyond 64 bits.
+nlohmann::ordered_json id_json(const eval::coco::ObjectId& id);
+
 std::string coco_text(const eval::coco::CocoRecord& record, const eval::coco::EvaluationOptions& options);
 // One line per category.
 std::string coco_category_text(const eval::coco::CocoRecord& record);
