@@ -127,7 +127,8 @@ CategoryMatches Matcher::match(std::size_t category) const {
   Cell cell;
   while (!truths.empty() || !detections.empty()) {
     // Detections of a category lie far apart, one image's behind the other's; ask for those to come.
-    if (detections.size() > kPrefetchAhead) __builtin_prefetch(&detections_.boxes[detections[kPrefetchAhead]]);
+    if (detections.size() > kPrefetchAhead)
+      __builtin_prefetch(&detections_.boxes[detections[kPrefetchAhead]]);
     cell.image = std::numeric_limits<std::int32_t>::max();
     if (!truths.empty()) cell.image = annotations_.boxes[truths.front()].image;
     if (!detections.empty()) cell.image = std::min(cell.image, detections_.boxes[detections.front()].image);
