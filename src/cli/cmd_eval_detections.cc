@@ -24,7 +24,7 @@ Result<AreaRange> parse_area(const std::string& text) {
   const auto first = text.find(':');
   const auto second = text.find(':', first == std::string::npos ? first : first + 1);
   AreaRange range;
-  const Error wrong{ErrorCode::kInvalidArgument, "--areas: '" + text + "' is not NAME:MIN:MAX, areas in pixels"};
+  const Error wrong{ErrorCode::kInvalidArgument, "'" + text + "' is not NAME:MIN:MAX, areas in pixels"};
   if (first == std::string::npos || second == std::string::npos || first == 0) return wrong;
   range.name = text.substr(0, first);
   try {
@@ -78,29 +78,45 @@ void add_eval_detections(CommandLine& line, CLI::App& parent) {
   auto options = std::make_shared<DetectionsCommand>();
   CLI::App& command =
       line.add("detections", "COCO average precision of a result file, as pycocotools computes it.",
-               "assay eval detections --annotations instances_val2017.json --detections results.json", &parent,
-               CommandLine::Threads::kOne);
+               "assay eval detections --annotations instances_val2017.json --detections results.json",
+               &parent, CommandLine::Threads::kOne);
   command.add_option("--annotations", options->annotations, "COCO annotations (instances_*.json)")
       ->type_name("FILE")
       ->required();
-  command.add_option("--detections", options->detections, "COCO results: [{image_id, category_id, bbox, score}, ...]")
+  command
+      .add_option("--detections", options->detections,
+                  "COCO results: [{image_id, category_id, bbox, score}, ...]")
       ->type_name("FILE")
       ->required();
   add_number_list(command, "--max-dets", options->request.options.max_detections,
                   "detections kept per image and category; precision is that at the largest [1,10,100]");
-  command.add_option("--iou-thresholds", options->request.options.iou_thresholds, "overlaps that count as found [0.5 to 0.95 by 0.05]")
+  command
+      .add_option("--iou-thresholds", options->request.options.iou_thresholds,
+                  "overlaps that count as found [0.5 to 0.95 by 0.05]")
       ->type_name("X,...")
       ->delimiter(',')
       ->check(CLI::Range(0.0, 1.0).description(""));
-  command.add_option("--areas", options->areas, "own size classes beside all, in pixels: tiny:0:256 [COCO's three]")
+  command
+      .add_option("--areas", options->areas,
+                  "own size classes beside all, in pixels: tiny:0:256 [COCO's three]")
       ->type_name("NAME:MIN:MAX,...")
-      ->delimiter(',');
-  command.add_option("--bootstrap", options->request.resamples, "95 % intervals of AP from so many resamples of the images")
+      ->delimiter(',')
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            const auto area = parse_area(text);
+            return area ? std::string() : area.error().message;
+          },
+          ""));
+  command
+      .add_option("--bootstrap", options->request.resamples,
+                  "95 % intervals of AP from so many resamples of the images")
       ->type_name("N")
       ->check(CLI::Range(2, 1000000).description(""));
   command.add_option("--seed", options->request.seed, "of the resamples [1]")->type_name("N");
-  command.add_option("--compare", options->compare, "a second result file: is it better, or is it chance?")->type_name("FILE");
-  command.add_flag("--errors", options->request.errors, "what the mistakes are and what each kind costs, as TIDE has it");
+  command.add_option("--compare", options->compare, "a second result file: is it better, or is it chance?")
+      ->type_name("FILE");
+  command.add_flag("--errors", options->request.errors,
+                   "what the mistakes are and what each kind costs, as TIDE has it");
   command.add_flag("--per-category", options->per_category, "a line for each category");
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }

@@ -14,8 +14,8 @@ struct ExplainCommand {
 };
 
 Status run(const ExplainCommand& command, Session& session) {
-  ASSAY_TRY(const ExplainRun result, run_explain(command.annotations, command.first, command.second, command.threshold,
-                                                 command.max_detections, session.pool()));
+  ASSAY_TRY(const ExplainRun result, run_explain(command.annotations, command.first, command.second,
+                                                 command.threshold, command.max_detections, session.pool()));
   for (const std::string& warning : result.warnings) session.note("warning: " + printable(warning) + "\n");
   session.print(explanation_text(result, static_cast<std::size_t>(command.top)));
   return session.write_json(explanation_json(result));
@@ -29,7 +29,9 @@ void add_explain(CommandLine& line) {
                                "assay explain a.json b.json --annotations instances_val2017.json");
   command.add_option("A", options->first, "a result file")->type_name("A.json")->required();
   command.add_option("B", options->second, "another")->type_name("B.json")->required();
-  command.add_option("--annotations", options->annotations, "COCO annotations")->type_name("FILE")->required();
+  command.add_option("--annotations", options->annotations, "COCO annotations")
+      ->type_name("FILE")
+      ->required();
   command.add_option("--iou", options->threshold, "the overlap of a hit [0.5]")
       ->type_name("X")
       ->check(CLI::Range(0.0, 1.0).description(""));

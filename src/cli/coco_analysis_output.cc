@@ -15,12 +15,9 @@ ordered_json interval_json(const Interval& interval) {
 }
 
 ordered_json paired_json(const PairedFigure& figure) {
-  return {{"first", figure.first},
-          {"second", figure.second},
-          {"difference", figure.difference},
-          {"low", figure.interval.low},
-          {"high", figure.interval.high},
-          {"stderr", figure.interval.standard_error},
+  return {{"first", figure.first},           {"second", figure.second},
+          {"difference", figure.difference}, {"low", figure.interval.low},
+          {"high", figure.interval.high},    {"stderr", figure.interval.standard_error},
           {"p_value", figure.p_value}};
 }
 
@@ -31,10 +28,13 @@ void each_area(const CocoRecord& record, Take take) {
 }
 
 std::string intervals_text(const DetectionsRun& run) {
-  TextTable table({{"95 % interval"}, {"value", TextTable::Align::kRight}, {"from", TextTable::Align::kRight},
+  TextTable table({{"95 % interval"},
+                   {"value", TextTable::Align::kRight},
+                   {"from", TextTable::Align::kRight},
                    {"to", TextTable::Align::kRight}});
   const auto row = [&](const std::string& name, double value, const Interval& interval) {
-    table.add_row({name, fmt::format("{:.4f}", value), fmt::format("{:.4f}", interval.low), fmt::format("{:.4f}", interval.high)});
+    table.add_row({name, fmt::format("{:.4f}", value), fmt::format("{:.4f}", interval.low),
+                   fmt::format("{:.4f}", interval.high)});
   };
   row("AP", run.record.ap, run.intervals->ap);
   row("AP50", run.record.ap50, run.intervals->ap50);
@@ -47,8 +47,12 @@ std::string intervals_text(const DetectionsRun& run) {
 
 std::string comparison_text(const DetectionsRun& run) {
   using Align = TextTable::Align;
-  TextTable table({{"comparison"}, {"first", Align::kRight}, {"second", Align::kRight}, {"difference", Align::kRight},
-                   {"95 % interval", Align::kRight}, {"p", Align::kRight}});
+  TextTable table({{"comparison"},
+                   {"first", Align::kRight},
+                   {"second", Align::kRight},
+                   {"difference", Align::kRight},
+                   {"95 % interval", Align::kRight},
+                   {"p", Align::kRight}});
   const auto row = [&](const std::string& name, const PairedFigure& figure) {
     table.add_row({name, fmt::format("{:.4f}", figure.first), fmt::format("{:.4f}", figure.second),
                    fmt::format("{:+.4f}", figure.difference),
@@ -63,34 +67,40 @@ std::string comparison_text(const DetectionsRun& run) {
 }
 
 std::string errors_text(const ErrorAnalysis& errors) {
-  TextTable table({{"mistake"}, {"count", TextTable::Align::kRight}, {"costs AP50", TextTable::Align::kRight}});
+  TextTable table(
+      {{"mistake"}, {"count", TextTable::Align::kRight}, {"costs AP50", TextTable::Align::kRight}});
   for (std::size_t k = 0; k < kMistakeKinds; ++k)
-    table.add_row({kMistakeNames[k], std::to_string(errors.kinds[k].count), fmt::format("{:.4f}", errors.kinds[k].cost)});
+    table.add_row({kMistakeNames[k], std::to_string(errors.kinds[k].count),
+                   fmt::format("{:.4f}", errors.kinds[k].cost)});
   return "\n" + table.render();
 }
 
-std::string name_of(const Category& category) { return category.name.empty() ? category.id.text() : category.name; }
+std::string name_of(const Category& category) {
+  return category.name.empty() ? category.id.text() : category.name;
+}
 
 ordered_json found_json(const ExplainRun& run, const std::vector<FoundByOne>& found, const Detections& by) {
   ordered_json list = ordered_json::array();
   for (const FoundByOne& entry : found) {
     const TruthBox& truth = run.annotations.boxes[entry.truth];
-    list.push_back({{"category", name_of(run.annotations.categories[static_cast<std::size_t>(truth.category)])},
-                    {"bbox", {truth.x, truth.y, truth.width, truth.height}},
-                    {"score", by.boxes[entry.detection].score},
-                    {"best_overlap_of_other", entry.best_overlap}});
+    list.push_back(
+        {{"category", name_of(run.annotations.categories[static_cast<std::size_t>(truth.category)])},
+         {"bbox", {truth.x, truth.y, truth.width, truth.height}},
+         {"score", by.boxes[entry.detection].score},
+         {"best_overlap_of_other", entry.best_overlap}});
   }
   return list;
 }
 
-std::string found_text(const ExplainRun& run, const std::vector<FoundByOne>& found, const Detections& by, const char* who,
-                       const char* other) {
+std::string found_text(const ExplainRun& run, const std::vector<FoundByOne>& found, const Detections& by,
+                       const char* who, const char* other) {
   std::string text;
   for (const FoundByOne& entry : found) {
     const TruthBox& truth = run.annotations.boxes[entry.truth];
     const Category& category = run.annotations.categories[static_cast<std::size_t>(truth.category)];
-    text += fmt::format("  only {} finds the {} at {:.0f},{:.0f} {:.0f}x{:.0f} (score {:.3f}); ", who, printable(name_of(category)),
-                        truth.x, truth.y, truth.width, truth.height, by.boxes[entry.detection].score);
+    text += fmt::format("  only {} finds the {} at {:.0f},{:.0f} {:.0f}x{:.0f} (score {:.3f}); ", who,
+                        printable(name_of(category)), truth.x, truth.y, truth.width, truth.height,
+                        by.boxes[entry.detection].score);
     text += entry.best_overlap > 0 ? fmt::format("{}'s best overlap is {:.2f}\n", other, entry.best_overlap)
                                    : fmt::format("{} has nothing there\n", other);
   }
@@ -105,18 +115,23 @@ void add_analyses(ordered_json& json, const DetectionsRun& run) {
     object = {{"AP", interval_json(run.intervals->ap)},
               {"AP50", interval_json(run.intervals->ap50)},
               {"AP75", interval_json(run.intervals->ap75)}};
-    each_area(run.record, [&](const std::string& name, std::size_t a) { object[name] = interval_json(run.intervals->areas[a]); });
+    each_area(run.record, [&](const std::string& name, std::size_t a) {
+      object[name] = interval_json(run.intervals->areas[a]);
+    });
   }
   if (run.comparison) {
     ordered_json& object = json["comparison"];
     object = {{"AP", paired_json(run.comparison->ap)},
               {"AP50", paired_json(run.comparison->ap50)},
               {"AP75", paired_json(run.comparison->ap75)}};
-    each_area(run.record, [&](const std::string& name, std::size_t a) { object[name] = paired_json(run.comparison->areas[a]); });
+    each_area(run.record, [&](const std::string& name, std::size_t a) {
+      object[name] = paired_json(run.comparison->areas[a]);
+    });
   }
   if (run.errors) {
     for (std::size_t k = 0; k < kMistakeKinds; ++k)
-      json["errors"][kMistakeNames[k]] = {{"count", run.errors->kinds[k].count}, {"cost", run.errors->kinds[k].cost}};
+      json["errors"][kMistakeNames[k]] = {{"count", run.errors->kinds[k].count},
+                                          {"cost", run.errors->kinds[k].cost}};
   }
 }
 
@@ -132,7 +147,7 @@ ordered_json explanation_json(const ExplainRun& run) {
   ordered_json json{{"same_images", run.explanation.same_images}, {"images", ordered_json::array()}};
   for (const ImageDifference& image : run.explanation.images) {
     json["images"].push_back(
-        {{"image_id", ordered_json::parse(run.annotations.images[static_cast<std::size_t>(image.image)].text())},
+        {{"image_id", id_json(run.annotations.images[static_cast<std::size_t>(image.image)])},
          {"truths", image.truths},
          {"only_first", found_json(run, image.only_first, run.first)},
          {"only_second", found_json(run, image.only_second, run.second)},
@@ -148,8 +163,8 @@ std::string explanation_text(const ExplainRun& run, std::size_t num_images) {
   for (std::size_t i = 0; i < images.size() && i < num_images; ++i) {
     const ImageDifference& image = images[i];
     text += fmt::format("image {}: {} to find, false positives {} in A, {} in B\n",
-                        printable(run.annotations.images[static_cast<std::size_t>(image.image)].text()), image.truths,
-                        image.false_first, image.false_second);
+                        printable(run.annotations.images[static_cast<std::size_t>(image.image)].text()),
+                        image.truths, image.false_first, image.false_second);
     text += found_text(run, image.only_first, run.first, "A", "B");
     text += found_text(run, image.only_second, run.second, "B", "A");
   }

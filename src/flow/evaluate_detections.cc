@@ -11,7 +11,8 @@ namespace {
 
 using namespace eval::coco;
 
-void append(std::vector<std::string>& warnings, const std::filesystem::path& path, const std::vector<std::string>& lines) {
+void append(std::vector<std::string>& warnings, const std::filesystem::path& path,
+            const std::vector<std::string>& lines) {
   for (const std::string& line : lines) warnings.push_back(path.string() + ": " + line);
 }
 
@@ -25,8 +26,8 @@ Result<Annotations> load_annotations(const std::filesystem::path& path, std::vec
   return std::move(read->annotations);
 }
 
-Result<Detections> load_detections(const std::filesystem::path& path, const Annotations& annotations, ThreadPool& pool,
-                                   std::vector<std::string>& warnings) {
+Result<Detections> load_detections(const std::filesystem::path& path, const Annotations& annotations,
+                                   ThreadPool& pool, std::vector<std::string>& warnings) {
   ASSAY_TRY(const MappedFile file, MappedFile::open(path));
   auto read = read_detections(file.bytes(), annotations, pool, [&](ByteView part) { file.release(part); });
   if (!read) return read.error().with_context(path.string());
@@ -39,7 +40,8 @@ Result<DetectionsRun> run_detections(const DetectionsRequest& request, ThreadPoo
   constexpr int kResamplesOfComparison = 1000;
   DetectionsRun run;
   ASSAY_TRY(const Annotations annotations, load_annotations(request.annotations, run.warnings));
-  ASSAY_TRY(const Detections detections, load_detections(request.detections, annotations, pool, run.warnings));
+  ASSAY_TRY(const Detections detections,
+            load_detections(request.detections, annotations, pool, run.warnings));
   ASSAY_TRY(run.record, evaluate(annotations, detections, request.options, pool));
   BootstrapOptions bootstrap_options;
   bootstrap_options.seed = request.seed;
@@ -50,7 +52,8 @@ Result<DetectionsRun> run_detections(const DetectionsRequest& request, ThreadPoo
   if (request.compare) {
     if (request.resamples == 0) bootstrap_options.resamples = kResamplesOfComparison;
     ASSAY_TRY(const Detections second, load_detections(*request.compare, annotations, pool, run.warnings));
-    ASSAY_TRY(run.comparison, bootstrap_paired(annotations, detections, second, request.options, bootstrap_options, pool));
+    ASSAY_TRY(run.comparison,
+              bootstrap_paired(annotations, detections, second, request.options, bootstrap_options, pool));
   }
   if (request.errors) {
     ErrorAnalysisOptions error_options;

@@ -35,9 +35,10 @@ struct DetectionsRun {
   double seconds = 0;                 // reading included
 };
 
-// Appends the file's warnings to `warnings`, each behind the path. Errors: those of the readers behind the path, and of
-// opening.
-Result<eval::coco::Annotations> load_annotations(const std::filesystem::path& path, std::vector<std::string>& warnings);
+// Appends the file's warnings to `warnings`, each behind the path. Errors: those of the readers behind the
+// path, and of opening.
+Result<eval::coco::Annotations> load_annotations(const std::filesystem::path& path,
+                                                 std::vector<std::string>& warnings);
 Result<eval::coco::Detections> load_detections(const std::filesystem::path& path,
                                                const eval::coco::Annotations& annotations, ThreadPool& pool,
                                                std::vector<std::string>& warnings);

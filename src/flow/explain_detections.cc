@@ -11,7 +11,8 @@ Result<ExplainRun> run_explain(const std::filesystem::path& annotations, const s
   ASSAY_TRY(run.annotations, load_annotations(annotations, run.warnings));
   ASSAY_TRY(run.first, load_detections(first, run.annotations, pool, run.warnings));
   ASSAY_TRY(run.second, load_detections(second, run.annotations, pool, run.warnings));
-  ASSAY_TRY(run.explanation, eval::coco::explain(run.annotations, run.first, run.second, threshold, max_detections));
+  ASSAY_TRY(run.explanation,
+            eval::coco::explain(run.annotations, run.first, run.second, threshold, max_detections));
   return run;
 }
 

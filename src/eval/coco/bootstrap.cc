@@ -25,7 +25,8 @@ struct Ranking {
 // Weighted average precision of everything that was matched, over and over.
 class Resampler {
  public:
-  Resampler(const Annotations& annotations, const Detections& detections, const EvaluationOptions& options, ThreadPool& pool)
+  Resampler(const Annotations& annotations, const Detections& detections, const EvaluationOptions& options,
+            ThreadPool& pool)
       : options_(options), rankings_(annotations.categories.size() * options.areas.size()) {
     const Matcher matcher(annotations, detections, options);
     const std::uint64_t all = ~std::uint64_t{0} >> (64 - options.iou_thresholds.size());
@@ -73,7 +74,8 @@ class Resampler {
   };
 
   // False if there is nothing to find.
-  bool average_precisions(const Ranking& ranking, const std::vector<std::int32_t>& weights, std::vector<double>& ap) const {
+  bool average_precisions(const Ranking& ranking, const std::vector<std::int32_t>& weights,
+                          std::vector<double>& ap) const {
     std::int64_t truths = 0;
     for (const auto& entry : ranking.truths)
       truths += std::int64_t{entry.count} * weights[static_cast<std::size_t>(entry.image)];
@@ -103,11 +105,14 @@ class Resampler {
   }
 
   static double average_precision(std::vector<Step>& steps, std::int64_t truths) {
-    for (std::size_t i = steps.size(); i-- > 1;) steps[i - 1].precision = std::max(steps[i - 1].precision, steps[i].precision);
+    for (std::size_t i = steps.size(); i-- > 1;)
+      steps[i - 1].precision = std::max(steps[i - 1].precision, steps[i].precision);
     double sum = 0;
     std::size_t at = 0;
     for (int r = 0; r < kRecallLevels; ++r) {
-      while (at < steps.size() && static_cast<double>(steps[at].hits) / static_cast<double>(truths) < r * 0.01) ++at;
+      while (at < steps.size() &&
+             static_cast<double>(steps[at].hits) / static_cast<double>(truths) < r * 0.01)
+        ++at;
       if (at == steps.size()) break;
       sum += steps[at].precision;
     }
@@ -130,8 +135,8 @@ std::vector<std::int32_t> draw_weights(std::size_t images, std::uint64_t seed, s
 // [figure][resample] for each of the results.
 using Samples = std::vector<std::vector<double>>;
 
-std::vector<Samples> resample(const std::vector<const Resampler*>& results, std::size_t num_figures, std::size_t images,
-                              const BootstrapOptions& options, ThreadPool& pool) {
+std::vector<Samples> resample(const std::vector<const Resampler*>& results, std::size_t num_figures,
+                              std::size_t images, const BootstrapOptions& options, ThreadPool& pool) {
   const auto resamples = static_cast<std::size_t>(options.resamples);
   std::vector<Samples> samples(results.size(), Samples(num_figures, std::vector<double>(resamples)));
   pool.parallel_for(options.resamples, 1, [&](WorkRange range) {
@@ -163,8 +168,8 @@ Interval interval_of(std::vector<double> values, double confidence) {
           std::sqrt(squares / static_cast<double>(values.size() - 1))};
 }
 
-PairedFigure paired_figure(double first, double second, const std::vector<double>& a, const std::vector<double>& b,
-                           double confidence) {
+PairedFigure paired_figure(double first, double second, const std::vector<double>& a,
+                           const std::vector<double>& b, double confidence) {
   PairedFigure figure{first, second, second - first};
   std::vector<double> differences(a.size());
   std::size_t not_above = 0, not_below = 0;
@@ -189,28 +194,31 @@ Status check(const BootstrapOptions& options) {
 }  // namespace
 
 Result<BootstrapRecord> bootstrap(const Annotations& annotations, const Detections& detections,
-                                  const EvaluationOptions& unchecked, const BootstrapOptions& bootstrap_options,
-                                  ThreadPool& pool) {
+                                  const EvaluationOptions& unchecked,
+                                  const BootstrapOptions& bootstrap_options, ThreadPool& pool) {
   ASSAY_RETURN_IF_ERROR(check(bootstrap_options));
   ASSAY_TRY(const EvaluationOptions options, checked_options(unchecked));
   ASSAY_RETURN_IF_ERROR(check_indices(annotations, detections));
   const Resampler resampler(annotations, detections, options, pool);
   const std::size_t figures = kFirstArea + options.areas.size();
   const auto samples = resample({&resampler}, figures, annotations.images.size(), bootstrap_options, pool);
-  const auto interval = [&](std::size_t figure) { return interval_of(samples[0][figure], bootstrap_options.confidence); };
+  const auto interval = [&](std::size_t figure) {
+    return interval_of(samples[0][figure], bootstrap_options.confidence);
+  };
   BootstrapRecord record{interval(kAp), interval(kAp50), interval(kAp75), {}};
   for (std::size_t a = 0; a < options.areas.size(); ++a) record.areas.push_back(interval(kFirstArea + a));
   return record;
 }
 
-Result<PairedRecord> bootstrap_paired(const Annotations& annotations, const Detections& first, const Detections& second,
-                                      const EvaluationOptions& unchecked, const BootstrapOptions& bootstrap_options,
-                                      ThreadPool& pool) {
+Result<PairedRecord> bootstrap_paired(const Annotations& annotations, const Detections& first,
+                                      const Detections& second, const EvaluationOptions& unchecked,
+                                      const BootstrapOptions& bootstrap_options, ThreadPool& pool) {
   ASSAY_RETURN_IF_ERROR(check(bootstrap_options));
   ASSAY_TRY(const EvaluationOptions options, checked_options(unchecked));
   ASSAY_TRY(const CocoRecord a, evaluate(annotations, first, options, pool));
   ASSAY_TRY(const CocoRecord b, evaluate(annotations, second, options, pool));
-  const Resampler resampler_a(annotations, first, options, pool), resampler_b(annotations, second, options, pool);
+  const Resampler resampler_a(annotations, first, options, pool),
+      resampler_b(annotations, second, options, pool);
   const std::size_t figures = kFirstArea + options.areas.size();
   const auto samples =
       resample({&resampler_a, &resampler_b}, figures, annotations.images.size(), bootstrap_options, pool);

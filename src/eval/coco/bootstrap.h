@@ -42,18 +42,19 @@ struct PairedRecord {
   std::vector<PairedFigure> areas;
 };
 
-// Percentile intervals over resamples of whole images with replacement, as many as there are; boxes of an image stay
-// together. An image drawn n times counts n times, each of its detections n times in a row in the ranking. A category
-// without truth in a resample is left out of the mean there. Each resample has random numbers of its own (from seed and
-// its number), so the result depends neither on the number of threads nor, for the first n, on how many there are.
-// Errors: as evaluate(), and kInvalidArgument for options out of range.
+// Percentile intervals over resamples of whole images with replacement, as many as there are; boxes of an
+// image stay together. An image drawn n times counts n times, each of its detections n times in a row in the
+// ranking. A category without truth in a resample is left out of the mean there. Each resample has random
+// numbers of its own (from seed and its number), so the result depends neither on the number of threads nor,
+// for the first n, on how many there are. Errors: as evaluate(), and kInvalidArgument for options out of
+// range.
 Result<BootstrapRecord> bootstrap(const Annotations& annotations, const Detections& detections,
                                   const EvaluationOptions& options, const BootstrapOptions& bootstrap_options,
                                   ThreadPool& pool);
 
 // Both results on the same resamples, so that what is hard about an image cancels out.
-Result<PairedRecord> bootstrap_paired(const Annotations& annotations, const Detections& first, const Detections& second,
-                                      const EvaluationOptions& options, const BootstrapOptions& bootstrap_options,
-                                      ThreadPool& pool);
+Result<PairedRecord> bootstrap_paired(const Annotations& annotations, const Detections& first,
+                                      const Detections& second, const EvaluationOptions& options,
+                                      const BootstrapOptions& bootstrap_options, ThreadPool& pool);
 
 }  // namespace assay::eval::coco

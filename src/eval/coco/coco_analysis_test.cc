@@ -37,7 +37,8 @@ Detections partly_found(const Annotations& truth, std::uint64_t seed, double sha
   Detections detections;
   for (const TruthBox& box : truth.boxes) {
     if (rng.uniform() < share) detections.boxes.push_back(exact(box, rng.uniform()));
-    if (rng.uniform() < 0.3) detections.boxes.push_back({box.image, box.category, 300, 300, 20, 20, rng.uniform()});
+    if (rng.uniform() < 0.3)
+      detections.boxes.push_back({box.image, box.category, 300, 300, 20, 20, rng.uniform()});
   }
   return detections;
 }
@@ -75,7 +76,8 @@ TEST(CocoEvaluate, PrecisionIsAtTheLargestLimitWhateverTheLimits) {
 TEST(CocoEvaluate, ABoxInACategoryThatDoesNotExistIsAnError) {
   const Annotations truth = simple_truth(1);
   ThreadPool pool(1);
-  EXPECT_THAT(evaluate(truth, {{{0, 2, 0, 0, 1, 1, 1}}, {}}, {}, pool), FailsWith(ErrorCode::kInvalidArgument, "detection 0"));
+  EXPECT_THAT(evaluate(truth, {{{0, 2, 0, 0, 1, 1, 1}}, {}}, {}, pool),
+              FailsWith(ErrorCode::kInvalidArgument, "detection 0"));
 }
 
 TEST(CocoBootstrap, TheIntervalIsTheSameWhateverTheThreads) {
@@ -119,8 +121,8 @@ TEST(CocoBootstrap, AMuchBetterResultIsBetterInEveryResample) {
   constexpr std::uint64_t kSeed = 6;
   const Annotations truth = simple_truth(80);
   ThreadPool pool(2);
-  const auto paired =
-      bootstrap_paired(truth, partly_found(truth, kSeed, 0.2), all_found(truth), {}, {200, kSeed, 0.95}, pool);
+  const auto paired = bootstrap_paired(truth, partly_found(truth, kSeed, 0.2), all_found(truth), {},
+                                       {200, kSeed, 0.95}, pool);
   ASSERT_THAT(paired, IsOk());
   EXPECT_GT(paired->ap.interval.low, 0) << "seed " << kSeed;
   EXPECT_EQ(paired->ap.p_value, 2.0 / 200) << "seed " << kSeed;
@@ -131,14 +133,14 @@ TEST(CocoErrors, EachKindOfMistakeIsToldFromTheOthers) {
   Detections detections;
   const auto& boxes = truth.boxes;
   detections.boxes.push_back(exact(boxes[0]));
-  detections.boxes.push_back(exact(boxes[0], 0.5));  // duplicate
-  detections.boxes.push_back({1, 0, 10, 10, 100, 100, 0.9});   // class
-  detections.boxes.push_back({2, 0, 10, 10, 100, 30, 0.9});    // localization
-  detections.boxes.push_back({3, 0, 10, 10, 100, 30, 0.9});    // both
-  detections.boxes.push_back({4, 0, 500, 500, 10, 10, 0.9});   // background
+  detections.boxes.push_back(exact(boxes[0], 0.5));           // duplicate
+  detections.boxes.push_back({1, 0, 10, 10, 100, 100, 0.9});  // class
+  detections.boxes.push_back({2, 0, 10, 10, 100, 30, 0.9});   // localization
+  detections.boxes.push_back({3, 0, 10, 10, 100, 30, 0.9});   // both
+  detections.boxes.push_back({4, 0, 500, 500, 10, 10, 0.9});  // background
   const ErrorAnalysis analysis = errors_of(truth, detections);
-  for (const MistakeKind kind : {MistakeKind::kDuplicate, MistakeKind::kClass, MistakeKind::kLocalization, MistakeKind::kBoth,
-                                 MistakeKind::kBackground}) {
+  for (const MistakeKind kind : {MistakeKind::kDuplicate, MistakeKind::kClass, MistakeKind::kLocalization,
+                                 MistakeKind::kBoth, MistakeKind::kBackground}) {
     EXPECT_EQ(count(analysis, kind), 1) << kMistakeNames[static_cast<std::size_t>(kind)];
   }
   EXPECT_EQ(count(analysis, MistakeKind::kMissed), 3);

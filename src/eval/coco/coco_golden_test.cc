@@ -13,7 +13,8 @@ using nlohmann::json;
 
 double from_hex(const json& text) { return std::strtod(text.get<std::string>().c_str(), nullptr); }
 
-Result<CocoRecord> evaluate_texts(const std::string& annotations, const std::string& detections, int threads) {
+Result<CocoRecord> evaluate_texts(const std::string& annotations, const std::string& detections,
+                                  int threads) {
   ThreadPool pool(threads);
   ASSAY_TRY(const AnnotationFile truth, read_annotations(as_bytes(annotations)));
   ASSAY_TRY(const DetectionFile found, read_detections(as_bytes(detections), truth.annotations, pool));
@@ -33,7 +34,8 @@ void expect_figures(const CocoRecord& record, const json& expected) {
   }
   ASSERT_EQ(record.recalls.size(), 3u);
   for (const RecallFigure& recall : record.recalls)
-    EXPECT_EQ(recall.ar, from_hex(figures["AR" + std::to_string(recall.max_detections)])) << recall.max_detections;
+    EXPECT_EQ(recall.ar, from_hex(figures["AR" + std::to_string(recall.max_detections)]))
+        << recall.max_detections;
   std::vector<double> found, wanted;
   for (const CategoryFigures& category : record.categories) {
     if (category.ap != -1) found.push_back(category.ap);

@@ -57,7 +57,8 @@ TEST(CocoReaders, TruncatedResultsAreAnError) {
 
 TEST(CocoReaders, TruncatedAnnotationsAreAnError) {
   const std::string whole = kTruth;
-  for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(truth(whole.substr(0, size)).has_value()) << size;
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    EXPECT_FALSE(truth(whole.substr(0, size)).has_value()) << size;
 }
 
 TEST(CocoReaders, AnEmptyListOfResultsIsAWarningAndAveragePrecisionZero) {
@@ -77,9 +78,11 @@ TEST(CocoReaders, OfEqualKeysTheLastCounts) {
 }
 
 TEST(CocoReaders, WhatMakesNoSenseIsCountedInOneWarning) {
-  const auto file = results("[" + detection("") + "," + detection(", \"score\": NaN") + "," + detection(", \"score\": NaN") + "]");
+  const auto file = results("[" + detection("") + "," + detection(", \"score\": NaN") + "," +
+                            detection(", \"score\": NaN") + "]");
   ASSERT_THAT(file, IsOk());
-  EXPECT_THAT(file->warnings, ElementsAre(AllOf(HasSubstr("2 detections"), HasSubstr("NaN"), HasSubstr("number 2"))));
+  EXPECT_THAT(file->warnings,
+              ElementsAre(AllOf(HasSubstr("2 detections"), HasSubstr("NaN"), HasSubstr("number 2"))));
 }
 
 TEST(CocoReaders, NothingIsSaidAboutSensibleFiles) {
@@ -92,7 +95,8 @@ std::string many_records(std::uint64_t seed, std::size_t count) {
   Rng rng(seed);
   std::string text = "[";
   for (std::size_t i = 0; i < count; ++i) {
-    static const char* kTraps[] = {"", R"(, "a": "}, {\"")", R"(, "b": [{}, {"c": [{}, {}]}])", R"(, "d": "\\")"};
+    static const char* kTraps[] = {"", R"(, "a": "}, {\"")", R"(, "b": [{}, {"c": [{}, {}]}])",
+                                   R"(, "d": "\\")"};
     if (i > 0) text += rng.below(2) == 0 ? "," : " ,\n ";
     text += detection(std::string(kTraps[rng.below(4)]) + ", \"score\": " + std::to_string(i));
   }
@@ -108,7 +112,8 @@ TEST(CocoReaders, PartsOfALargeFileKeepTheOrderWhateverTheThreads) {
     const auto file = results(text, threads);
     ASSERT_THAT(file, IsOk()) << "seed " << kSeed;
     ASSERT_EQ(file->detections.boxes.size(), kCount);
-    for (std::size_t i = 0; i < kCount; ++i) ASSERT_EQ(file->detections.boxes[i].score, static_cast<double>(i)) << "seed " << kSeed;
+    for (std::size_t i = 0; i < kCount; ++i)
+      ASSERT_EQ(file->detections.boxes[i].score, static_cast<double>(i)) << "seed " << kSeed;
   }
 }
 
@@ -126,9 +131,16 @@ TEST(CocoReaders, IdsThatAreNumbersInPartAndStringsInPartAreAnError) {
 
 TEST(ObjectIdTest, NumbersAreOrderedByValueWhateverTheirSize) {
   const auto big = [](const char* text) { return ObjectId::from_integer_literal(text); };
-  const ObjectId ascending[] = {big("-36893488147419103232"), big("-9223372036854775809"), ObjectId(-5), ObjectId::from_real(-4.5),
-                                ObjectId(0), ObjectId::from_real(0.5), ObjectId(1), big("9223372036854775808"),
-                                big("36893488147419103232"), ObjectId::from_string("1")};
+  const ObjectId ascending[] = {big("-36893488147419103232"),
+                                big("-9223372036854775809"),
+                                ObjectId(-5),
+                                ObjectId::from_real(-4.5),
+                                ObjectId(0),
+                                ObjectId::from_real(0.5),
+                                ObjectId(1),
+                                big("9223372036854775808"),
+                                big("36893488147419103232"),
+                                ObjectId::from_string("1")};
   for (std::size_t i = 0; i < std::size(ascending); ++i) {
     for (std::size_t j = 0; j < std::size(ascending); ++j) {
       EXPECT_EQ(ascending[i] < ascending[j], i < j) << i << " " << j;

@@ -24,7 +24,10 @@ EvaluationOptions one_threshold(const ErrorAnalysisOptions& options) {
 class Analysis {
  public:
   Analysis(const Annotations& annotations, const Detections& detections, const ErrorAnalysisOptions& options)
-      : annotations_(annotations), detections_(detections), options_(options), used_(annotations.boxes.size()) {
+      : annotations_(annotations),
+        detections_(detections),
+        options_(options),
+        used_(annotations.boxes.size()) {
     std::vector<std::uint32_t> order(annotations.boxes.size());
     std::iota(order.begin(), order.end(), 0u);
     std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
@@ -64,9 +67,9 @@ class Analysis {
   Mistake classify(std::uint32_t index) const {
     const Detection& detection = detections_.boxes[index];
     Best free_same, free_other, used_same, any;
-    auto at = std::lower_bound(by_image_.begin(), by_image_.end(), detection.image, [&](std::uint32_t box, std::int32_t image) {
-      return annotations_.boxes[box].image < image;
-    });
+    auto at = std::lower_bound(
+        by_image_.begin(), by_image_.end(), detection.image,
+        [&](std::uint32_t box, std::int32_t image) { return annotations_.boxes[box].image < image; });
     for (; at != by_image_.end() && annotations_.boxes[*at].image == detection.image; ++at) {
       const TruthBox& truth = annotations_.boxes[*at];
       if (truth.ignore) continue;
@@ -77,7 +80,8 @@ class Analysis {
       if (used_[*at] == 0) (same ? free_same : free_other).take(value, box);
       if (used_[*at] != 0 && same) used_same.take(value, box);
     }
-    if (free_same.overlap >= options_.background && free_same.overlap <= options_.foreground && free_same.truth >= 0)
+    if (free_same.overlap >= options_.background && free_same.overlap <= options_.foreground &&
+        free_same.truth >= 0)
       return {MistakeKind::kLocalization, index, free_same.truth};
     if (free_other.overlap >= options_.foreground) return {MistakeKind::kClass, index, free_other.truth};
     if (used_same.overlap >= options_.foreground) return {MistakeKind::kDuplicate, index, -1};
@@ -105,14 +109,15 @@ class Analysis {
 };
 
 // The detections with the mistakes of one kind put right.
-Detections put_right(const Annotations& annotations, const Detections& detections, const std::vector<Mistake>& mistakes,
-                     MistakeKind kind) {
+Detections put_right(const Annotations& annotations, const Detections& detections,
+                     const std::vector<Mistake>& mistakes, MistakeKind kind) {
   // Of several detections that belong to one truth the best is put right and the others go.
   std::vector<std::int64_t> chosen(annotations.boxes.size(), -1);
   for (const Mistake& mistake : mistakes) {
     if (mistake.kind != kind || mistake.truth < 0) continue;
     auto& best = chosen[static_cast<std::size_t>(mistake.truth)];
-    if (best < 0 || detections.boxes[mistake.detection].score > detections.boxes[static_cast<std::size_t>(best)].score)
+    if (best < 0 ||
+        detections.boxes[mistake.detection].score > detections.boxes[static_cast<std::size_t>(best)].score)
       best = mistake.detection;
   }
   std::vector<std::uint8_t> removed(detections.boxes.size());
@@ -140,15 +145,18 @@ Detections put_right(const Annotations& annotations, const Detections& detection
 Result<ErrorAnalysis> analyse_errors(const Annotations& annotations, const Detections& detections,
                                      const ErrorAnalysisOptions& options, ThreadPool& pool) {
   if (!(options.background >= 0 && options.background < options.foreground && options.foreground <= 1))
-    return Error{ErrorCode::kInvalidArgument, "the background threshold lies below the foreground threshold, both in [0, 1]"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "the background threshold lies below the foreground threshold, both in [0, 1]"};
   const EvaluationOptions evaluation = one_threshold(options);
   ASSAY_TRY(const CocoRecord record, evaluate(annotations, detections, evaluation, pool));
   Analysis analysis(annotations, detections, options);
   analysis.run();
   ErrorAnalysis result;
   result.ap = record.ap;
-  for (const Mistake& mistake : analysis.mistakes()) ++result.kinds[static_cast<std::size_t>(mistake.kind)].count;
-  result.kinds[static_cast<std::size_t>(MistakeKind::kMissed)].count = static_cast<std::int64_t>(analysis.missed().size());
+  for (const Mistake& mistake : analysis.mistakes())
+    ++result.kinds[static_cast<std::size_t>(mistake.kind)].count;
+  result.kinds[static_cast<std::size_t>(MistakeKind::kMissed)].count =
+      static_cast<std::int64_t>(analysis.missed().size());
   for (std::size_t k = 0; k < kMistakeKinds; ++k) {
     if (result.kinds[k].count == 0) continue;
     const auto kind = static_cast<MistakeKind>(k);
@@ -156,8 +164,9 @@ Result<ErrorAnalysis> analyse_errors(const Annotations& annotations, const Detec
     if (kind == MistakeKind::kMissed) {
       for (const std::uint32_t box : analysis.missed()) truth.boxes[box].ignore = true;
     }
-    ASSAY_TRY(const CocoRecord fixed,
-              evaluate(truth, put_right(annotations, detections, analysis.mistakes(), kind), evaluation, pool));
+    ASSAY_TRY(
+        const CocoRecord fixed,
+        evaluate(truth, put_right(annotations, detections, analysis.mistakes(), kind), evaluation, pool));
     result.kinds[k].cost = fixed.ap - record.ap;
   }
   return result;

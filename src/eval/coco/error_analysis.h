@@ -18,8 +18,8 @@ enum class MistakeKind {
   kMissed,        // truth that no detection found, nor would have with its category or box put right
 };
 inline constexpr std::size_t kMistakeKinds = 6;
-inline constexpr std::array<const char*, kMistakeKinds> kMistakeNames = {"class",     "localization", "both",
-                                                                         "duplicate", "background",   "missed"};
+inline constexpr std::array<const char*, kMistakeKinds> kMistakeNames = {
+    "class", "localization", "both", "duplicate", "background", "missed"};
 
 struct ErrorAnalysisOptions {
   double foreground = 0.5;  // the overlap of a hit
@@ -36,10 +36,11 @@ struct ErrorAnalysis {
   std::array<Kind, kMistakeKinds> kinds;  // by MistakeKind
 };
 
-// A false positive is the first of localization, class, duplicate, background, both that fits; localization and class look at
-// truths that nothing found. Put right means: the category or box of the truth, if no better detection was given it,
-// otherwise, and for the other kinds, the detection is taken out; missed truth is taken out of the truth.
-// Errors: as evaluate(); kInvalidArgument unless 0 <= background < foreground <= 1.
+// A false positive is the first of localization, class, duplicate, background, both that fits; localization
+// and class look at truths that nothing found. Put right means: the category or box of the truth, if no
+// better detection was given it, otherwise, and for the other kinds, the detection is taken out; missed truth
+// is taken out of the truth. Errors: as evaluate(); kInvalidArgument unless 0 <= background < foreground
+// <= 1.
 Result<ErrorAnalysis> analyse_errors(const Annotations& annotations, const Detections& detections,
                                      const ErrorAnalysisOptions& options, ThreadPool& pool);
 

@@ -24,7 +24,8 @@ namespace {
 // One category and area range into curves.
 class Accumulator {
  public:
-  Accumulator(const CategoryMatches& matches, std::size_t category, const EvaluationOptions& options, Curves& curves)
+  Accumulator(const CategoryMatches& matches, std::size_t category, const EvaluationOptions& options,
+              Curves& curves)
       : matches_(matches), category_(category), options_(options), curves_(curves) {}
 
   void run() {
@@ -37,7 +38,8 @@ class Accumulator {
   }
 
  private:
-  // The order of detections does not matter to the recall at the end, so smaller limits need no sorting of their own.
+  // The order of detections does not matter to the recall at the end, so smaller limits need no sorting of
+  // their own.
   void recalls(std::size_t area) {
     const auto& outcomes = matches_.outcomes[area];
     std::vector<std::int64_t> hits(curves_.thresholds * curves_.limits);
@@ -58,8 +60,8 @@ class Accumulator {
     }
   }
 
-  // For each hit, best score first, how many false positives stand before it: all that precision depends on, since
-  // behind a hit precision only falls until the next one.
+  // For each hit, best score first, how many false positives stand before it: all that precision depends on,
+  // since behind a hit precision only falls until the next one.
   void misses_at_hits(std::size_t area) {
     const auto& outcomes = matches_.outcomes[area];
     const std::uint64_t all = ~std::uint64_t{0} >> (64 - curves_.thresholds);

@@ -24,8 +24,9 @@ std::vector<AreaRange> coco_area_ranges();
 
 struct EvaluationOptions {
   std::vector<double> iou_thresholds = coco_iou_thresholds();  // at most 64
-  std::vector<AreaRange> areas = coco_area_ranges();           // the first is what AP, AP50, AP75 and recalls are about
-  std::vector<int> max_detections = {1, 10, 100};              // per image and category; sorted before use
+  std::vector<AreaRange> areas =
+      coco_area_ranges();                          // the first is what AP, AP50, AP75 and recalls are about
+  std::vector<int> max_detections = {1, 10, 100};  // per image and category; sorted before use
 };
 
 // The recalls at which precision is read: i * 0.01 for i in [0, 101).
@@ -65,7 +66,8 @@ struct CategoryFigures {
   std::int64_t detections = 0;  // in the input
 };
 
-// Precision is always that at the largest of max_detections; pycocotools prints -1 where 100 is not among them.
+// Precision is always that at the largest of max_detections; pycocotools prints -1 where 100 is not among
+// them.
 struct CocoRecord {
   double ap = -1;    // mean over thresholds, recall levels and categories
   double ap50 = -1;  // at the threshold 0.5; -1 where that is not among the thresholds
@@ -76,10 +78,10 @@ struct CocoRecord {
   std::vector<CategoryFigures> categories;
 };
 
-// Errors: kInvalidArgument for no or more than 64 thresholds, no area range, no or non-positive max_detections, and,
-// naming the index, for a box on an image or category that does not exist.
-// Numerics: no operation is contracted or reordered; the result does not depend on the number of threads.
-// Memory: about 16 bytes per detection and area range of the largest categories, beside the inputs.
+// Errors: kInvalidArgument for no or more than 64 thresholds, no area range, no or non-positive
+// max_detections, and, naming the index, for a box on an image or category that does not exist. Numerics: no
+// operation is contracted or reordered; the result does not depend on the number of threads. Memory: about 16
+// bytes per detection and area range of the largest categories, beside the inputs.
 Result<CocoRecord> evaluate(const Annotations& annotations, const Detections& detections,
                             const EvaluationOptions& options, ThreadPool& pool);
 

@@ -11,11 +11,12 @@ namespace {
 
 // Of one result: by what each truth was found, and how many false positives each image has.
 struct Findings {
-  std::vector<std::int64_t> found_by;  // per truth, -1: nothing
+  std::vector<std::int64_t> found_by;         // per truth, -1: nothing
   std::vector<std::int64_t> false_positives;  // per image
 };
 
-Findings find(const Annotations& annotations, const Detections& detections, const EvaluationOptions& options) {
+Findings find(const Annotations& annotations, const Detections& detections,
+              const EvaluationOptions& options) {
   Findings findings{std::vector<std::int64_t>(annotations.boxes.size(), -1),
                     std::vector<std::int64_t>(annotations.images.size())};
   const Matcher matcher(annotations, detections, options);
@@ -25,7 +26,8 @@ Findings find(const Annotations& annotations, const Detections& detections, cons
       const auto& entry = matches.entries[i];
       const Outcome& outcome = matches.outcomes[0][i];
       if (outcome.hit != 0) findings.found_by[static_cast<std::size_t>(matches.found[i])] = entry.detection;
-      if ((outcome.hit | outcome.ignored) == 0) ++findings.false_positives[static_cast<std::size_t>(entry.image)];
+      if ((outcome.hit | outcome.ignored) == 0)
+        ++findings.false_positives[static_cast<std::size_t>(entry.image)];
     }
   }
   return findings;
@@ -34,9 +36,9 @@ Findings find(const Annotations& annotations, const Detections& detections, cons
 double best_overlap(const TruthBox& truth, const Detections& detections, const Buckets& buckets) {
   double best = 0;
   const auto of_category = buckets.of_category(static_cast<std::size_t>(truth.category));
-  auto at = std::lower_bound(of_category.begin(), of_category.end(), truth.image, [&](std::uint32_t i, std::int32_t image) {
-    return detections.boxes[i].image < image;
-  });
+  auto at = std::lower_bound(
+      of_category.begin(), of_category.end(), truth.image,
+      [&](std::uint32_t i, std::int32_t image) { return detections.boxes[i].image < image; });
   for (; at != of_category.end() && detections.boxes[*at].image == truth.image; ++at)
     best = std::max(best, overlap(detections.boxes[*at], truth, truth.crowd));
   return best;
@@ -51,8 +53,10 @@ Result<Explanation> explain(const Annotations& annotations, const Detections& fi
   ASSAY_RETURN_IF_ERROR(check_indices(annotations, first));
   ASSAY_RETURN_IF_ERROR(check_indices(annotations, second));
   const Findings a = find(annotations, first, options), b = find(annotations, second, options);
-  const Buckets buckets_a(std::span<const Detection>(first.boxes), annotations.images.size(), annotations.categories.size());
-  const Buckets buckets_b(std::span<const Detection>(second.boxes), annotations.images.size(), annotations.categories.size());
+  const Buckets buckets_a(std::span<const Detection>(first.boxes), annotations.images.size(),
+                          annotations.categories.size());
+  const Buckets buckets_b(std::span<const Detection>(second.boxes), annotations.images.size(),
+                          annotations.categories.size());
   std::vector<ImageDifference> all(annotations.images.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i].image = static_cast<std::int32_t>(i);
@@ -65,9 +69,11 @@ Result<Explanation> explain(const Annotations& annotations, const Detections& fi
     image.truths += !truth.ignore;
     const bool by_a = a.found_by[i] >= 0, by_b = b.found_by[i] >= 0;
     if (by_a && !by_b)
-      image.only_first.push_back({i, static_cast<std::uint32_t>(a.found_by[i]), best_overlap(truth, second, buckets_b)});
+      image.only_first.push_back(
+          {i, static_cast<std::uint32_t>(a.found_by[i]), best_overlap(truth, second, buckets_b)});
     if (by_b && !by_a)
-      image.only_second.push_back({i, static_cast<std::uint32_t>(b.found_by[i]), best_overlap(truth, first, buckets_a)});
+      image.only_second.push_back(
+          {i, static_cast<std::uint32_t>(b.found_by[i]), best_overlap(truth, first, buckets_a)});
   }
   Explanation explanation;
   for (ImageDifference& image : all) {
@@ -78,7 +84,8 @@ Result<Explanation> explain(const Annotations& annotations, const Detections& fi
     }
   }
   const auto weight = [](const ImageDifference& image) {
-    return std::pair(image.only_first.size() + image.only_second.size(), std::abs(image.false_first - image.false_second));
+    return std::pair(image.only_first.size() + image.only_second.size(),
+                     std::abs(image.false_first - image.false_second));
   };
   std::stable_sort(explanation.images.begin(), explanation.images.end(),
                    [&](const ImageDifference& x, const ImageDifference& y) { return weight(x) > weight(y); });

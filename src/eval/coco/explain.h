@@ -12,7 +12,8 @@ namespace assay::eval::coco {
 struct FoundByOne {
   std::uint32_t truth = 0;      // index into Annotations::boxes
   std::uint32_t detection = 0;  // index into the detections of the result that found it
-  double best_overlap = 0;      // of the other result's detections of that image and category with it; 0: there are none
+  double best_overlap =
+      0;  // of the other result's detections of that image and category with it; 0: there are none
 };
 
 struct ImageDifference {
@@ -31,8 +32,8 @@ struct Explanation {
   std::int64_t same_images = 0;
 };
 
-// A hit is what pycocotools takes for one at this overlap, all sizes, `max_detections` per image and category.
-// Errors: as evaluate().
+// A hit is what pycocotools takes for one at this overlap, all sizes, `max_detections` per image and
+// category. Errors: as evaluate().
 Result<Explanation> explain(const Annotations& annotations, const Detections& first, const Detections& second,
                             double threshold, int max_detections);
 

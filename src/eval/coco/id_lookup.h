@@ -32,7 +32,8 @@ class IdLookup {
   }
 
   std::int32_t find(std::int64_t id) const {
-    if (id >= 0 && static_cast<std::uint64_t>(id) < table_.size()) return table_[static_cast<std::size_t>(id)];
+    if (id >= 0 && static_cast<std::uint64_t>(id) < table_.size())
+      return table_[static_cast<std::size_t>(id)];
     return find(ObjectId(id));
   }
   std::int32_t find(const ObjectId& id) const {

@@ -29,8 +29,8 @@ Status check_items(const std::vector<Item>& items, const Annotations& annotation
                         static_cast<std::size_t>(items[i].image) < annotations.images.size() &&
                         static_cast<std::size_t>(items[i].category) < annotations.categories.size();
     if (!inside) {
-      return Error{ErrorCode::kInvalidArgument,
-                   std::string(noun) + " " + std::to_string(i) + " is on an image or in a category that does not exist"};
+      return Error{ErrorCode::kInvalidArgument, std::string(noun) + " " + std::to_string(i) +
+                                                    " is on an image or in a category that does not exist"};
     }
   }
   return {};
@@ -38,8 +38,8 @@ Status check_items(const std::vector<Item>& items, const Annotations& annotation
 
 // Stable.
 template <typename Key>
-std::vector<std::uint32_t> counting_sort(const std::vector<std::uint32_t>& order, std::size_t num_keys, Key key,
-                                         std::vector<std::uint32_t>& begin) {
+std::vector<std::uint32_t> counting_sort(const std::vector<std::uint32_t>& order, std::size_t num_keys,
+                                         Key key, std::vector<std::uint32_t>& begin) {
   begin.assign(num_keys + 1, 0);
   for (const std::uint32_t item : order) ++begin[static_cast<std::size_t>(key(item)) + 1];
   for (std::size_t k = 0; k < num_keys; ++k) begin[k + 1] += begin[k];
@@ -48,6 +48,8 @@ std::vector<std::uint32_t> counting_sort(const std::vector<std::uint32_t>& order
   for (const std::uint32_t item : order) sorted[next[static_cast<std::size_t>(key(item))]++] = item;
   return sorted;
 }
+
+constexpr std::size_t kPrefetchAhead = 12;
 
 bool is_outside(double area, const AreaRange& range) { return area < range.min || area > range.max; }
 
@@ -62,8 +64,10 @@ template <typename Item>
 Buckets::Buckets(std::span<const Item> items, std::size_t images, std::size_t categories) {
   std::vector<std::uint32_t> order(items.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
-  order = counting_sort(order, images, [&](std::uint32_t i) { return items[i].image; }, begin_);
-  order_ = counting_sort(order, categories, [&](std::uint32_t i) { return items[i].category; }, begin_);
+  order = counting_sort(
+      order, images, [&](std::uint32_t i) { return items[i].image; }, begin_);
+  order_ = counting_sort(
+      order, categories, [&](std::uint32_t i) { return items[i].category; }, begin_);
 }
 
 template Buckets::Buckets(std::span<const TruthBox>, std::size_t, std::size_t);
@@ -71,9 +75,11 @@ template Buckets::Buckets(std::span<const Detection>, std::size_t, std::size_t);
 
 // The C of pycocotools, operation by operation: fmin and fmax drop a NaN.
 double overlap(const Detection& detection, const TruthBox& truth, bool crowd) {
-  const double w = std::fmin(detection.width + detection.x, truth.width + truth.x) - std::fmax(detection.x, truth.x);
+  const double w =
+      std::fmin(detection.width + detection.x, truth.width + truth.x) - std::fmax(detection.x, truth.x);
   if (w <= 0) return 0;
-  const double h = std::fmin(detection.height + detection.y, truth.height + truth.y) - std::fmax(detection.y, truth.y);
+  const double h =
+      std::fmin(detection.height + detection.y, truth.height + truth.y) - std::fmax(detection.y, truth.y);
   if (h <= 0) return 0;
   const double detection_area = detection.width * detection.height;
   const double truth_area = truth.width * truth.height;
@@ -95,15 +101,17 @@ struct Matcher::Cell {
   std::vector<std::uint8_t> taken;        // per truth
 };
 
-Matcher::Matcher(const Annotations& annotations, const Detections& detections, const EvaluationOptions& options)
+Matcher::Matcher(const Annotations& annotations, const Detections& detections,
+                 const EvaluationOptions& options)
     : annotations_(annotations),
       detections_(detections),
       options_(options),
-      truth_buckets_(std::span<const TruthBox>(annotations.boxes), annotations.images.size(), annotations.categories.size()),
+      truth_buckets_(std::span<const TruthBox>(annotations.boxes), annotations.images.size(),
+                     annotations.categories.size()),
       detection_buckets_(std::span<const Detection>(detections.boxes), annotations.images.size(),
                          annotations.categories.size()),
-      lowest_threshold_(std::min(*std::min_element(options.iou_thresholds.begin(), options.iou_thresholds.end()),
-                                 1 - 1e-10)) {}
+      lowest_threshold_(std::min(
+          *std::min_element(options.iou_thresholds.begin(), options.iou_thresholds.end()), 1 - 1e-10)) {}
 
 CategoryMatches Matcher::match(std::size_t category) const {
   CategoryMatches out;
@@ -118,15 +126,21 @@ CategoryMatches Matcher::match(std::size_t category) const {
   bool image_without_detections = false;
   Cell cell;
   while (!truths.empty() || !detections.empty()) {
+    // Detections of a category lie far apart, one image's behind the other's; ask for those to come.
+    if (detections.size() > kPrefetchAhead)
+      __builtin_prefetch(&detections_.boxes[detections[kPrefetchAhead]]);
     cell.image = std::numeric_limits<std::int32_t>::max();
     if (!truths.empty()) cell.image = annotations_.boxes[truths.front()].image;
     if (!detections.empty()) cell.image = std::min(cell.image, detections_.boxes[detections.front()].image);
     std::size_t num_truths = 0, num_detections = 0;
-    while (num_truths < truths.size() && annotations_.boxes[truths[num_truths]].image == cell.image) ++num_truths;
-    while (num_detections < detections.size() && detections_.boxes[detections[num_detections]].image == cell.image)
+    while (num_truths < truths.size() && annotations_.boxes[truths[num_truths]].image == cell.image)
+      ++num_truths;
+    while (num_detections < detections.size() &&
+           detections_.boxes[detections[num_detections]].image == cell.image)
       ++num_detections;
     cell.truths = truths.first(num_truths);
-    cell.detections.assign(detections.begin(), detections.begin() + static_cast<std::ptrdiff_t>(num_detections));
+    cell.detections.assign(detections.begin(),
+                           detections.begin() + static_cast<std::ptrdiff_t>(num_detections));
     truths = truths.subspan(num_truths);
     detections = detections.subspan(num_detections);
     image_without_detections |= num_detections == 0;
@@ -176,7 +190,8 @@ void Matcher::order_truths(Cell& cell, std::size_t area) const {
 }
 
 // Gives truths to detections, best first, at one threshold. `found` may be null.
-void Matcher::match_threshold(Cell& cell, std::size_t t, std::span<Outcome> outcomes, std::int32_t* found) const {
+void Matcher::match_threshold(Cell& cell, std::size_t t, std::span<Outcome> outcomes,
+                              std::int32_t* found) const {
   const std::uint64_t bit = std::uint64_t{1} << t;
   const std::size_t num_truths = cell.truths.size();
   cell.taken.assign(num_truths, 0);

@@ -1,4 +1,5 @@
-// Which detection found what, category by category. For internal use: evaluate.h, bootstrap.h and error_analysis.h.
+// Which detection found what, category by category. For internal use: evaluate.h, bootstrap.h and
+// error_analysis.h.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -47,13 +48,13 @@ struct CategoryMatches {
     std::int32_t image;
     std::int32_t count;
   };
-  std::vector<Entry> entries;                       // by image, then best first
-  std::vector<std::uint32_t> ranking;               // positions in `entries`, best first across images
-  std::vector<std::vector<Outcome>> outcomes;       // [area][position in entries]
-  std::vector<std::int32_t> found;                  // [position]: the truth taken at the first threshold in the first
-                                                    // area range, an index into Annotations::boxes; -1: none
-  std::vector<std::vector<ImageTruths>> truths;     // [area]: what there is to find, for images that have any
-  std::vector<std::int64_t> num_truths;             // [area]
+  std::vector<Entry> entries;                  // by image, then best first
+  std::vector<std::uint32_t> ranking;          // positions in `entries`, best first across images
+  std::vector<std::vector<Outcome>> outcomes;  // [area][position in entries]
+  std::vector<std::int32_t> found;  // [position]: the truth taken at the first threshold in the first
+                                    // area range, an index into Annotations::boxes; -1: none
+  std::vector<std::vector<ImageTruths>> truths;  // [area]: what there is to find, for images that have any
+  std::vector<std::int64_t> num_truths;          // [area]
 };
 
 class Matcher {

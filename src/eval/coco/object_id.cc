@@ -52,10 +52,14 @@ ObjectId ObjectId::from_real(double value) {
 
 double ObjectId::as_double() const {
   switch (kind_) {
-    case Kind::kInteger: return static_cast<double>(integer_);
-    case Kind::kBigInteger: return std::strtod(text_.c_str(), nullptr);
-    case Kind::kReal: return real_;
-    case Kind::kString: break;
+    case Kind::kInteger:
+      return static_cast<double>(integer_);
+    case Kind::kBigInteger:
+      return std::strtod(text_.c_str(), nullptr);
+    case Kind::kReal:
+      return real_;
+    case Kind::kString:
+      break;
   }
   return 0;
 }
@@ -75,19 +79,26 @@ bool ObjectId::is_unsigned64() const {
 
 std::string ObjectId::text() const {
   switch (kind_) {
-    case Kind::kInteger: return std::to_string(integer_);
-    case Kind::kBigInteger: return text_;
-    case Kind::kReal: return nlohmann::json(real_).dump();
-    case Kind::kString: break;
+    case Kind::kInteger:
+      return std::to_string(integer_);
+    case Kind::kBigInteger:
+      return text_;
+    case Kind::kReal:
+      return nlohmann::json(real_).dump();
+    case Kind::kString:
+      break;
   }
   return nlohmann::json(text_).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::size_t ObjectId::hash() const {
   switch (kind_) {
-    case Kind::kInteger: return std::hash<std::int64_t>()(integer_);
-    case Kind::kReal: return std::hash<double>()(real_);
-    default: return std::hash<std::string>()(text_);
+    case Kind::kInteger:
+      return std::hash<std::int64_t>()(integer_);
+    case Kind::kReal:
+      return std::hash<double>()(real_);
+    default:
+      return std::hash<std::string>()(text_);
   }
 }
 
@@ -97,7 +108,8 @@ bool operator==(const ObjectId& a, const ObjectId& b) {
 
 bool operator<(const ObjectId& a, const ObjectId& b) {
   using Kind = ObjectId::Kind;
-  if (a.is_string() || b.is_string()) return a.is_string() && b.is_string() ? a.text_ < b.text_ : b.is_string();
+  if (a.is_string() || b.is_string())
+    return a.is_string() && b.is_string() ? a.text_ < b.text_ : b.is_string();
   if (a.kind_ == Kind::kInteger && b.kind_ == Kind::kInteger) return a.integer_ < b.integer_;
   if (a.kind_ == Kind::kBigInteger && b.kind_ == Kind::kBigInteger) return less_big(a.text_, b.text_);
   // A big integer lies outside of int64, and a fraction inside of it.

@@ -8,8 +8,8 @@
 
 namespace assay::eval::coco {
 
-// An integer of any size, a fraction, or a string, compared as Python compares them: 7, 7.0 and true are one id,
-// 7 and "7" are two. Value type; thread safe to read.
+// An integer of any size, a fraction, or a string, compared as Python compares them: 7, 7.0 and true are one
+// id, 7 and "7" are two. Value type; thread safe to read.
 class ObjectId {
  public:
   enum class Kind { kInteger, kBigInteger, kReal, kString };

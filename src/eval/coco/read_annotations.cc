@@ -14,7 +14,8 @@ struct RawAnnotation {
   double box[4] = {};
   double area = 0;
   double crowd = 0;
-  bool has_id = false, has_image = false, has_category = false, has_box = false, has_area = false, has_crowd = false;
+  bool has_id = false, has_image = false, has_category = false, has_box = false, has_area = false,
+       has_crowd = false;
   std::string problem;  // with a field that may never be looked at
 };
 
@@ -40,7 +41,8 @@ std::string record_name(const char* noun, std::size_t index) {
   return std::string(noun) + " " + std::to_string(index + 1);
 }
 
-Error wrong_field(const std::string& record, const char* field, ondemand::value& value, const char* expected) {
+Error wrong_field(const std::string& record, const char* field, ondemand::value& value,
+                  const char* expected) {
   return corrupt(record + ": '" + field + "' is " + shown(value.raw_json_token()) + "; expected " + expected);
 }
 
@@ -51,7 +53,8 @@ template <typename Take>
 Status each_record(ondemand::value& list, const char* list_name, const char* noun, Take take) {
   ondemand::array array;
   if (list.get_array().get(array) != simdjson::SUCCESS)
-    return corrupt(std::string("'") + list_name + "' is " + shown(list.raw_json_token()) + "; expected an array");
+    return corrupt(std::string("'") + list_name + "' is " + shown(list.raw_json_token()) +
+                   "; expected an array");
   std::size_t index = 0;
   for (auto element : array) {
     ondemand::object object;
@@ -75,7 +78,8 @@ Status each_field(ondemand::object& object, Take take) {
   return {};
 }
 
-Status read_listed(ondemand::value& list, const char* list_name, const char* noun, std::vector<ListedId>& out) {
+Status read_listed(ondemand::value& list, const char* list_name, const char* noun,
+                   std::vector<ListedId>& out) {
   out.clear();
   return each_record(list, list_name, noun, [&](std::size_t index, ondemand::object& object) -> Status {
     ListedId listed;
@@ -104,7 +108,8 @@ Status read_crowd(ondemand::value& value, RawAnnotation& out) {
   return {};
 }
 
-Status read_annotation_field(const char* key, ondemand::value& value, const std::string& record, RawAnnotation& out) {
+Status read_annotation_field(const char* key, ondemand::value& value, const std::string& record,
+                             RawAnnotation& out) {
   if (is_key(key, "id")) {
     out.has_id = read_id(value, &out.id, nullptr);
     if (!out.has_id) return wrong_field(record, "id", value, kExpectedId);
@@ -129,25 +134,27 @@ Status read_annotation_field(const char* key, ondemand::value& value, const std:
 
 Status read_annotation_list(ondemand::value& list, std::vector<RawAnnotation>& out) {
   out.clear();
-  return each_record(list, "annotations", "annotation", [&](std::size_t index, ondemand::object& object) -> Status {
-    RawAnnotation annotation;
-    const std::string record = record_name("annotation", index);
-    ASSAY_RETURN_IF_ERROR(each_field(object, [&](const char* key, ondemand::value& value) {
-      return read_annotation_field(key, value, record, annotation);
-    }));
-    if (!annotation.has_id) return corrupt(record + ": 'id' is missing");
-    if (!annotation.has_image) return corrupt(record + ": 'image_id' is missing");
-    if (!annotation.has_category) return corrupt(record + ": 'category_id' is missing");
-    out.push_back(std::move(annotation));
-    return {};
-  });
+  return each_record(list, "annotations", "annotation",
+                     [&](std::size_t index, ondemand::object& object) -> Status {
+                       RawAnnotation annotation;
+                       const std::string record = record_name("annotation", index);
+                       ASSAY_RETURN_IF_ERROR(each_field(object, [&](const char* key, ondemand::value& value) {
+                         return read_annotation_field(key, value, record, annotation);
+                       }));
+                       if (!annotation.has_id) return corrupt(record + ": 'id' is missing");
+                       if (!annotation.has_image) return corrupt(record + ": 'image_id' is missing");
+                       if (!annotation.has_category) return corrupt(record + ": 'category_id' is missing");
+                       out.push_back(std::move(annotation));
+                       return {};
+                     });
 }
 
 Result<RawFile> read_raw(ByteView file) {
   const simdjson::padded_string padded(as_text(file));
   ondemand::parser parser;
   ondemand::document document;
-  if (const auto code = parser.iterate(padded).get(document); code != simdjson::SUCCESS) return not_json(code);
+  if (const auto code = parser.iterate(padded).get(document); code != simdjson::SUCCESS)
+    return not_json(code);
   ondemand::object root;
   if (document.get_object().get(root) != simdjson::SUCCESS)
     return corrupt("holds no JSON object; expected one with 'images', 'annotations' and 'categories'");
@@ -165,7 +172,8 @@ Result<RawFile> read_raw(ByteView file) {
     raw.has_annotations = true;
     return read_annotation_list(value, raw.annotations);
   }));
-  if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return corrupt("goes on behind the JSON object");
+  if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
+    return corrupt("goes on behind the JSON object");
   if (!raw.has_images) return corrupt("'images' is missing");
   if (!raw.has_categories) return corrupt("'categories' is missing");
   return raw;
@@ -198,7 +206,8 @@ Result<KnownIds> unique_ids(std::vector<ListedId> listed, const char* noun, Warn
     unique.push_back(std::move(listed[i]));
   }
   if (strings != 0 && strings != unique.size()) {
-    return Error{ErrorCode::kInvalidArgument, std::string(noun) + " ids are numbers in part and strings in part, which have no order"};
+    return Error{ErrorCode::kInvalidArgument,
+                 std::string(noun) + " ids are numbers in part and strings in part, which have no order"};
   }
   std::sort(unique.begin(), unique.end(), [](const ListedId& a, const ListedId& b) { return a.id < b.id; });
   KnownIds known;
@@ -234,13 +243,16 @@ class Assembler {
     std::unordered_map<ObjectId, std::size_t, ObjectIdHash> last;
     for (std::size_t i = 0; i < raw_.size(); ++i) {
       if (!last.insert_or_assign(raw_[i].id, i).second) {
-        warnings_.add("repeated the id of an earlier one, in whose place it is evaluated too", static_cast<std::int64_t>(i) + 1);
+        warnings_.add("repeated the id of an earlier one, in whose place it is evaluated too",
+                      static_cast<std::int64_t>(i) + 1);
       }
     }
     // pycocotools collects ids image by image, so the place of a repeated one is that of the listing.
     std::vector<std::pair<std::int32_t, std::size_t>> order;
-    for (std::size_t i = 0; i < raw_.size(); ++i) order.emplace_back(find_image(out_, raw_[i].image).value_or(-1), i);
-    std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (std::size_t i = 0; i < raw_.size(); ++i)
+      order.emplace_back(find_image(out_, raw_[i].image).value_or(-1), i);
+    std::stable_sort(order.begin(), order.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     for (const auto& [image, i] : order) ASSAY_RETURN_IF_ERROR(list(i, last.at(raw_[i].id)));
     return {};
   }
@@ -264,7 +276,8 @@ class Assembler {
     return append(annotation, taken, *image, *category);
   }
 
-  Status append(const RawAnnotation& annotation, std::size_t index, std::int32_t image, std::int32_t category) {
+  Status append(const RawAnnotation& annotation, std::size_t index, std::int32_t image,
+                std::int32_t category) {
     const std::string name = record_name("annotation", index) + " (id " + annotation.id.text() + "): ";
     if (!annotation.problem.empty()) return corrupt(name + annotation.problem);
     if (!annotation.has_box) return corrupt(name + "'bbox' is missing; expected [x, y, width, height]");
@@ -323,8 +336,10 @@ Result<AnnotationFile> read_annotations(ByteView file) {
   if (!raw.has_annotations) result.warnings.push_back("'annotations' is missing; there is nothing to find");
   const std::size_t lost = annotations.unevaluated_images.size() + categories.unevaluated.size();
   if (lost > 0) {
-    result.warnings.push_back(std::to_string(lost) + " image or category ids are not exact as doubles and, beside others "
-                              "that are fractions or at least 2^63, are not evaluated by pycocotools nor here");
+    result.warnings.push_back(
+        std::to_string(lost) +
+        " image or category ids are not exact as doubles and, beside others "
+        "that are fractions or at least 2^63, are not evaluated by pycocotools nor here");
   }
   return result;
 }

@@ -1,8 +1,8 @@
-// The array is cut behind commas between what looks like two objects, and each part is parsed by simdjson as an array of
-// its own. A cut may be wrong (inside of a string, or of a nested array), but then the part before it is no valid
-// array: it starts where an element starts, so it would have to end inside of something unclosed. By induction all
-// cuts are right if all parts parse; otherwise the file is parsed again in one piece, which also finds the record
-// to name in an error.
+// The array is cut behind commas between what looks like two objects, and each part is parsed by simdjson as
+// an array of its own. A cut may be wrong (inside of a string, or of a nested array), but then the part
+// before it is no valid array: it starts where an element starts, so it would have to end inside of something
+// unclosed. By induction all cuts are right if all parts parse; otherwise the file is parsed again in one
+// piece, which also finds the record to name in an error.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -70,15 +70,18 @@ class PartParser {
     if (const auto code = parser.iterate(text, size, capacity).get(document); code != simdjson::SUCCESS)
       return not_json(code);
     ondemand::array array;
-    if (document.get_array().get(array) != simdjson::SUCCESS) return corrupt("holds no JSON array of results");
+    if (document.get_array().get(array) != simdjson::SUCCESS)
+      return corrupt("holds no JSON array of results");
     for (auto element : array) {
       ++out_.records;
       if (element.error() != simdjson::SUCCESS) return not_json(element.error());
       ondemand::object object;
-      if (element.get_object().get(object) != simdjson::SUCCESS) return corrupt(record() + " is not an object");
+      if (element.get_object().get(object) != simdjson::SUCCESS)
+        return corrupt(record() + " is not an object");
       ASSAY_RETURN_IF_ERROR(parse_record(object));
     }
-    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return corrupt("goes on behind the JSON array");
+    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
+      return corrupt("goes on behind the JSON array");
     return {};
   }
 
@@ -91,7 +94,8 @@ class PartParser {
   }
 
   Error wrong_field(const char* field, ondemand::value& value, const char* expected) const {
-    return corrupt(record() + ": '" + field + "' is " + shown(value.raw_json_token()) + "; expected " + expected);
+    return corrupt(record() + ": '" + field + "' is " + shown(value.raw_json_token()) + "; expected " +
+                   expected);
   }
 
   Status parse_record(ondemand::object& object) {
@@ -131,9 +135,11 @@ class PartParser {
 
   Status parse_image(ondemand::value& value) {
     const std::string_view token = value.raw_json_token();
-    if (!find(value, lookups_.images, &detection_.image)) return wrong_field("image_id", value, "an integer or a string");
+    if (!find(value, lookups_.images, &detection_.image))
+      return wrong_field("image_id", value, "an integer or a string");
     if (detection_.image != IdLookup::kUnknown) return {};
-    return Error{ErrorCode::kInvalidArgument, record() + ": 'image_id' " + shown(token) + " is not among the images of the annotations"};
+    return Error{ErrorCode::kInvalidArgument,
+                 record() + ": 'image_id' " + shown(token) + " is not among the images of the annotations"};
   }
 
   static bool find(ondemand::value& value, const IdLookup& lookup, std::int32_t* index) {
@@ -155,7 +161,8 @@ class PartParser {
     detection_.height = box_[3];
     // Any NaN or infinity makes the sum one of them.
     if (!std::isfinite(box_[0] + box_[1] + box_[2] + box_[3] + detection_.score)) {
-      if (std::isnan(detection_.score)) out_.warnings.add("with a score that is NaN, which ranks last", out_.records);
+      if (std::isnan(detection_.score))
+        out_.warnings.add("with a score that is NaN, which ranks last", out_.records);
       if (std::isinf(detection_.score)) out_.warnings.add("with an infinite score", out_.records);
       if (!std::isfinite(box_[0] + box_[1] + box_[2] + box_[3]))
         out_.warnings.add("with a box that is not finite", out_.records);
@@ -167,7 +174,8 @@ class PartParser {
     const bool is_integer = is_integer_token(score_token_);
     constexpr double kExactUpTo = 9007199254740992.0;
     if (is_integer && std::abs(detection_.score) >= kExactUpTo) {
-      out_.large_scores.emplace_back(static_cast<std::uint32_t>(out_.boxes.size()), saturated_integer(score_token_));
+      out_.large_scores.emplace_back(static_cast<std::uint32_t>(out_.boxes.size()),
+                                     saturated_integer(score_token_));
     }
     out_.integer_scores.push_back(is_integer);
     out_.boxes.push_back(detection_);
@@ -192,13 +200,19 @@ void parse_part(std::string_view elements, const Lookups& lookups, Scratch& scra
   std::memcpy(text + 1, elements.data(), elements.size());
   text[elements.size() + 1] = ']';
   std::memset(text + elements.size() + 2, ' ', simdjson::SIMDJSON_PADDING);
-  const Status status = PartParser(lookups, part).parse(scratch.parser, text, elements.size() + 2, scratch.capacity);
+  // COCO's own results take 90 to 160 bytes each; more than fits is only address space.
+  constexpr std::size_t kUsualRecordBytes = 100;
+  part.boxes.reserve(std::min(elements.size(), 2 * kPartBytes) / kUsualRecordBytes);
+  part.integer_scores.reserve(part.boxes.capacity());
+  const Status status =
+      PartParser(lookups, part).parse(scratch.parser, text, elements.size() + 2, scratch.capacity);
   if (!status) part.error = status.error();
 }
 
 // The first comma at or behind `from` that stands between '}' and '{', or npos.
 std::size_t find_cut(std::string_view elements, std::size_t from) {
-  for (std::size_t at = elements.find('}', from); at != std::string_view::npos; at = elements.find('}', at + 1)) {
+  for (std::size_t at = elements.find('}', from); at != std::string_view::npos;
+       at = elements.find('}', at + 1)) {
     const std::size_t comma = elements.find_first_not_of(kWhiteSpace, at + 1);
     if (comma == std::string_view::npos || elements[comma] != ',') continue;
     const std::size_t next = elements.find_first_not_of(kWhiteSpace, comma + 1);
@@ -223,7 +237,8 @@ void append(Part&& part, Detections& all, std::vector<std::uint8_t>& integer_sco
   const auto offset = static_cast<std::uint32_t>(all.boxes.size());
   all.boxes.insert(all.boxes.end(), part.boxes.begin(), part.boxes.end());
   integer_scores.insert(integer_scores.end(), part.integer_scores.begin(), part.integer_scores.end());
-  for (const auto& [index, score] : part.large_scores) all.exact_scores.integers.emplace(offset + index, score);
+  for (const auto& [index, score] : part.large_scores)
+    all.exact_scores.integers.emplace(offset + index, score);
   part = Part{};
 }
 
@@ -246,12 +261,13 @@ Result<DetectionFile> join(std::vector<Part> parts) {
   }
   if (!all.exact_scores.integers.empty()) all.exact_scores.is_integer = std::move(integer_scores);
   result.warnings = warnings.lines("detection");
-  if (records == 0) result.warnings.push_back("there are no detections, on which pycocotools fails; nothing is found");
+  if (records == 0)
+    result.warnings.push_back("there are no detections, on which pycocotools fails; nothing is found");
   return result;
 }
 
-std::vector<Part> parse_parts(const std::vector<std::string_view>& texts, const Lookups& lookups, ThreadPool& pool,
-                              const ReleaseBytes& release) {
+std::vector<Part> parse_parts(const std::vector<std::string_view>& texts, const Lookups& lookups,
+                              ThreadPool& pool, const ReleaseBytes& release) {
   std::vector<Part> parts(texts.size());
   std::vector<Scratch> scratch(static_cast<std::size_t>(pool.num_threads()));
   pool.parallel_for(static_cast<std::int64_t>(texts.size()), 1, [&](WorkRange range) {

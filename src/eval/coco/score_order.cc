@@ -27,7 +27,8 @@ PythonNumber score_of(const Detections& detections, std::uint32_t index) {
   number.is_integer = detections.exact_scores.is_integer[index] != 0;
   if (!number.is_integer) return number;
   const auto exact = detections.exact_scores.integers.find(index);
-  number.integer = exact != detections.exact_scores.integers.end() ? exact->second : static_cast<__int128>(number.real);
+  number.integer =
+      exact != detections.exact_scores.integers.end() ? exact->second : static_cast<__int128>(number.real);
   return number;
 }
 
@@ -109,8 +110,8 @@ std::vector<std::uint32_t> sort_exactly(const Detections& detections, std::span<
   return argsort(numbers);
 }
 
-// Unsigned keys in the order of the scores, best first: the bits of a double, made monotone. Both zeros are one, and
-// NaN is behind -infinity.
+// Unsigned keys in the order of the scores, best first: the bits of a double, made monotone. Both zeros are
+// one, and NaN is behind -infinity.
 std::uint64_t key_of(double score) {
   if (std::isnan(score)) return ~std::uint64_t{0};
   const auto bits = std::bit_cast<std::uint64_t>(0.0 - score);
@@ -124,7 +125,8 @@ void sort_within_image(const Detections& detections, std::span<std::uint32_t> or
   if (order.size() < 2) return;
   if (detections.exact_scores.empty()) {
     std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-      return std::pair(key_of(detections.boxes[a].score), a) < std::pair(key_of(detections.boxes[b].score), b);
+      return std::pair(key_of(detections.boxes[a].score), a) <
+             std::pair(key_of(detections.boxes[b].score), b);
     });
     return;
   }
@@ -137,8 +139,8 @@ void sort_within_image(const Detections& detections, std::span<std::uint32_t> or
   for (std::size_t i = 0; i < sorted.size(); ++i) order[i] = before[sorted[i]];
 }
 
-std::vector<std::uint32_t> sort_across_images(const Detections& detections, std::span<const RankedDetection> ranked,
-                                              bool empty_images) {
+std::vector<std::uint32_t> sort_across_images(const Detections& detections,
+                                              std::span<const RankedDetection> ranked, bool empty_images) {
   if (!detections.exact_scores.empty()) return sort_exactly(detections, ranked, empty_images);
   std::vector<std::pair<std::uint64_t, std::uint32_t>> keys(ranked.size());
   for (std::uint32_t i = 0; i < keys.size(); ++i)

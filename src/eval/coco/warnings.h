@@ -1,4 +1,5 @@
-// What pycocotools takes in silence although it makes no sense: counted, so that a million of them are one line.
+// What pycocotools takes in silence although it makes no sense: counted, so that a million of them are one
+// line.
 #pragma once
 #include <cstdint>
 #include <string>
