@@ -111,7 +111,7 @@ void add_bench(CommandLine& line) {
   CLI::App& command = line.add("bench", "Measure how fast a model reads prompts and generates, or a .tflite detector's latency.",
                                "assay bench smollm2-135m -p 512 -n 128 -r 5 -t 1,2", nullptr,
                                CommandLine::Threads::kOwnOption);
-  add_model(command, options->model);
+  add_model(command, options->model, ModelKind::kAny);
   auto& bench = options->bench;
   command
       .add_option("-p,--prompt-tokens", bench.prompt_tokens, "length of the prompt; 0: no prompt test [512]")

@@ -129,7 +129,7 @@ void add_detect(CommandLine& line) {
   auto options = std::make_shared<Options>();
   CLI::App& command = line.add("detect", "Find objects on pictures, list them and draw their boxes.",
                                "assay detect yolox_nano.tflite street.jpg -o drawn");
-  add_model(command, options->model);
+  add_model(command, options->model, ModelKind::kDetector);
   command.add_option("image", options->pictures, "JPEG or PNG files")->type_name("IMAGE...")->required();
   command.add_option("-o,--out", options->out, "folder for the pictures with boxes drawn on them")
       ->type_name("DIR");

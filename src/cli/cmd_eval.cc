@@ -191,7 +191,7 @@ void add_lambada(CommandLine& line, CLI::App& parent) {
   CLI::App& command =
       line.add("lambada", "Is the last word of a passage what the model would have written?",
                "assay eval lambada smollm2-135m --data lambada_test.jsonl --limit 1000", &parent);
-  add_model(command, options->model);
+  add_model(command, options->model, ModelKind::kLanguageModel);
   command
       .add_option("--data", options->data,
                   "passages: JSON lines with \"text\", or one passage per line [built-in cloze set]")
@@ -212,7 +212,7 @@ void add_perplexity(CommandLine& line, CLI::App& parent) {
   auto options = std::make_shared<PerplexityCommand>();
   CLI::App& command = line.add("perplexity", "How well is a long text predicted, token by token?",
                                "assay eval perplexity smollm2-135m --data book.txt --context 2048", &parent);
-  add_model(command, options->model);
+  add_model(command, options->model, ModelKind::kLanguageModel);
   command.add_option("--data", options->data, "plain text")->type_name("FILE")->required();
   command
       .add_option("--context", options->options.context_length,
@@ -232,7 +232,7 @@ void add_logits(CommandLine& line, CLI::App& parent) {
   auto options = std::make_shared<LogitsCommand>();
   CLI::App& command = line.add("logits", "The raw logits of every position, for comparing with other programs.",
                                "assay eval logits smollm2-135m --prompt \"The capital of France is\" --json logits.json", &parent);
-  add_model(command, options->model);
+  add_model(command, options->model, ModelKind::kLanguageModel);
   auto* prompt = command.add_option("--prompt", options->prompt, "text to tokenize")->type_name("TEXT");
   auto* ids = command.add_option("--ids", options->ids, "token ids, as they are")->type_name("N,...")->delimiter(',')->excludes(prompt);
   prompt->excludes(ids);

@@ -121,7 +121,7 @@ void add_eval_coco(CommandLine& line, CLI::App& parent) {
                                "assay eval coco yolox_nano.tflite --images val2017 --annotations "
                                "instances_val2017.json",
                                &parent);
-  add_model(command, options->model);
+  add_model(command, options->model, ModelKind::kDetector);
   command.add_option("--images", options->evaluation.pictures, "the folder of pictures")
       ->type_name("DIR")
       ->required();

@@ -80,7 +80,7 @@ void add_generate(CommandLine& line) {
   CLI::App& command =
       line.add("generate", "Continue a text.",
                "assay generate smollm2-135m --prompt 'The capital of France is' --max-tokens 20");
-  add_model(command, options->model);
+  add_model(command, options->model, ModelKind::kLanguageModel);
   auto& generate = options->generate;
   command.add_option("--prompt", options->prompt, "the text to continue")->type_name("TEXT")->required();
   command.add_option("--max-tokens", generate.max_tokens, "stop after so many tokens [128]")

@@ -186,7 +186,7 @@ void add_inspect(CommandLine& line) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App& command = line.add("inspect", "Show architecture, tensors, bits per weight and size of a model.",
                                "assay inspect smollm2-135m --tensors all --check");
-  add_model(command, options->model);
+  add_model(command, options->model, ModelKind::kAny);
   command.add_option("--tensors", options->tensors, "how many rows of the table of tensors to print [20]")
       ->type_name("N|all")
       ->check(CLI::Validator(

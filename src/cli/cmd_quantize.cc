@@ -303,7 +303,7 @@ void add_quantize(CommandLine& line) {
   CLI::App& command =
       line.add("quantize", "Write a smaller model: a language model in GPTQ format, a detector as .tflite.",
                "assay quantize smollm2-135m --to int4 --asym -o smollm2-int4");
-  add_model(command, options->model);
+  add_model(command, options->model, ModelKind::kAny);
   command.add_option("--to", options->to, "the type of the weights; float types for .tflite files only")
       ->type_name("int8|int4|int3|int2|float16|float32")
       ->required()

@@ -218,12 +218,13 @@ void add_number_list(CLI::App& command, const std::string& name, std::vector<int
       ->type_name("N,N,...");
 }
 
-void add_model(CLI::App& command, std::string& model) {
-  command
-      .add_option("MODEL", model,
-                  "a Hugging Face or GPTQ folder, a .gguf file, or a name from 'assay models'")
-      ->required()
-      ->type_name("");
+void add_model(CLI::App& command, std::string& model, ModelKind kind) {
+  const char* description =
+      kind == ModelKind::kDetector ? "a .tflite file"
+      : kind == ModelKind::kAny
+          ? "a Hugging Face or GPTQ folder, a .gguf or .tflite file, or a name from 'assay models'"
+          : "a Hugging Face or GPTQ folder, a .gguf file, or a name from 'assay models'";
+  command.add_option("MODEL", model, description)->required()->type_name("");
 }
 
 }  // namespace assay::cli

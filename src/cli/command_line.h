@@ -98,7 +98,10 @@ void add_number_list(CLI::App& command, const std::string& name, std::vector<int
 // Whether a file of this name could be written: asked before long work, not after it. Errors: kIo.
 Status check_writable(const std::string& path);
 
+// What a command takes as its model; --help says so.
+enum class ModelKind { kLanguageModel, kDetector, kAny };
+
 // The positional MODEL.
-void add_model(CLI::App& command, std::string& model);
+void add_model(CLI::App& command, std::string& model, ModelKind kind);
 
 }  // namespace assay::cli
