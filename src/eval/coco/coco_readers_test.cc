@@ -35,6 +35,12 @@ TEST(CocoReaders, AMissingFieldIsNamedWithItsRecord) {
               FailsWith(ErrorCode::kCorrupt, "annotation 1 (id 7): 'area' is missing"));
 }
 
+TEST(CocoReaders, AMessageShowsBytesThatDoNotPrintAsNumbers) {
+  EXPECT_THAT(results("\xff\xd8 [1]"), FailsWith(ErrorCode::kCorrupt, "starts with \\xff; expected"));
+  EXPECT_THAT(results("[" + detection(", \"score\": \"\u00e9\"") + "]"),
+              FailsWith(ErrorCode::kCorrupt, "'score' is \"\u00e9\""));
+}
+
 TEST(CocoReaders, AScoreThatIsNoNumberIsAnError) {
   for (const char* score : {"null", "\"0.5\"", "[1]", "nan", "01", "1.", "+1", "Infinit"}) {
     EXPECT_THAT(results("[" + detection(std::string(", \"score\": ") + score) + "]"),

@@ -5,6 +5,8 @@
 #include <limits>
 #include <string>
 
+#include "eval/unicode.h"
+
 namespace assay::eval::coco {
 namespace {
 
@@ -114,7 +116,17 @@ bool read_box(ondemand::value& value, bool allow_null, double (&box)[4]) {
 std::string shown(std::string_view token) {
   token = trimmed(token);
   constexpr std::size_t kLongest = 40;
-  return token.size() <= kLongest ? std::string(token) : std::string(token.substr(0, kLongest)) + "...";
+  const std::string_view part = token.substr(0, kLongest);
+  // A part that was cut within a character is taken for binary, too: its last bytes would not print either.
+  const bool is_text = first_invalid_utf8(part) == part.size();
+  std::string text;
+  for (const char c : part) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool prints = byte >= 0x20 && byte != 0x7f && (byte < 0x80 || is_text);
+    constexpr char kDigits[] = "0123456789abcdef";
+    text += prints ? std::string(1, c) : std::string("\\x") + kDigits[byte >> 4] + kDigits[byte & 15];
+  }
+  return part.size() == token.size() ? text : text + "...";
 }
 
 }  // namespace assay::eval::coco

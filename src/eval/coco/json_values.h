@@ -34,7 +34,7 @@ bool read_id(ondemand::value& value, ObjectId* id, bool* is_real);
 // Exactly four numbers. `allow_null`: null is NaN, as numpy makes it.
 bool read_box(ondemand::value& value, bool allow_null, double (&box)[4]);
 
-// The token without the white space behind it, shortened for a message.
+// The token without the white space behind it, shortened and with what does not print as \xNN, for a message.
 std::string shown(std::string_view token);
 
 // Whether the field's key is `name`; `key` is its text as it stands in the file, from behind the opening
