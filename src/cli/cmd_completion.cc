@@ -56,7 +56,8 @@ void add_completion(CommandLine& line) {
       ->required()
       ->type_name("")
       ->check(CLI::IsMember({"bash"}));
-  line.on_run(command, [&line](Session& session) -> Status {
+  // The option writes into `shell` when the line is parsed, so it must live as long as the command.
+  line.on_run(command, [&line, shell](Session& session) -> Status {
     const std::string script = bash_script(line.app());
     session.print(script);
     return session.write_json({{"script", script}});
