@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "kernels/kernels.h"
 #include "kernels/linear_brains.h"
+#include "kernels/panel_tiles.h"
 #include "kernels/scratch.h"
 
 namespace assay {
@@ -66,21 +67,9 @@ void multiply_panel(const Product& p, const float* packed, std::int64_t first, s
   for (std::int64_t i = 0; i < count; ++i)
     start[i] = p.bias.empty() ? 0.0f : p.bias[static_cast<std::size_t>(first + i)];
   expand_panel(p, first, count, begin, depth, scratch.rows.get(), scratch.panel.get());
-  for (std::int64_t token = 0; token < p.x.rows; token += p.table.tile_rows) {
-    const std::int64_t tokens = std::min<std::int64_t>(p.table.tile_rows, p.x.rows - token);
-    Tile tile;
-    tile.x = packed + token * p.x.cols + begin * tokens;
-    tile.x_stride = tokens;
-    tile.w = scratch.panel.get();
-    tile.w_stride = p.table.tile_cols;
-    tile.depth = depth;
-    tile.start = begin == 0 ? start : nullptr;
-    tile.y = p.y.row(token) + first;
-    tile.y_stride = p.y.stride;
-    tile.num_rows = static_cast<int>(tokens);
-    tile.num_cols = static_cast<int>(count);
-    p.table.multiply_tile(tile);
-  }
+  multiply_panel_tiles(
+      p.table, p.table.multiply_tile,
+      {packed, p.x.cols, begin, depth, scratch.panel.get(), begin == 0 ? start : nullptr, first, count}, p.y);
 }
 
 void multiply_matrix(const Product& p, ThreadPool& pool) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/panel_tiles.h"
 #include "kernels/scratch.h"
 
 namespace assay {
@@ -49,21 +50,10 @@ void multiply_brains(const KernelTable& table, const WeightRows& weight, MatrixV
           start.get()[i] = bias.empty() ? 0.0f : bias[static_cast<std::size_t>(first + i)];
         const auto* words = reinterpret_cast<const float*>(weight.data + first * weight.row_bytes) + begin;
         table.transpose(words, weight.row_bytes / 4, count, depth, panel.get(), table.tile_cols);
-        for (std::int64_t token = 0; token < x.rows; token += table.tile_rows) {
-          const std::int64_t tokens = std::min<std::int64_t>(table.tile_rows, x.rows - token);
-          Tile tile{};
-          tile.x = packed.get() + token * pairs + begin * tokens;
-          tile.x_stride = tokens;
-          tile.w = panel.get();
-          tile.w_stride = table.tile_cols;
-          tile.depth = depth;
-          tile.start = begin == 0 ? start.get() : nullptr;
-          tile.y = y.row(token) + first;
-          tile.y_stride = y.stride;
-          tile.num_rows = static_cast<int>(tokens);
-          tile.num_cols = static_cast<int>(count);
-          table.multiply_brain_tile(tile);
-        }
+        multiply_panel_tiles(table, table.multiply_brain_tile,
+                             {packed.get(), pairs, begin, depth, panel.get(),
+                              begin == 0 ? start.get() : nullptr, first, count},
+                             y);
       }
     }
   });
