@@ -94,7 +94,7 @@ def render(results, rounds, assay):
               "*Other load* is the share of the machine that other processes took meanwhile: where it is over 5 %, only `min` says "
               "something about the model. Memory is the peak of a fresh process. Preprocessing and postprocessing are medians over "
               "the pictures above, on one thread.", "",
-              "| model | precision | threads | mean | p50 | p90 | p99 | min | runs | other load | peak MB | all operators in XNNPACK | pre | post |",
+              "| model | precision | threads | mean | p50 | p90 | p99 | min | runs | other load | peak MB | operators in XNNPACK (share of time outside) | pre | post |",
               "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"]
     for name, precision, _, _, record, benches in results:
         for threads, row in benches.items():
@@ -102,7 +102,7 @@ def render(results, rounds, assay):
             lines.append(f"| {name} | {precision} | {threads} | {ms(row['mean_s'])} | {ms(row['p50_s'])} | {ms(row['p90_s'])} | "
                          f"{ms(row['p99_s'])} | {ms(row['min_s'])} | {row['runs']} | "
                          f"{100 * row.get('other_cpu_share', float('nan')):.0f} % | {peak} | "
-                         f"{'yes' if row['fully_accelerated'] else 'no'} | {ms(record['preprocess']['median_s'])} | "
+                         f"{row['operators']['xnnpack']} of {row['operators']['total']} ({100 * row['operators']['builtin_share']:.0f} %) | {ms(record['preprocess']['median_s'])} | "
                          f"{ms(record['postprocess']['median_s'])} |")
     return "\n".join(lines) + "\n"
 

@@ -12,6 +12,56 @@ using nlohmann::ordered_json;
 
 std::string milliseconds(double seconds) { return fmt::format("{:.3f}", 1e3 * seconds); }
 
+std::string percent(double part, double whole) {
+  return whole > 0 ? fmt::format("{:.0f} %", 100 * part / whole) : "-";
+}
+
+std::string placement_text(const OperatorProfile& profile) {
+  if (profile.builtin.empty()) return fmt::format("all {} operators", profile.operators);
+  return fmt::format("all but {} of {} operators, which take {}", profile.builtin.size(), profile.operators,
+                     percent(profile.builtin_share(), 1));
+}
+
+// What takes the time, of the first number of threads.
+std::string operators_text(const OperatorProfile& profile, bool all) {
+  using enum TextTable::Align;
+  TextTable table({{"kernel"}, {"by"}, {"calls", kRight}, {"ms", kRight}, {"share", kRight}});
+  constexpr std::size_t kShown = 8;
+  for (std::size_t i = 0; i < profile.kernels.size() && (all || i < kShown); ++i) {
+    const auto& group = profile.kernels[i];
+    table.add_row({printable(group.name), group.xnnpack ? "XNNPACK" : "built-in kernel",
+                   std::to_string(group.calls), milliseconds(group.seconds),
+                   percent(group.seconds, profile.seconds)});
+  }
+  std::string text = table.render();
+  if (!profile.builtin.empty()) text += "\nNot taken by XNNPACK:\n";
+  for (std::size_t i = 0; i < profile.builtin.size() && (all || i < kShown); ++i) {
+    const auto& op = profile.builtin[i];
+    text += fmt::format("  {} ({} ms, {})\n", printable(op.label), milliseconds(op.seconds),
+                        percent(op.seconds, profile.seconds));
+  }
+  if (!all && (profile.kernels.size() > kShown || profile.builtin.size() > kShown))
+    text += "--operators shows all of them\n";
+  return text;
+}
+
+ordered_json profile_json(const OperatorProfile& profile) {
+  ordered_json json{{"total", profile.operators},
+                    {"xnnpack", profile.operators - profile.builtin.size()},
+                    {"builtin_share", profile.builtin_share()},
+                    {"builtin", ordered_json::array()},
+                    {"kernels", ordered_json::array()}};
+  for (const auto& op : profile.builtin)
+    json["builtin"].push_back({{"operator", op.label}, {"seconds", op.seconds}});
+  for (const auto& group : profile.kernels) {
+    json["kernels"].push_back({{"name", group.name},
+                               {"xnnpack", group.xnnpack},
+                               {"calls", group.calls},
+                               {"seconds", group.seconds}});
+  }
+  return json;
+}
+
 std::string table_text(const DetectorBench& bench) {
   using enum TextTable::Align;
   TextTable table({{"threads", kRight},
@@ -30,8 +80,7 @@ std::string table_text(const DetectorBench& bench) {
         {std::to_string(row.threads), std::to_string(row.timing.seconds.size()),
          milliseconds(row.timing.mean_seconds), milliseconds(row.timing.median_seconds),
          milliseconds(row.p90_seconds), milliseconds(row.p99_seconds), milliseconds(row.timing.min_seconds),
-         row.peak_rss_bytes ? megabytes(*row.peak_rss_bytes) : "not available",
-         row.fully_accelerated ? "all operators" : "not all operators",
+         row.peak_rss_bytes ? megabytes(*row.peak_rss_bytes) : "not available", placement_text(row.profile),
          other ? fmt::format("{:.0f} %{}", 100 * *other, row.timing.noisy ? " (noisy)" : "") : "-"});
   }
   return table.render();
@@ -48,7 +97,7 @@ ordered_json row_json(const std::string& path, const DetectorBench& bench, const
                     {"min_s", row.timing.min_seconds},
                     {"model_bytes", bench.model_bytes},
                     {"peak_rss_bytes", nullptr},
-                    {"fully_accelerated", row.fully_accelerated},
+                    {"operators", profile_json(row.profile)},
                     {"noisy", row.timing.noisy}};
   if (row.peak_rss_bytes) json["peak_rss_bytes"] = *row.peak_rss_bytes;
   if (!row.peak_rss_note.empty()) json["peak_rss_note"] = row.peak_rss_note;
@@ -62,13 +111,13 @@ ordered_json row_json(const std::string& path, const DetectorBench& bench, const
 }  // namespace
 
 Status bench_tflite_file(const std::filesystem::path& path, const std::vector<int>& threads,
-                         Session& session) {
+                         bool all_operators, Session& session) {
   ASSAY_TRY(const CheckedTflite model, CheckedTflite::open(path));
   DetectorBenchOptions options;
   options.threads = threads;
   ASSAY_TRY(const DetectorBench bench, bench_detector(model, options, session.progress()));
   session.print(labelled({{"model", path.string()}, {"size", megabytes(bench.model_bytes)}}) + "\n" +
-                table_text(bench));
+                table_text(bench) + "\n" + operators_text(bench.rows[0].profile, all_operators));
   // One object for one number of threads, which is what the contract of the command line says; else a list.
   if (bench.rows.size() == 1)
     return session.write_json(row_json(path.string(), bench, bench.rows[0], session));

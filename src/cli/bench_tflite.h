@@ -7,7 +7,8 @@
 
 namespace assay::cli {
 
+// `all_operators`: every kernel in the table of what takes the time, not the slowest alone.
 Status bench_tflite_file(const std::filesystem::path& path, const std::vector<int>& threads,
-                         Session& session);
+                         bool all_operators, Session& session);
 
 }  // namespace assay::cli

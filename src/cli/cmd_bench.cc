@@ -17,6 +17,7 @@ using nlohmann::ordered_json;
 struct Options {
   std::string model;
   LlmBenchOptions bench;
+  bool all_operators = false;  // of a .tflite model
 };
 
 // The share of the machine's read bandwidth that the weights of generation take; nothing for prompts.
@@ -94,7 +95,7 @@ ordered_json rows_json(const std::string& path, const Options& options, const Ll
 
 Status run(Options options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
-  if (path.extension() == ".tflite") return bench_tflite_file(path, options.bench.threads, session);
+  if (path.extension() == ".tflite") return bench_tflite_file(path, options.bench.threads, options.all_operators, session);
   ASSAY_TRY(const LanguageModel model, load_model(path));
   if (options.bench.threads.empty()) options.bench.threads = {session.threads()};
   ASSAY_TRY(const LlmBench bench,
@@ -127,6 +128,8 @@ void add_bench(CommandLine& line) {
       ->check(CLI::Range(1, 100000).description(""));
   add_number_list(command, "-t,--threads", bench.threads, "numbers of threads to measure with [all]");
   add_activations(command, bench.activations);
+  command.add_flag("--operators", options->all_operators,
+                   "of a .tflite model: the time of every kernel, and every operator that XNNPACK did not take");
   command.callback([options] {
     if (options->bench.prompt_tokens == 0 && options->bench.generated_tokens == 0) {
       throw CLI::ValidationError("-p 0 -n 0", "nothing is left to measure");

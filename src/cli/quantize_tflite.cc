@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/text.h"
+#include "flow/compare_speed.h"
 #include "flow/quantize_tflite.h"
 
 namespace assay::cli {
@@ -54,6 +55,39 @@ nlohmann::ordered_json static_json(const tflite::StaticReport& report) {
   return json;
 }
 
+// Both models in turn; what went wrong is told and is no error, since the file is written.
+nlohmann::ordered_json check_speed(const std::filesystem::path& before, const std::filesystem::path& after,
+                                   Session& session) {
+  const auto compare = [&]() -> Result<SpeedComparison> {
+    ASSAY_TRY(const auto library, litert::Library::open());
+    ASSAY_TRY(const CheckedTflite first, CheckedTflite::open(before));
+    ASSAY_TRY(const CheckedTflite second, CheckedTflite::open(after));
+    return compare_speed(first, second, library, session.threads(), session.progress());
+  };
+  const auto speed = compare();
+  if (!speed) {
+    session.note("note: speed is not compared: " + printable(speed.error().message) + "\n");
+    return nullptr;
+  }
+  session.print(
+      labelled({{"speed", fmt::format("{:.2f} ms against {:.2f} ms before (medians of {}, {} threads)",
+                                      1e3 * speed->second_median_seconds, 1e3 * speed->first_median_seconds,
+                                      speed->rounds, session.threads())}}));
+  if (speed->second_is_slower()) {
+    session.note(
+        fmt::format("warning: the new model is slower than '{}' on this machine; `assay bench {} "
+                    "--operators` shows where\n",
+                    printable(before.string()), printable(after.string())));
+  }
+  return {{"threads", session.threads()},
+          {"rounds", speed->rounds},
+          {"before_median_s", speed->first_median_seconds},
+          {"after_median_s", speed->second_median_seconds},
+          {"before_min_s", speed->first_min_seconds},
+          {"after_min_s", speed->second_min_seconds},
+          {"slower", speed->second_is_slower()}};
+}
+
 }  // namespace
 
 void add_tflite_options(CLI::App& command, TfliteOptions& options) {
@@ -91,6 +125,8 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
       ->type_name("DB")
       ->check(CLI::Range(0.0, 200.0).description(""));
   command.add_flag("--int8-io", options.int8_io, "of static int8: inputs and outputs as int8, too");
+  command.add_flag("--no-speed-check", options.no_speed_check,
+                   "do not run both .tflite models to see whether the new one is slower here");
 }
 
 Status quantize_tflite_file(const std::filesystem::path& path, const std::string& out, const std::string& to,
@@ -138,6 +174,7 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
                               {"calibration_pictures", report.calibration_pictures},
                               {"calibration_seconds", report.calibration_seconds}};
   if (report.int8) json["static"] = static_json(*report.int8);
+  json["speed"] = options.no_speed_check ? nullptr : check_speed(path, out, session);
   return session.write_json(std::move(json));
 }
 

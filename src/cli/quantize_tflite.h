@@ -20,6 +20,7 @@ struct TfliteOptions {
   bool full_integer = false;
   double least_snr = 20;
   bool int8_io = false;
+  bool no_speed_check = false;
 };
 
 void add_tflite_options(CLI::App& command, TfliteOptions& options);

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "base/interrupt.h"
-#include "base/rng.h"
+#include "flow/seeded_input.h"
 #include "measure/child_memory.h"
 #include "measure/environment.h"
 #include "measure/statistics.h"
@@ -13,28 +12,9 @@
 namespace assay {
 namespace {
 
-constexpr std::uint64_t kInputSeed = 1;
 constexpr int kWarmupRuns = 3;  // the first allocates, and caches warm up with the others
 constexpr int kMemoryRuns = 3;
 constexpr int kFewestRuns = 5;
-
-Status fill_inputs(litert::Runner& runner) {
-  Rng rng(kInputSeed);
-  for (std::size_t i = 0; i < runner.inputs().size(); ++i) {
-    const litert::TensorDescription& tensor = runner.inputs()[i];
-    std::vector<std::byte> data(tensor.num_bytes());
-    if (tensor.type == litert::ElementType::kFloat32) {
-      for (std::size_t at = 0; at < data.size(); at += sizeof(float)) {
-        const auto value = static_cast<float>(rng.below(256));
-        std::memcpy(data.data() + at, &value, sizeof value);
-      }
-    } else if (litert::element_bytes(tensor.type) == 1) {
-      for (auto& byte : data) byte = static_cast<std::byte>(rng.below(256));
-    }  // wider integers are indices or sizes: zero is valid for those
-    ASSAY_RETURN_IF_ERROR(runner.set_input(i, data));
-  }
-  return {};
-}
 
 Result<std::uint64_t> peak_memory(const CheckedTflite& model, int threads) {
   return measure::peak_memory_of([&]() -> Status {
@@ -59,7 +39,6 @@ Result<DetectorBenchRow> bench_threads(const CheckedTflite& model,
   DetectorBenchRow row;
   row.threads = threads;
   ASSAY_TRY(litert::Runner runner, model.run_with(library, {.threads = threads}));
-  row.fully_accelerated = runner.fully_accelerated();
   ASSAY_RETURN_IF_ERROR(fill_inputs(runner));
   const auto once = [&]() -> Status {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
@@ -71,6 +50,7 @@ Result<DetectorBenchRow> bench_threads(const CheckedTflite& model,
                 once, {.warmup = 0, .repetitions = number_of_runs(trial.median_seconds, options)}));
   row.p90_seconds = measure::percentile(row.timing.seconds, 90);
   row.p99_seconds = measure::percentile(row.timing.seconds, 99);
+  ASSAY_TRY(row.profile, profile_operators(model, library, threads));
   return row;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/progress.h"
 #include "base/result.h"
+#include "flow/operator_profile.h"
 #include "flow/tflite_runner.h"
 #include "measure/throughput.h"
 
@@ -24,7 +25,7 @@ struct DetectorBenchRow {
   int threads = 0;
   measure::TimingRecord timing;
   double p90_seconds = 0, p99_seconds = 0;  // the median and others are in `timing`
-  bool fully_accelerated = false;           // XNNPACK took every operator
+  OperatorProfile profile;                  // of runs apart from those that were timed
   std::optional<std::uint64_t> peak_rss_bytes;
   std::string peak_rss_note;  // why there is none
 };

@@ -44,6 +44,37 @@ TEST(BenchTflite, GivesTheKeysOfTheContract) {
   EXPECT_LE(record["p50_s"], record["p99_s"]);
 }
 
+TEST(BenchTflite, TellsWhichOperatorsXnnpackDidNotTake) {
+  ASSAY_NEED_DATA(data);
+  const RunResult run = run_assay({"bench", data->model, "--threads", "1", "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json operators = json::parse(run.out, nullptr, false)["operators"];
+  EXPECT_EQ(operators["total"], 391);
+  EXPECT_EQ(operators["xnnpack"], 380);
+  ASSERT_EQ(operators["builtin"].size(), 11u);
+  EXPECT_THAT(operators["builtin"][0].value("operator", ""),
+              HasSubstr("STRIDED_SLICE model/tf.strided_slice"));
+  EXPECT_GT(operators["builtin_share"], 0);
+  EXPECT_LT(operators["builtin_share"], 1);
+}
+
+TEST(QuantizeTflite, ComparesTheSpeedOfBothModelsUnlessToldNotTo) {
+  ASSAY_NEED_DATA(data);
+  const TempDir folder;
+  std::vector<std::string> words{
+      "quantize", data->model, "--to", "float16", "-o", (folder / "out.tflite").string(), "--json", "-"};
+  const RunResult with = run_assay(words);
+  ASSERT_EQ(with.exit_code, 0) << with.err;
+  const json speed = json::parse(with.out, nullptr, false)["speed"];
+  EXPECT_GE(speed["rounds"], 5);
+  EXPECT_GT(speed["before_median_s"], 0);
+  EXPECT_GT(speed["after_median_s"], 0);
+  words.push_back("--no-speed-check");
+  const RunResult without = run_assay(words);
+  ASSERT_EQ(without.exit_code, 0) << without.err;
+  EXPECT_TRUE(json::parse(without.out, nullptr, false)["speed"].is_null());
+}
+
 TEST(BenchTflite, SaysNothingOnStandardErrorWhenQuiet) {
   ASSAY_NEED_DATA(data);
   const RunResult run = run_assay({"bench", data->model, "--threads", "1", "--quiet"});

@@ -20,6 +20,7 @@ using SignatureHandle = struct SignatureObject*;
 using TensorHandle = struct TensorObject*;
 using RequirementsHandle = struct RequirementsObject*;
 using BufferHandle = struct BufferObject*;
+using ProfilerHandle = struct ProfilerObject*;
 
 using StatusCode = int;
 inline constexpr StatusCode kOk = 0;
@@ -62,6 +63,22 @@ struct PerTensorQuantization {
   float scale;
   std::int64_t zero_point;
 };
+
+inline constexpr int kEventOperator = 2;        // one operator of the graph; a delegate counts as one
+inline constexpr int kEventDelegateKernel = 8;  // one kernel within a delegate
+struct MemoryUsage {
+  std::int64_t footprint_kb;
+  std::size_t allocated_bytes, in_use_bytes;
+};
+struct ProfiledEvent {
+  const char* tag;  // the operator's or kernel's name; the profiler's
+  int type;
+  std::uint64_t start_us, elapsed_us;
+  MemoryUsage begin, end;
+  std::uint64_t node, subgraph;  // of kEventOperator
+  int source;
+};
+static_assert(sizeof(ProfiledEvent) == 104);
 static_assert(sizeof(Any) == 16 && sizeof(EnvironmentOption) == 24);
 static_assert(sizeof(Layout) == 68 && sizeof(RankedTensorType) == 72 &&
               offsetof(RankedTensorType, layout) == 4);
@@ -82,7 +99,6 @@ static_assert(sizeof(PerTensorQuantization) == 16);
   X(AddOpaqueOptions, StatusCode, (OptionsHandle, OpaqueOptionsHandle))                                     \
   X(CreateCompiledModel, StatusCode, (EnvironmentHandle, ModelHandle, OptionsHandle, CompiledModelHandle*)) \
   X(DestroyCompiledModel, void, (CompiledModelHandle))                                                      \
-  X(CompiledModelIsFullyAccelerated, StatusCode, (CompiledModelHandle, bool*))                              \
   X(GetNumModelSignatures, StatusCode, (ModelHandle, std::size_t*))                                         \
   X(GetModelSignature, StatusCode, (ModelHandle, std::size_t, SignatureHandle*))                            \
   X(GetNumSignatureInputs, StatusCode, (SignatureHandle, std::size_t*))                                     \
@@ -107,7 +123,13 @@ static_assert(sizeof(PerTensorQuantization) == 16);
   X(LockTensorBuffer, StatusCode, (BufferHandle, void**, int))                                              \
   X(UnlockTensorBuffer, StatusCode, (BufferHandle))                                                         \
   X(RunCompiledModel, StatusCode,                                                                           \
-    (CompiledModelHandle, std::size_t, std::size_t, BufferHandle*, std::size_t, BufferHandle*))
+    (CompiledModelHandle, std::size_t, std::size_t, BufferHandle*, std::size_t, BufferHandle*))             \
+  X(CompiledModelGetProfiler, StatusCode, (CompiledModelHandle, ProfilerHandle*))                           \
+  X(StartProfiler, StatusCode, (ProfilerHandle))                                                            \
+  X(StopProfiler, StatusCode, (ProfilerHandle))                                                             \
+  X(ResetProfiler, StatusCode, (ProfilerHandle))                                                            \
+  X(GetNumProfilerEvents, StatusCode, (ProfilerHandle, int*))                                               \
+  X(GetProfilerEvents, StatusCode, (ProfilerHandle, int, ProfiledEvent*))
 
 // The functions as found in the library.
 struct CApi {

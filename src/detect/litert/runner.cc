@@ -1,5 +1,6 @@
 #include "detect/litert/runner.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -18,7 +19,7 @@ struct Runner::State {
   CompiledModelHandle compiled = nullptr;
   std::vector<TensorDescription> inputs, outputs;
   std::vector<BufferHandle> input_buffers, output_buffers;
-  bool fully_accelerated = false;
+  ProfilerHandle profiler = nullptr;  // the compiled model's own
 
   ~State() {
     const CApi& api = library->api();
@@ -255,12 +256,19 @@ Result<Runner> Runner::from_bytes(std::shared_ptr<const Library> library, ByteVi
   const std::string toml = std::string("kernel_mode = \"") + (options.xnnpack ? "delegate" : "builtin") +
                            "\"\nnum_threads = " + std::to_string(options.threads) + "\n";
   ASSAY_RETURN_IF_ERROR(add_text_options(runtime, state->options, "xnnpack", toml));
+  if (options.profile) {
+    ASSAY_RETURN_IF_ERROR(
+        add_text_options(runtime, state->options, "runtime_options_string", "enable_profiling = true\n"));
+  }
   code = api.CreateCompiledModel(runtime.environment(), state->model, state->options, &state->compiled);
   if (code != kOk)
     return runtime.error("the model cannot be prepared (an operator that the runtime lacks?)", code);
+  if (options.profile) {
+    code = api.CompiledModelGetProfiler(state->compiled, &state->profiler);
+    if (code != kOk || state->profiler == nullptr) return runtime.error("the profiler", code);
+  }
   SignatureHandle signature = nullptr;
   code = api.GetModelSignature(state->model, 0, &signature);
-  if (code == kOk) code = api.CompiledModelIsFullyAccelerated(state->compiled, &state->fully_accelerated);
   if (code != kOk) return runtime.error("the model's first signature", code);
   ASSAY_TRY(const auto layouts, output_layouts(runtime, signature, state->compiled));
   ASSAY_RETURN_IF_ERROR(
@@ -278,7 +286,6 @@ Result<Runner> Runner::from_bytes(std::shared_ptr<const Library> library, ByteVi
 
 std::span<const TensorDescription> Runner::inputs() const { return state_->inputs; }
 std::span<const TensorDescription> Runner::outputs() const { return state_->outputs; }
-bool Runner::fully_accelerated() const { return state_->fully_accelerated; }
 
 Status Runner::set_input(std::size_t index, ByteView data) {
   ASSAY_CHECK(index < state_->inputs.size());
@@ -301,6 +308,35 @@ Status Runner::invoke() {
       state.output_buffers.data());
   if (code != kOk) return state.library->error("running the model", code);
   return {};
+}
+
+Result<std::vector<KernelTime>> Runner::profile() {
+  const CApi& api = state_->library->api();
+  const ProfilerHandle profiler = state_->profiler;
+  if (profiler == nullptr)
+    return Error{ErrorCode::kInvalidArgument, "the runner was made without profiling"};
+  StatusCode code = api.ResetProfiler(profiler);
+  if (code == kOk) code = api.StartProfiler(profiler);
+  if (code != kOk) return state_->library->error("starting the profiler", code);
+  const Status ran = invoke();
+  code = api.StopProfiler(profiler);
+  ASSAY_RETURN_IF_ERROR(ran);
+  int count = 0;
+  if (code == kOk) code = api.GetNumProfilerEvents(profiler, &count);
+  std::vector<ProfiledEvent> events(static_cast<std::size_t>(std::max(count, 0)));
+  if (code == kOk && count > 0) code = api.GetProfilerEvents(profiler, count, events.data());
+  if (code != kOk) return state_->library->error("the profiler's events", code);
+  std::vector<KernelTime> kernels;
+  for (const ProfiledEvent& event : events) {
+    const std::string name = event.tag != nullptr ? event.tag : "";
+    const double seconds = 1e-6 * static_cast<double>(event.elapsed_us);
+    if (event.type == kEventDelegateKernel) kernels.push_back({name, std::nullopt, seconds});
+    // XNNPACK's own nodes stand for the operators that it took.
+    const bool delegate = name.find("XNNPack") != std::string::npos;
+    if (event.type == kEventOperator && !delegate)
+      kernels.push_back({name, static_cast<std::size_t>(event.node), seconds});
+  }
+  return kernels;
 }
 
 Status Runner::read_output(std::size_t index, std::span<std::byte> data) {

@@ -45,6 +45,14 @@ struct TensorDescription {
 struct RunnerOptions {
   int threads = 1;      // >= 1, the calling thread included
   bool xnnpack = true;  // false: the built-in kernels, several times slower
+  bool profile = false;  // makes profile() possible; takes 70 MB more and a few percent of the time
+};
+
+// One kernel of one inference.
+struct KernelTime {
+  std::string name;  // as the runtime calls it: "CONV_2D", or within XNNPACK "Convolution (NHWC, F32) IGEMM"
+  std::optional<std::size_t> op;  // index of the operator in the main subgraph; none within XNNPACK
+  double seconds = 0;             // to the microsecond
 };
 
 // Runs the first signature of a model. Not thread safe; movable.
@@ -66,13 +74,13 @@ class Runner {
   std::span<const TensorDescription> inputs() const;
   std::span<const TensorDescription> outputs() const;
 
-  // Whether XNNPACK took every operator; otherwise some run on slower built-in kernels.
-  bool fully_accelerated() const;
-
   // The three steps of run(), for those who time them or reuse memory. Sizes must be those of the
   // description: kInvalidArgument otherwise. index < the number of inputs or outputs.
   Status set_input(std::size_t index, ByteView data);
   Status invoke();
+  // invoke(), telling what ran: the operators that XNNPACK did not take, each by a built-in kernel, and the
+  // kernels of XNNPACK, in the order of their end. Errors: kInvalidArgument without RunnerOptions::profile.
+  Result<std::vector<KernelTime>> profile();
   Status read_output(std::size_t index, std::span<std::byte> data);
 
   // One inference: as many inputs as described, in that order; row-major.

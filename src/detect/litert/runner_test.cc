@@ -109,7 +109,6 @@ TEST(Runner, DescribesTheModelsInputsAndOutputs) {
   EXPECT_THAT(runner->inputs()[0].shape, ElementsAre(1, 4));
   EXPECT_FALSE(runner->inputs()[0].quantization.has_value());
   EXPECT_EQ(runner->outputs()[0].name, "output");
-  EXPECT_TRUE(runner->fully_accelerated());
 }
 
 TEST(Runner, RefusesInputsOfAnotherSize) {
@@ -146,11 +145,34 @@ TEST(Runner, RefusesBytesThatAreNoModel) {
               FailsWith(ErrorCode::kUnsupported, "the model cannot be read"));
 }
 
-TEST(Runner, WithoutXnnpackIsNotFullyAccelerated) {
+TEST(Runner, ProfilesAnOperatorThatXnnpackTookAsAKernelOfNoOperator) {
   ASSAY_NEED_LITERT(library);
-  const auto runner = Runner::from_bytes(library, as_bytes(self_test_model()), {.xnnpack = false});
+  auto runner = Runner::from_bytes(library, as_bytes(self_test_model()), {.profile = true});
   ASSERT_THAT(runner, IsOk());
-  EXPECT_FALSE(runner->fully_accelerated());
+  const auto kernels = runner->profile();
+  ASSERT_THAT(kernels, IsOk());
+  ASSERT_EQ(kernels->size(), 1u);
+  EXPECT_FALSE(kernels->front().op.has_value());
+}
+
+TEST(Runner, ProfilesABuiltInKernelAsItsOperator) {
+  ASSAY_NEED_LITERT(library);
+  auto runner = Runner::from_bytes(library, as_bytes(self_test_model()), {.xnnpack = false, .profile = true});
+  ASSERT_THAT(runner, IsOk());
+  for (int run = 0; run < 2; ++run) {  // the second tells nothing of the first
+    const auto kernels = runner->profile();
+    ASSERT_THAT(kernels, IsOk());
+    ASSERT_EQ(kernels->size(), 1u);
+    EXPECT_EQ(kernels->front().name, "ADD");
+    EXPECT_EQ(kernels->front().op, std::optional<std::size_t>(0));
+  }
+}
+
+TEST(Runner, RefusesToProfileUnlessMadeForIt) {
+  ASSAY_NEED_LITERT(library);
+  auto runner = Runner::from_bytes(library, as_bytes(self_test_model()), {});
+  ASSERT_THAT(runner, IsOk());
+  EXPECT_THAT(runner->profile(), FailsWith(ErrorCode::kInvalidArgument, "without profiling"));
 }
 
 TEST(Runner, AnswersWhatThePythonInterpreterAnswersInEveryBit) {
