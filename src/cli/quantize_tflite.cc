@@ -160,6 +160,11 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
         fmt::format("{} converted, {} kept in float", report.conversion.converted, report.conversion.kept)},
        {"time", fmt::format("{:.2f} s, of which calibration on {} pictures {:.2f} s", report.seconds,
                             report.calibration_pictures, report.calibration_seconds)}}));
+  if (report.conversion.space_to_depth > 0) {
+    session.print(labelled({{"rewritten", fmt::format("{} groups of slices as SPACE_TO_DEPTH, also without "
+                                                      "quantization faster (--to float32 does this alone)",
+                                                      report.conversion.space_to_depth)}}));
+  }
   if (report.int8) print_static(*report.int8, session);
   nlohmann::ordered_json json{{"model", path.string()},
                               {"out", out},
@@ -167,6 +172,7 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
                               {"keep_float", options.keep_float},
                               {"converted", report.conversion.converted},
                               {"kept", report.conversion.kept},
+                              {"space_to_depth", report.conversion.space_to_depth},
                               {"warnings", report.conversion.warnings},
                               {"input_bytes", report.input_bytes},
                               {"output_bytes", report.output_bytes},

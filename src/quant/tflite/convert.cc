@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "quant/tflite/constants.h"
+#include "quant/tflite/space_to_depth.h"
 #include "quant/tflite/weights.h"
 #include "tensor/float16.h"
 
@@ -193,6 +194,7 @@ void int8_graph(Model& model, Subgraph& graph, Int8Weights mode, const KeepFloat
 Result<Converted> start(const Model& model) {
   Converted result{model, {}};
   ASSAY_RETURN_IF_ERROR(fold_constants(result.model));
+  result.report.space_to_depth = merge_space_to_depth(result.model);
   return result;
 }
 
@@ -212,10 +214,12 @@ std::string operator_label(const Subgraph& graph, const Operator& op) {
 }
 
 Result<Converted> restore_float32(const Model& model) {
-  ASSAY_TRY(Converted result, start(model));
+  Converted result{model, {}};
+  ASSAY_RETURN_IF_ERROR(fold_constants(result.model));
   for (std::size_t g = 0; g < model.subgraphs.size(); ++g)
     result.report.converted +=
         model.subgraphs[g].operators.size() - result.model.subgraphs[g].operators.size();
+  result.report.space_to_depth = merge_space_to_depth(result.model);
   remove_unused(result.model);
   return result;
 }

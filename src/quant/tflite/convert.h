@@ -14,6 +14,7 @@ namespace assay::tflite {
 struct ConversionReport {
   std::uint64_t converted = 0;        // constants that changed their type
   std::uint64_t kept = 0;             // weights that stayed as they were
+  std::uint64_t space_to_depth = 0;   // groups of slices that became one operator (space_to_depth.h)
   std::vector<std::string> warnings;  // one line each
 };
 
@@ -28,6 +29,8 @@ using KeepFloat = std::function<bool(const std::string& op_and_output)>;
 
 // How KeepFloat is told an operator.
 std::string operator_label(const Subgraph& graph, const Operator& op);
+
+// All conversions here and quantize_static() also replace slow slices, as space_to_depth.h tells.
 
 // All constants in FLOAT32 and dense: undoes float16 and weight-only int8. Errors: kCorrupt.
 Result<Converted> restore_float32(const Model& model);

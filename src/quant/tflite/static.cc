@@ -7,6 +7,7 @@
 
 #include "quant/tflite/constants.h"
 #include "quant/tflite/fuse.h"
+#include "quant/tflite/space_to_depth.h"
 #include "quant/tflite/static_noise.h"
 #include "quant/tflite/static_plan.h"
 #include "quant/tflite/weights.h"
@@ -273,6 +274,7 @@ Result<StaticResult> quantize_static(const Model& model, const ActivationRanges&
                                                   std::to_string(model.main().tensors.size())};
   StaticResult result{model, {}};
   ASSAY_RETURN_IF_ERROR(fold_constants(result.model));
+  result.report.conversion.space_to_depth = merge_space_to_depth(result.model);
   result.report.fused_activations = fuse_activations(result.model);
   ActivationRanges finite = ranges;
   for (auto& range : finite) {
