@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/text.h"
 #include "flow/compare_speed.h"
 #include "flow/quantize_tflite.h"
@@ -52,6 +54,70 @@ nlohmann::ordered_json static_json(const tflite::StaticReport& report) {
   for (const auto& concat : report.wide_concats)
     json["wide_concats"].push_back(
         {{"output", concat.output}, {"ratio", concat.ratio}, {"kept_float", concat.kept_float}});
+  return json;
+}
+
+std::string kept_share(double ap, const Int8Budget& budget) {
+  return fmt::format("{:.4f} ({:.1f} % of float)", ap, 100 * ap / budget.float_ap);
+}
+
+void print_budget(const Int8Budget& budget, double seconds, Session& session) {
+  using enum TextTable::Align;
+  constexpr std::size_t kMost = 24;
+  const std::size_t shown = std::min(budget.regions.size(), kMost);
+  TextTable table({{"operator"},
+                   {"operators", kRight},
+                   {"error alone as int8", kRight},
+                   {"AP with these in float", kRight},
+                   {"kept"}});
+  table.add_row({"(all int8)", "0", fmt::format("{:.5f}", budget.int8_error),
+                 fmt::format("{:.4f}", budget.int8_ap), ""});
+  for (std::size_t i = 0; i < shown; ++i) {
+    const auto& region = budget.regions[i];
+    table.add_row({printable(region.region.label), std::to_string(region.region.labels.size()),
+                   fmt::format("{:.5f}", region.error), region.ap ? fmt::format("{:.4f}", *region.ap) : "",
+                   region.kept ? "yes" : ""});
+  }
+  session.print(
+      "\n" + table.render() +
+      (shown < budget.regions.size() ? fmt::format("{} more in --json\n\n", budget.regions.size() - shown)
+                                     : "\n") +
+      labelled({{"AP", fmt::format("float {:.4f}, all int8 {}, as written {}; n = {} pictures",
+                                   budget.float_ap, kept_share(budget.int8_ap, budget),
+                                   kept_share(budget.ap, budget), budget.pictures)},
+                {"kept in float", fmt::format("{} operators, for {} regions", budget.kept.size(),
+                                              std::count_if(budget.regions.begin(), budget.regions.end(),
+                                                            [](const auto& region) { return region.kept; }))},
+                {"search", fmt::format("{:.1f} s; the set was chosen on these pictures, so measure its AP "
+                                       "on others",
+                                       seconds)}}));
+  if (!budget.reached) {
+    session.note(fmt::format(
+        "warning: no set of operators reaches an AP of {:.4f}; the best that was measured is written\n",
+        budget.target));
+  }
+}
+
+nlohmann::ordered_json budget_json(const Int8Budget& budget, double seconds) {
+  nlohmann::ordered_json json{{"pictures", budget.pictures},
+                              {"float_ap", budget.float_ap},
+                              {"int8_ap", budget.int8_ap},
+                              {"int8_error", budget.int8_error},
+                              {"ap", budget.ap},
+                              {"target", budget.target},
+                              {"reached", budget.reached},
+                              {"kept_float", budget.kept},
+                              {"seconds", seconds},
+                              {"regions", nlohmann::ordered_json::array()}};
+  for (const auto& region : budget.regions) {
+    nlohmann::ordered_json row{{"operator", region.region.label},
+                               {"operators", region.region.labels},
+                               {"error", region.error},
+                               {"ap", nullptr},
+                               {"kept", region.kept}};
+    if (region.ap) row["ap"] = *region.ap;
+    json["regions"].push_back(std::move(row));
+  }
   return json;
 }
 
@@ -125,6 +191,18 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
       ->type_name("DB")
       ->check(CLI::Range(0.0, 200.0).description(""));
   command.add_flag("--int8-io", options.int8_io, "of static int8: inputs and outputs as int8, too");
+  command
+      .add_option("--budget", options.budget,
+                  "of static int8: keep so few operators in float that this share of the float AP remains, "
+                  "found by measuring on --annotations; instead of --least-snr")
+      ->type_name("SHARE")
+      ->check(CLI::Range(0.01, 1.0).description(""));
+  command.add_option("--annotations", options.annotations, "of --budget: COCO's instances_*.json")
+      ->type_name("FILE");
+  command
+      .add_option("--images", options.images,
+                  "of --budget: the folder of the annotated pictures [that of --calibration]")
+      ->type_name("DIR");
   command.add_flag("--no-speed-check", options.no_speed_check,
                    "do not run both .tflite models to see whether the new one is slower here");
 }
@@ -145,7 +223,22 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
     quantize.calibration->method = options.range_method;
     quantize.calibration->detector.threads = session.threads();
   }
-  ASSAY_TRY(const TfliteQuantizeReport report, quantize_tflite(path, out, quantize, session.progress()));
+  if (options.budget) {
+    if (quantize.target != TfliteTarget::kInt8Static || options.annotations.empty() ||
+        (options.images.empty() && options.calibration.empty())) {
+      return Error{
+          ErrorCode::kInvalidArgument,
+          "--budget is for static int8 and needs --annotations FILE, and --calibration DIR or --images "
+          "DIR for the pictures"};
+    }
+    quantize.budget.emplace();
+    quantize.budget->keep = *options.budget;
+    quantize.budget->data.annotations = options.annotations;
+    quantize.budget->data.pictures = options.images.empty() ? options.calibration : options.images;
+    quantize.budget->detector.threads = session.threads();
+  }
+  ASSAY_TRY(const TfliteQuantizeReport report,
+            quantize_tflite(path, out, quantize, session.pool(), session.progress()));
   for (const auto& warning : report.conversion.warnings)
     session.note("warning: " + printable(warning) + "\n");
   const std::string method = to == "int8" ? "int8 " + int8_of(options) : to;
@@ -166,6 +259,7 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
                                                       report.conversion.space_to_depth)}}));
   }
   if (report.int8) print_static(*report.int8, session);
+  if (report.budget) print_budget(*report.budget, report.budget_seconds, session);
   nlohmann::ordered_json json{{"model", path.string()},
                               {"out", out},
                               {"method", method},
@@ -180,6 +274,7 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
                               {"calibration_pictures", report.calibration_pictures},
                               {"calibration_seconds", report.calibration_seconds}};
   if (report.int8) json["static"] = static_json(*report.int8);
+  if (report.budget) json["budget"] = budget_json(*report.budget, report.budget_seconds);
   json["speed"] = options.no_speed_check ? nullptr : check_speed(path, out, session);
   return session.write_json(std::move(json));
 }

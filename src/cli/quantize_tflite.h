@@ -1,6 +1,7 @@
 // The part of `assay quantize` that is about .tflite files.
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct TfliteOptions {
   bool full_integer = false;
   double least_snr = 20;
   bool int8_io = false;
+  std::optional<double> budget;
+  std::string annotations, images;  // of --budget
   bool no_speed_check = false;
 };
 

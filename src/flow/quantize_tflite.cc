@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "base/atomic_file.h"
@@ -75,12 +76,40 @@ Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Mode
   return Ranges{*std::move(ranges)};
 }
 
+tflite::KeepFloat also_keep(const tflite::KeepFloat& keep_float, const std::vector<std::string>& labels) {
+  return [keep_float, kept = std::set<std::string>(labels.begin(), labels.end())](const std::string& label) {
+    return kept.contains(label) || keep_float(label);
+  };
+}
+
+struct Budgeted {
+  std::optional<Int8Budget> budget;
+  double seconds = 0;
+};
+
+Result<Budgeted> find_budget(const std::filesystem::path& path, const tflite::ActivationRanges& ranges,
+                             const TfliteQuantizeOptions& options, ThreadPool& pool, Progress& progress) {
+  if (!options.budget) return Budgeted{};
+  const auto start = std::chrono::steady_clock::now();
+  ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
+  ASSAY_TRY(const CheckedTflite checked, CheckedTflite::open(path));
+  ASSAY_TRY(const auto library, litert::Library::open());
+  ASSAY_TRY(Int8Budget found,
+            find_int8_budget(checked, library, ranges, {filter.predicate(), options.full_integer, 0, false},
+                             *options.budget, pool, progress));
+  ASSAY_RETURN_IF_ERROR(*filter.status);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  return Budgeted{std::move(found), seconds.count()};
+}
+
 Result<Outcome> quantize_static(const tflite::Model& model, const tflite::ActivationRanges& ranges,
-                                const TfliteQuantizeOptions& options, const tflite::KeepFloat& keep_float) {
-  ASSAY_TRY(auto result,
-            tflite::quantize_static(model, ranges,
-                                    {keep_float, options.full_integer, options.least_snr, options.int8_io}));
-  return Outcome{std::move(result.model), {result.report.conversion, result.report}};
+                                const TfliteQuantizeOptions& options, const std::optional<Int8Budget>& budget,
+                                const tflite::KeepFloat& keep_float) {
+  const tflite::StaticOptions static_options{budget ? also_keep(keep_float, budget->kept) : keep_float,
+                                             options.full_integer, budget ? 0 : options.least_snr,
+                                             options.int8_io};
+  ASSAY_TRY(auto result, tflite::quantize_static(model, ranges, static_options));
+  return Outcome{std::move(result.model), {result.report.conversion, result.report, budget}};
 }
 
 Result<Outcome> quantize_weights(const tflite::Model& model, const TfliteQuantizeOptions& options,
@@ -102,11 +131,11 @@ Result<Outcome> quantize_weights(const tflite::Model& model, const TfliteQuantiz
 }
 
 Result<Outcome> convert(const tflite::Model& model, const tflite::ActivationRanges& ranges,
-                        const TfliteQuantizeOptions& options) {
+                        const std::optional<Int8Budget>& budget, const TfliteQuantizeOptions& options) {
   ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
   const auto keep_float = filter.predicate();
   auto converted = options.target == TfliteTarget::kInt8Static
-                       ? quantize_static(model, ranges, options, keep_float)
+                       ? quantize_static(model, ranges, options, budget, keep_float)
                        : quantize_weights(model, options, keep_float);
   ASSAY_RETURN_IF_ERROR(*filter.status);
   return converted;
@@ -116,7 +145,8 @@ Result<Outcome> convert(const tflite::Model& model, const tflite::ActivationRang
 
 Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
                                              const std::filesystem::path& out,
-                                             const TfliteQuantizeOptions& options, Progress& progress) {
+                                             const TfliteQuantizeOptions& options, ThreadPool& pool,
+                                             Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   std::error_code error;
   if (std::filesystem::equivalent(path, out, error))
@@ -126,7 +156,8 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   const auto model = tflite::parse(file.bytes());
   if (!model) return model.error().with_context(path.string());
   ASSAY_TRY(const Ranges ranges, find_ranges(path, *model, options, progress));
-  auto converted = convert(*model, ranges.ranges, options);
+  ASSAY_TRY(const Budgeted budget, find_budget(path, ranges.ranges, options, pool, progress));
+  auto converted = convert(*model, ranges.ranges, budget.budget, options);
   if (!converted) return converted.error().with_context(path.string());
   ASSAY_RETURN_IF_ERROR(tflite::validate(converted->model));
   ASSAY_TRY(const std::vector<std::byte> bytes, tflite::write(converted->model));
@@ -137,6 +168,7 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   TfliteQuantizeReport report = std::move(converted->report);
   report.conversion.warnings.insert(report.conversion.warnings.end(), ranges.warnings.begin(),
                                     ranges.warnings.end());
+  report.budget_seconds = budget.seconds;
   report.calibration_pictures = ranges.pictures;
   report.calibration_seconds = ranges.seconds;
   report.input_bytes = file.bytes().size();

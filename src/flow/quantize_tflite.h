@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "base/result.h"
 #include "flow/calibrate_detector.h"
+#include "flow/int8_budget.h"
 #include "quant/tflite/convert.h"
 #include "quant/tflite/static.h"
 
@@ -26,11 +27,15 @@ struct TfliteQuantizeOptions {
   bool full_integer = false;
   double least_snr = tflite::StaticOptions{}.least_snr;
   bool int8_io = false;
+  // Instead of least_snr: what stays in float so that a share of the accuracy is kept, found by measuring.
+  std::optional<Int8BudgetOptions> budget;
 };
 
 struct TfliteQuantizeReport {
   tflite::ConversionReport conversion;
   std::optional<tflite::StaticReport> int8;  // of kInt8Static
+  std::optional<Int8Budget> budget;
+  double budget_seconds = 0;                 // part of `seconds`
   std::int64_t calibration_pictures = 0;     // 0: not calibrated here
   double calibration_seconds = 0;            // part of `seconds`
   std::uint64_t input_bytes = 0;
@@ -39,11 +44,11 @@ struct TfliteQuantizeReport {
 };
 
 // Writes `out` whole or not at all. Errors name the file: those of tflite::parse and of the conversion;
-// those of
-// calibrate_detector; kCorrupt for a pattern that is none; kInvalidArgument when `out` is the model itself;
-// kIo.
+// those of calibrate_detector and find_int8_budget; kCorrupt for a pattern that is none; kInvalidArgument when
+// `out` is the model itself; kIo.
 Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& model,
                                              const std::filesystem::path& out,
-                                             const TfliteQuantizeOptions& options, Progress& progress);
+                                             const TfliteQuantizeOptions& options, ThreadPool& pool,
+                                             Progress& progress);
 
 }  // namespace assay

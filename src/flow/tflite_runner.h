@@ -2,6 +2,8 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "base/mapped_file.h"
 #include "base/result.h"
@@ -9,24 +11,27 @@
 
 namespace assay {
 
-// A file whose every offset has been checked, so that the runtime may trust it.
+// A model whose every offset has been checked, so that the runtime may trust it. Copies share the bytes.
 class CheckedTflite {
  public:
   // Errors, starting with the path: kNotFound, kIo, and those of tflite::parse.
   static Result<CheckedTflite> open(const std::filesystem::path& path);
+  // A model that was made in memory; `path` is what messages call it. Errors: those of tflite::parse.
+  static Result<CheckedTflite> from_bytes(const std::filesystem::path& path, std::vector<std::byte> bytes);
 
   const std::filesystem::path& path() const { return path_; }
-  ByteView bytes() const { return file_->bytes(); }
+  ByteView bytes() const { return bytes_; }
   // The bytes stay mapped as long as the runner's holder keeps this object or a copy of it. Errors start with
   // the path; see Runner::from_bytes.
   Result<litert::Runner> run_with(std::shared_ptr<const litert::Library> library,
                                   const litert::RunnerOptions& options) const;
 
  private:
-  CheckedTflite(std::filesystem::path path, MappedFile file)
-      : path_(std::move(path)), file_(std::make_shared<MappedFile>(std::move(file))) {}
+  CheckedTflite(std::filesystem::path path, std::shared_ptr<const void> owner, ByteView bytes)
+      : path_(std::move(path)), owner_(std::move(owner)), bytes_(bytes) {}
   std::filesystem::path path_;
-  std::shared_ptr<const MappedFile> file_;
+  std::shared_ptr<const void> owner_;  // of the bytes
+  ByteView bytes_;
 };
 
 }  // namespace assay

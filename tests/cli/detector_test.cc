@@ -75,6 +75,16 @@ TEST(QuantizeTflite, ComparesTheSpeedOfBothModelsUnlessToldNotTo) {
   EXPECT_TRUE(json::parse(without.out, nullptr, false)["speed"].is_null());
 }
 
+TEST(QuantizeTflite, SaysWhatABudgetNeeds) {
+  ASSAY_NEED_DATA(data);
+  const TempDir folder;
+  const RunResult run = run_assay({"quantize", data->model, "--to", "int8", "--calibration", data->pictures,
+                                   "--budget", "0.99", "-o", (folder / "out.tflite").string()});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("--budget is for static int8 and needs --annotations FILE"));
+  EXPECT_FALSE(fs::exists(folder / "out.tflite"));
+}
+
 TEST(BenchTflite, SaysNothingOnStandardErrorWhenQuiet) {
   ASSAY_NEED_DATA(data);
   const RunResult run = run_assay({"bench", data->model, "--threads", "1", "--quiet"});

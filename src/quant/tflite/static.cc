@@ -266,16 +266,22 @@ void Rewriter::run() {
 
 }  // namespace
 
+Result<Model> prepare_static(const Model& model, StaticReport& report) {
+  Model prepared = model;
+  ASSAY_RETURN_IF_ERROR(fold_constants(prepared));
+  report.conversion.space_to_depth = merge_space_to_depth(prepared);
+  report.fused_activations = fuse_activations(prepared);
+  return prepared;
+}
+
 Result<StaticResult> quantize_static(const Model& model, const ActivationRanges& ranges,
                                      const StaticOptions& options) {
   if (ranges.size() != model.main().tensors.size())
     return Error{ErrorCode::kInvalidArgument, "there are ranges for " + std::to_string(ranges.size()) +
                                                   " tensors, but the graph has " +
                                                   std::to_string(model.main().tensors.size())};
-  StaticResult result{model, {}};
-  ASSAY_RETURN_IF_ERROR(fold_constants(result.model));
-  result.report.conversion.space_to_depth = merge_space_to_depth(result.model);
-  result.report.fused_activations = fuse_activations(result.model);
+  StaticResult result;
+  ASSAY_TRY(result.model, prepare_static(model, result.report));
   ActivationRanges finite = ranges;
   for (auto& range : finite) {
     if (range && !(std::isfinite(range->min) && std::isfinite(range->max) && range->min <= range->max))

@@ -46,6 +46,10 @@ struct StaticResult {
   StaticReport report;
 };
 
+// The graph whose operators quantize_static() decides on: constants folded, slices merged, activations fused.
+// Its operators have the labels that StaticOptions::keep_float is asked about. Errors: kCorrupt.
+Result<Model> prepare_static(const Model& model, StaticReport& report);
+
 // The main subgraph with int8 operators where LiteRT has kernels for them, and float ones elsewhere; other
 // subgraphs as they are. Weights symmetric per output channel (one scale for BATCH_MATMUL), activations
 // asymmetric per tensor, biases int32. Constants in float16 are folded and activation functions fused first.

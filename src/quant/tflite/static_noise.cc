@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "quant/tflite/float_region.h"
 #include "quant/tflite/weights.h"
 
 namespace assay::tflite {
@@ -116,23 +117,9 @@ std::vector<double> predicted_snr(const Model& model, const ActivationRanges& ra
 }
 
 std::vector<bool> too_noisy(const Model& model, const std::vector<double>& snr, double least_decibels) {
-  const Subgraph& graph = model.main();
-  const Uses uses = find_uses(graph);
-  std::vector<bool> chosen(snr.size(), false);
-  std::vector<bool> feeds(snr.size(), false);  // what it reads must be float
-  for (std::size_t i = snr.size(); i-- > 0;) {
-    const bool noisy = snr[i] < least_decibels;
-    chosen[i] = chosen[i] || noisy;
-    if (!noisy && !feeds[i]) continue;
-    for (const std::int32_t input : graph.operators[i].inputs) {
-      const int producer = input < 0 ? -1 : uses.producer[static_cast<std::size_t>(input)];
-      if (producer < 0 || producer >= static_cast<int>(i)) continue;
-      chosen[static_cast<std::size_t>(producer)] = true;
-      const Op op = graph.operators[static_cast<std::size_t>(producer)].op;
-      feeds[static_cast<std::size_t>(producer)] = !weighted_op(op);
-    }
-  }
-  return chosen;
+  std::vector<bool> noisy(snr.size());
+  for (std::size_t i = 0; i < snr.size(); ++i) noisy[i] = snr[i] < least_decibels;
+  return float_region(model, noisy);
 }
 
 }  // namespace assay::tflite

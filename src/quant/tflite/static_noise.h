@@ -15,8 +15,8 @@ namespace assay::tflite {
 // rms) or there is no noise.
 std::vector<double> predicted_snr(const Model& model, const ActivationRanges& ranges, const StaticPlan& plan);
 
-// The operators that must be float so that none has less than `least_decibels`: those that have, and what
-// they read from, back to and with the multiplications before, as only that keeps the rounding away.
+// The operators that must be float so that none has less than `least_decibels`: the region (float_region.h) of
+// those that have.
 std::vector<bool> too_noisy(const Model& model, const std::vector<double>& snr, double least_decibels);
 
 }  // namespace assay::tflite
