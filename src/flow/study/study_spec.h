@@ -1,0 +1,52 @@
+// What a study is about: which models, quantizations and measurements. docs/studies.md explains every key.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace assay {
+
+struct DetectorSpec {
+  std::string name;           // in the report; unique among all models
+  std::string model;          // a .tflite file or a name that `assay models` lists
+  std::string head, classes;  // as DetectorOptions; empty: told from the model
+  std::filesystem::path images, annotations;
+  std::int64_t limit = 0;             // the first so many pictures; 0: all
+  std::filesystem::path calibration;  // a folder of pictures; empty: nothing is calibrated
+  std::int64_t calibration_samples = 64;
+  std::vector<std::string> variants{"float32", "float16", "int8"};  // the first is the reference
+  std::vector<std::filesystem::path> pictures;                      // drawn with what each variant finds
+};
+
+struct LlmSpec {
+  std::string name, model;
+  std::filesystem::path data;  // as `assay eval lambada --data`; empty: the built-in cloze set
+  std::int64_t limit = 0;
+  std::filesystem::path calibration;  // as `assay quantize --calibration`; empty: the built-in text
+  std::int64_t calibration_samples = 128, sequence_length = 512;
+  std::vector<std::string> variants{"float", "int8", "int4", "int2"};
+  std::string method = "gptq";
+  int group_size = 64;
+  bool symmetric = false;
+};
+
+struct MeasureSpec {
+  int repetitions = 5;       // rounds of timings, in each of which every variant has its turn
+  std::vector<int> threads;  // of timings, each >= 1; empty: all of the machine
+  std::int64_t prompt_tokens = 512, generated_tokens = 64;
+  int resamples = 1000;  // of bootstrap intervals
+};
+
+struct StudySpec {
+  std::string title = "What does quantization cost, and what does it buy?";
+  std::string author;
+  std::map<std::string, std::string> texts;  // by section: what the user wrote instead of the report's words
+  std::vector<DetectorSpec> detectors;
+  std::vector<LlmSpec> llms;
+  MeasureSpec measure;
+  std::string file;  // the text it was read from
+};
+
+}  // namespace assay

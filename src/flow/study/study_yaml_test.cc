@@ -1,0 +1,101 @@
+#include "flow/study/study_yaml.h"
+
+#include "support/testing.h"
+
+namespace assay {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr const char* kWhole = R"(title: Mine
+author: Me
+texts:
+  introduction: Hello.
+measure: {repetitions: 3, threads: [1, 2]}
+detectors:
+  - model: models/yolox.tflite
+    name: YOLOX
+    data: {images: val, annotations: a.json, limit: 10}
+    calibration: {images: train, samples: 8}
+    quantizations: [float32, int8]
+llms:
+  - model: smollm2-135m
+    quantizations: [float, int4]
+    group_size: 32
+    data: {file: /data/lambada.jsonl, limit: 100}
+)";
+
+std::vector<std::string> messages(const char* yaml) {
+  std::vector<std::string> lines;
+  for (const auto& problem : parse_study(yaml, "/s").problems) lines.push_back(problems_text("f", {problem}));
+  return lines;
+}
+
+TEST(ParseStudy, ReadsEveryKey) {
+  const ParsedStudy parsed = parse_study(kWhole, "/studies");
+  ASSERT_THAT(parsed.problems, testing::IsEmpty()) << problems_text("f", parsed.problems);
+  const StudySpec& spec = parsed.spec;
+  EXPECT_EQ(spec.title, "Mine");
+  EXPECT_EQ(spec.texts.at("introduction"), "Hello.");
+  EXPECT_EQ(spec.measure.repetitions, 3);
+  EXPECT_THAT(spec.measure.threads, ElementsAre(1, 2));
+  ASSERT_EQ(spec.detectors.size(), 1u);
+  EXPECT_EQ(spec.detectors[0].model, "/studies/models/yolox.tflite");
+  EXPECT_EQ(spec.detectors[0].name, "YOLOX");
+  EXPECT_EQ(spec.detectors[0].images, "/studies/val");
+  EXPECT_EQ(spec.detectors[0].limit, 10);
+  EXPECT_EQ(spec.detectors[0].calibration_samples, 8);
+  EXPECT_THAT(spec.detectors[0].variants, ElementsAre("float32", "int8"));
+  ASSERT_EQ(spec.llms.size(), 1u);
+  EXPECT_EQ(spec.llms[0].model, "smollm2-135m");
+  EXPECT_EQ(spec.llms[0].name, "smollm2-135m");
+  EXPECT_EQ(spec.llms[0].data, "/data/lambada.jsonl");
+  EXPECT_EQ(spec.llms[0].group_size, 32);
+}
+
+TEST(ParseStudy, TellsEveryMistakeInOneGoWithItsPlace) {
+  EXPECT_THAT(
+      messages("titel: x\nmeasure: {repetitions: none}\nllms:\n  - model: m\n    quantizations: [int5]\n"),
+      ElementsAre(
+          "f:1:1: titel: is not a key here, did you mean title?",
+          HasSubstr("f:2:24: measure.repetitions: expected a whole number of at least 1, for example"),
+          HasSubstr("f:5:21: llms[0].quantizations: expected a list of float, int8")));
+}
+
+TEST(ParseStudy, SaysWhichKeyIsMissing) {
+  EXPECT_THAT(messages("detectors:\n  - name: x\n    quantizations: [float32]\n"),
+              testing::IsSupersetOf(
+                  {HasSubstr("detectors[0].model: is missing"), HasSubstr("detectors[0].data: is missing")}));
+}
+
+TEST(ParseStudy, AsksForPicturesToCalibrateStaticInt8) {
+  EXPECT_THAT(messages("detectors:\n  - model: a.tflite\n    data: {images: i, annotations: a}\n"),
+              ElementsAre(HasSubstr("f:2:5: static int8 needs pictures")));
+}
+
+TEST(ParseStudy, SaysWhereTheFileIsNoYaml) {
+  EXPECT_THAT(messages("title: [unclosed\n"), ElementsAre(HasSubstr("is no YAML: ")));
+}
+
+TEST(ParseStudy, RefusesAFileWithoutModels) {
+  EXPECT_THAT(messages("title: x\n"), ElementsAre(HasSubstr("names no models")));
+  EXPECT_THAT(messages(""), ElementsAre(HasSubstr("names no models")));
+  EXPECT_THAT(messages("just text"), testing::Not(testing::IsEmpty()));
+}
+
+TEST(ParseStudy, RefusesANameThatStandsTwice) {
+  EXPECT_THAT(messages("llms:\n  - model: m\n  - model: m\n"),
+              ElementsAre(HasSubstr("f:3:5: the name m stands twice")));
+}
+
+TEST(ParseStudy, SurvivesNodesOfTheWrongKind) {
+  for (const char* yaml :
+       {"llms: 3", "llms: [3]", "llms: [[]]", "detectors: {a: b}", "texts: [x]", "measure: x",
+        "? {a: b}\n: c", "llms:\n  - model: [x]", "- a", "measure: {threads: 1}"}) {
+    EXPECT_THAT(messages(yaml), testing::Not(testing::IsEmpty())) << yaml;
+  }
+}
+
+}  // namespace
+}  // namespace assay
