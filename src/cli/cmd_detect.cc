@@ -4,24 +4,20 @@
 #include <filesystem>
 #include <set>
 
-#include "base/atomic_file.h"
 #include "base/interrupt.h"
 #include "cli/commands.h"
 #include "cli/detector_options.h"
 #include "cli/text.h"
 #include "flow/detector.h"
+#include "flow/draw_detections.h"
 #include "flow/model_registry.h"
 #include "image/decode.h"
-#include "image/draw.h"
-#include "image/encode.h"
 
 namespace assay::cli {
 namespace {
 
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
-
-constexpr int kJpegQuality = 90;
 
 struct Options {
   std::string model, out;
@@ -35,23 +31,6 @@ ordered_json detection_json(const detect::Detection& found, const detect::ClassM
           {"category_id", classes.category_id(found.class_index)},
           {"score", found.score},
           {"box", {found.left, found.top, found.right - found.left, found.bottom - found.top}}};
-}
-
-Status write_drawn(Image picture, const std::vector<detect::Detection>& detections,
-                   const detect::ClassMap& classes, const fs::path& path) {
-  const int scale = drawing_scale(picture);
-  // The best last, so that it lies on top.
-  for (auto found = detections.rbegin(); found != detections.rend(); ++found) {
-    const Color color = category_color(found->class_index);
-    draw_rectangle(&picture, found->left, found->top, found->right, found->bottom, color, 2 * scale);
-    draw_label(&picture, found->left, found->top,
-               fmt::format("{} {:.2f}", classes.category_name(found->class_index), found->score), color,
-               scale);
-  }
-  ASSAY_TRY(const std::string bytes, encode_jpeg(picture, kJpegQuality));
-  ASSAY_TRY(AtomicFile file, AtomicFile::create(path));
-  ASSAY_RETURN_IF_ERROR(file.write(as_bytes(bytes)));
-  return file.commit();
 }
 
 // One drawn file per picture: two pictures of one name would overwrite each other.

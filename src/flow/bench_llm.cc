@@ -165,6 +165,27 @@ Status measure_energy(const Test& generation, LlmBench& bench) {
 
 }  // namespace
 
+Result<measure::TimingRecord> time_llm(const LanguageModel& model, LlmTest test, std::int64_t tokens,
+                                       int threads, Activations activations, const KernelTable& table) {
+  if (tokens < 1 || tokens > model.config.max_positions || threads < 1) {
+    return Error{ErrorCode::kInvalidArgument,
+                 std::to_string(tokens) + " tokens on " + std::to_string(threads) +
+                     " threads, expected 1 to the model's context of " +
+                     std::to_string(model.config.max_positions) + " tokens and at least 1 thread"};
+  }
+  constexpr std::int64_t kWarmupTokens = 8;
+  ThreadPool pool(threads);
+  const KernelContext kernels{&table, &pool, activations};
+  const auto ids = random_tokens(tokens, model.config.vocab_size);
+  const auto run = [&](std::span<const std::int32_t> some) {
+    return test == LlmTest::kPrompt ? process_prompt(model, kernels, some)
+                                    : generate_tokens(model, kernels, some);
+  };
+  ASSAY_RETURN_IF_ERROR(
+      run(std::span(ids).first(static_cast<std::size_t>(std::min(tokens, kWarmupTokens)))));
+  return measure::time_repetitions([&] { return run(ids); }, {.warmup = 0, .repetitions = 1});
+}
+
 Result<LlmBench> bench_llm(const LanguageModel& model, const LlmBenchOptions& options,
                            const KernelTable& table, Progress& progress) {
   ASSAY_RETURN_IF_ERROR(check_options(model, options));

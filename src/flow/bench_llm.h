@@ -44,6 +44,13 @@ struct LlmBench {
   std::string energy_note;  // where the energy comes from, or why it is not available
 };
 
+enum class LlmTest { kPrompt, kGenerate };
+
+// One timed run of one test, after a short one that warms up: for those who interleave several models.
+// tokens >= 1 and within the model's context, threads >= 1. Errors: kInvalidArgument, kInterrupted.
+Result<measure::TimingRecord> time_llm(const LanguageModel& model, LlmTest test, std::int64_t tokens,
+                                       int threads, Activations activations, const KernelTable& table);
+
 // Repetitions of the tests are interleaved, so that a drift of the machine's speed favours none.
 Result<LlmBench> bench_llm(const LanguageModel& model, const LlmBenchOptions& options,
                            const KernelTable& table, Progress& progress);

@@ -2,6 +2,7 @@
 
 #include "base/mapped_file.h"
 #include "eval/coco/readers.h"
+#include "flow/evaluate_detections.h"
 
 namespace assay {
 namespace {
@@ -77,6 +78,12 @@ Result<CocoEvaluation> evaluate_coco(Detector& detector, const CocoEvaluationOpt
   if (options.resamples > 0) {
     ASSAY_TRY(result.intervals,
               coco::bootstrap(truth.annotations, detections, {}, {.resamples = options.resamples}, pool));
+  }
+  if (options.resamples > 0 && !options.reference.empty()) {
+    ASSAY_TRY(const coco::Detections reference,
+              load_detections(options.reference, truth.annotations, pool, result.warnings));
+    ASSAY_TRY(result.against_reference, coco::bootstrap_paired(truth.annotations, reference, detections, {},
+                                                               {.resamples = options.resamples}, pool));
   }
   return result;
 }

@@ -20,11 +20,14 @@ struct CocoEvaluationOptions {
   std::filesystem::path annotations;  // COCO's instances_*.json
   std::int64_t limit = 0;             // only the first so many pictures by id; 0: all
   int resamples = 1000;               // of the confidence intervals, >= 2; 0: none
+  // A result file of another model on the same pictures, to compare with; empty: none. Needs resamples.
+  std::filesystem::path reference;
 };
 
 struct CocoEvaluation {
   eval::coco::CocoRecord record;
   std::optional<eval::coco::BootstrapRecord> intervals;  // 95 %, over pictures
+  std::optional<eval::coco::PairedRecord> against_reference;      // the reference is the first
   CocoRun run;
   std::vector<std::string> warnings;
 };

@@ -1,0 +1,388 @@
+#include "flow/study/detector_tasks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/mapped_file.h"
+#include "flow/calibrate_detector.h"
+#include "flow/detector.h"
+#include "flow/digest.h"
+#include "flow/draw_detections.h"
+#include "flow/evaluate_coco.h"
+#include "flow/inspect_tflite.h"
+#include "flow/model_registry.h"
+#include "flow/quantize_tflite.h"
+#include "flow/run_program.h"
+#include "flow/seeded_input.h"
+#include "image/decode.h"
+#include "measure/statistics.h"
+#include "measure/throughput.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+using store::Json;
+
+constexpr float kDrawnScore = 0.3f;
+constexpr int kWarmupRuns = 3;
+constexpr int kFewestRuns = 5, kMostRuns = 50;
+constexpr double kRoundSeconds = 1;  // of one variant in one round, where kFewestRuns take no longer
+
+// One detector of the study. Tasks share it.
+class DetectorStudy {
+ public:
+  DetectorStudy(const DetectorSpec& spec, const StudyContext& context) : spec_(spec), context_(context) {}
+
+  Status look();
+  const DetectorSpec& spec() const { return spec_; }
+  const StudyContext& context() const { return context_; }
+  std::vector<int> threads() const;
+  Json about() const;
+  Json quantize_settings(const std::string& variant) const;
+  Json accuracy_settings(const std::string& variant) const;
+
+  fs::path file_of(const std::string& variant) const;
+  fs::path detections_of(const std::string& variant) const;
+  Result<Json> quantize(const std::string& variant);
+  Result<Json> accuracy(const std::string& variant);
+  Result<Json> latency(const std::string& variant, int threads);
+  Result<Json> memory(const std::string& variant, int threads);
+  Result<Json> draw(const std::string& variant, const fs::path& picture);
+
+ private:
+  Result<TfliteQuantizeReport> write_variant(const std::string& variant);
+  Result<CheckedTflite> open(const std::string& variant);
+  Result<std::shared_ptr<const litert::Library>> library();
+  Result<Detector> detector(const std::string& variant, int threads, std::optional<float> score);
+  std::string relative(const fs::path& path) const { return fs::relative(path, context_.folder).string(); }
+  bool is_reference(const std::string& variant) const { return variant == spec_.variants.front(); }
+
+  DetectorSpec spec_;
+  StudyContext context_;
+  fs::path source_;
+  std::string source_digest_, annotations_digest_, calibration_digest_;
+  std::string weight_type_;
+  std::shared_ptr<const litert::Library> library_;
+};
+
+// Names and sizes stand for the pictures: reading all of them at every start would take minutes.
+Result<std::string> digest_of_pictures(const fs::path& folder) {
+  ASSAY_TRY(const auto pictures, pictures_in(folder));
+  Sha256 digest;
+  for (const auto& path : pictures) {
+    std::error_code error;
+    const auto size = fs::file_size(path, error);
+    const std::string line = path.filename().string() + " " + std::to_string(error ? 0 : size) + "\n";
+    digest.add(as_bytes(line));
+  }
+  return digest.finish();
+}
+
+Status DetectorStudy::look() {
+  ASSAY_TRY(source_, resolve_model(spec_.model));
+  ASSAY_TRY(source_digest_, sha256_of_file(source_));
+  ASSAY_TRY(const TfliteInspection inspection, inspect_tflite(source_));
+  weight_type_ = inspection.weight_type;
+  ASSAY_TRY(annotations_digest_, sha256_of_file(spec_.annotations));
+  std::error_code error;
+  if (!fs::is_directory(spec_.images, error))
+    return Error{ErrorCode::kNotFound, spec_.images.string() + ": is no folder, expected the pictures that " +
+                                           spec_.annotations.string() + " names"};
+  if (!spec_.calibration.empty()) {
+    ASSAY_TRY(calibration_digest_, digest_of_pictures(spec_.calibration));
+  }
+  for (const auto& picture : spec_.pictures) {
+    if (!fs::exists(picture, error))
+      return Error{ErrorCode::kNotFound, picture.string() + ": is not there, expected a picture to draw on"};
+  }
+  return {};
+}
+
+std::vector<int> DetectorStudy::threads() const {
+  if (!context_.spec.measure.threads.empty()) return context_.spec.measure.threads;
+  return {context_.kernels.pool->num_threads()};
+}
+
+Json DetectorStudy::about() const {
+  Json json{{"name", spec_.name},
+            {"source", spec_.model},
+            {"sha256", source_digest_},
+            {"data", spec_.annotations.string()},
+            {"limit", spec_.limit},
+            {"calibration", spec_.calibration.string()},
+            {"calibration_samples", spec_.calibration_samples},
+            {"variants", spec_.variants}};
+  const RegisteredModel* registered = find_registered_model(spec_.model);
+  json["licence"] = registered != nullptr ? Json(registered->licence) : Json(nullptr);
+  return json;
+}
+
+Json DetectorStudy::quantize_settings(const std::string& variant) const {
+  Json settings{{"source", source_digest_}};
+  if (variant == "int8") {
+    settings["calibration"] = calibration_digest_;
+    settings["calibration_samples"] = spec_.calibration_samples;
+  }
+  return settings;
+}
+
+Json DetectorStudy::accuracy_settings(const std::string& variant) const {
+  Json settings{{"file", quantize_settings(variant)},
+                {"annotations", annotations_digest_},
+                {"limit", spec_.limit},
+                {"resamples", context_.spec.measure.resamples},
+                {"head", spec_.head},
+                {"classes", spec_.classes},
+                {"reference", nullptr}};
+  if (!is_reference(variant)) settings["reference"] = quantize_settings(spec_.variants.front());
+  return settings;
+}
+
+fs::path DetectorStudy::file_of(const std::string& variant) const {
+  if (variant == "original") return source_;
+  return context_.folder / "models" / (spec_.name + "-" + variant + ".tflite");
+}
+
+fs::path DetectorStudy::detections_of(const std::string& variant) const {
+  return context_.folder / "detections" / (spec_.name + "-" + variant + ".json");
+}
+
+Result<std::shared_ptr<const litert::Library>> DetectorStudy::library() {
+  if (library_ == nullptr) {
+    ASSAY_TRY(library_, litert::Library::open());
+  }
+  return library_;
+}
+
+Result<TfliteQuantizeReport> DetectorStudy::write_variant(const std::string& variant) {
+  TfliteQuantizeOptions options;
+  if (variant == "float32") options.target = TfliteTarget::kFloat32;
+  if (variant == "float16") options.target = TfliteTarget::kFloat16;
+  if (variant == "int8-dynamic") options.target = TfliteTarget::kInt8Dynamic;
+  if (variant == "int8-weight-only") options.target = TfliteTarget::kInt8WeightOnly;
+  if (variant == "int8") {
+    options.target = TfliteTarget::kInt8Static;
+    options.calibration.emplace();
+    options.calibration->pictures = spec_.calibration;
+    options.calibration->samples = spec_.calibration_samples;
+    options.calibration->detector.head = spec_.head;
+    options.calibration->detector.classes = spec_.classes;
+    options.calibration->detector.threads = context_.kernels.pool->num_threads();
+  }
+  std::error_code error;
+  fs::create_directories(context_.folder / "models", error);
+  return quantize_tflite(source_, file_of(variant), options, *context_.kernels.pool, context_.progress);
+}
+
+// The file of a variant, made anew if it was removed since it was measured.
+Result<CheckedTflite> DetectorStudy::open(const std::string& variant) {
+  std::error_code error;
+  if (!fs::exists(file_of(variant), error)) {
+    ASSAY_TRY(const auto report, write_variant(variant));
+    static_cast<void>(report);
+  }
+  return CheckedTflite::open(file_of(variant));
+}
+
+Result<Detector> DetectorStudy::detector(const std::string& variant, int threads,
+                                         std::optional<float> score) {
+  ASSAY_TRY(const CheckedTflite model, open(variant));
+  ASSAY_TRY(auto runtime, library());
+  return Detector::create(model, std::move(runtime), {threads, spec_.head, spec_.classes, score});
+}
+
+Result<Json> DetectorStudy::quantize(const std::string& variant) {
+  std::error_code error;
+  const std::uint64_t input_bytes = fs::file_size(source_, error);
+  if (variant == "original") {
+    return Json{{"input_bytes", input_bytes}, {"output_bytes", input_bytes}, {"seconds", 0},
+                {"calibration_pictures", 0},  {"calibration_seconds", 0},    {"reference_of", "file"},
+                {"warnings", Json::array()}};
+  }
+  ASSAY_TRY(const TfliteQuantizeReport report, write_variant(variant));
+  const bool dequantized = variant == "float32" && weight_type_ != "float32";
+  Json json{{"input_bytes", report.input_bytes},
+            {"output_bytes", report.output_bytes},
+            {"seconds", report.seconds},
+            {"calibration_pictures", report.calibration_pictures},
+            {"calibration_seconds", report.calibration_seconds},
+            {"reference_of", dequantized ? "dequantized" : "file"},
+            {"source_weights", weight_type_},
+            {"warnings", report.conversion.warnings}};
+  if (report.int8) {
+    json["int8_operators"] = report.int8->int8_operators;
+    json["float_operators"] = report.int8->float_operators;
+  }
+  return json;
+}
+
+Json category_json(const eval::coco::CategoryFigures& figures) {
+  const auto& id = figures.category.id;
+  const bool plain = id.kind() == eval::coco::ObjectId::Kind::kInteger;
+  return {{"id", plain ? Json(id.integer()) : Json(id.text())},
+          {"name", figures.category.name},
+          {"AP", figures.ap},
+          {"AP50", figures.ap50},
+          {"truths", figures.truths}};
+}
+
+Json interval_json(const eval::coco::Interval& interval) {
+  return {{"low", interval.low}, {"high", interval.high}, {"stderr", interval.standard_error}};
+}
+
+Json record_json(const eval::coco::CocoRecord& record) {
+  Json json{{"AP", record.ap}, {"AP50", record.ap50}, {"AP75", record.ap75}};
+  const char* areas[] = {"", "APs", "APm", "APl"};
+  for (std::size_t a = 1; a < std::min<std::size_t>(record.areas.size(), 4); ++a)
+    json[areas[a]] = record.areas[a].ap;
+  for (const auto& recall : record.recalls) json["AR" + std::to_string(recall.max_detections)] = recall.ar;
+  json["images"] = record.images;
+  json["per_category"] = Json::array();
+  for (const auto& category : record.categories) json["per_category"].push_back(category_json(category));
+  return json;
+}
+
+double median_of(const std::vector<DetectionTimes>& times, double DetectionTimes::*part) {
+  std::vector<double> seconds;
+  for (const auto& picture : times) seconds.push_back(picture.*part);
+  return seconds.empty() ? 0 : measure::median(seconds);
+}
+
+Result<Json> DetectorStudy::accuracy(const std::string& variant) {
+  ASSAY_TRY(Detector found, detector(variant, context_.kernels.pool->num_threads(), std::nullopt));
+  CocoEvaluationOptions options;
+  options.pictures = spec_.images;
+  options.annotations = spec_.annotations;
+  options.limit = spec_.limit;
+  options.resamples = context_.spec.measure.resamples;
+  if (!is_reference(variant)) options.reference = detections_of(spec_.variants.front());
+  ASSAY_TRY(const CocoEvaluation result,
+            evaluate_coco(found, options, *context_.kernels.pool, context_.progress));
+  std::error_code error;
+  fs::create_directories(context_.folder / "detections", error);
+  ASSAY_RETURN_IF_ERROR(
+      write_file_atomically(detections_of(variant), coco_results_json(result.run.detections)));
+  Json json = record_json(result.record);
+  if (result.intervals) {
+    json["intervals"] = {{"AP", interval_json(result.intervals->ap)},
+                         {"AP50", interval_json(result.intervals->ap50)},
+                         {"AP75", interval_json(result.intervals->ap75)}};
+  }
+  if (result.against_reference) {
+    const auto& ap = result.against_reference->ap;
+    json["against_reference"] = {{"difference", ap.difference},
+                                 {"low", ap.interval.low},
+                                 {"high", ap.interval.high},
+                                 {"p_value", ap.p_value}};
+  }
+  json["preprocess_seconds"] = median_of(result.run.times, &DetectionTimes::preprocess);
+  json["postprocess_seconds"] = median_of(result.run.times, &DetectionTimes::postprocess);
+  json["detections"] = relative(detections_of(variant));
+  json["warnings"] = result.warnings;
+  return json;
+}
+
+Result<Json> DetectorStudy::latency(const std::string& variant, int threads) {
+  ASSAY_TRY(const CheckedTflite model, open(variant));
+  ASSAY_TRY(auto runtime, library());
+  ASSAY_TRY(litert::Runner runner, model.run_with(std::move(runtime), {.threads = threads}));
+  ASSAY_RETURN_IF_ERROR(fill_inputs(runner));
+  const auto once = [&]() -> Status { return runner.invoke(); };
+  ASSAY_TRY(const auto warm, measure::time_repetitions(once, {.warmup = kWarmupRuns, .repetitions = 1}));
+  const int runs = static_cast<int>(
+      std::clamp(std::ceil(kRoundSeconds / warm.median_seconds), 1.0 * kFewestRuns, 1.0 * kMostRuns));
+  ASSAY_TRY(const auto timing, measure::time_repetitions(once, {.warmup = 0, .repetitions = runs}));
+  Json json{{"threads", threads},
+            {"runs", runs},
+            {"seconds", timing.seconds},
+            {"median_seconds", timing.median_seconds},
+            {"min_seconds", timing.min_seconds},
+            {"other_cpu_share", nullptr},
+            {"noisy", timing.noisy}};
+  if (timing.other_cpu_share) json["other_cpu_share"] = *timing.other_cpu_share;
+  return json;
+}
+
+// In a process that has loaded nothing else.
+Result<Json> DetectorStudy::memory(const std::string& variant, int threads) {
+  ASSAY_TRY(const CheckedTflite model, open(variant));
+  const fs::path out = context_.folder / ".memory.json";
+  ASSAY_RETURN_IF_ERROR(run_program({context_.program.string(), "bench", model.path().string(), "--threads",
+                                     std::to_string(threads), "--quiet", "--json", out.string()}));
+  ASSAY_TRY(const MappedFile file, MappedFile::open(out));
+  const Json record = Json::parse(as_text(file.bytes()), nullptr, false);
+  std::error_code error;
+  fs::remove(out, error);
+  if (!record.is_object() || !record.contains("operators"))
+    return Error{ErrorCode::kCorrupt, "`assay bench " + model.path().string() + "` gave no record"};
+  const Json& operators = record["operators"];
+  return Json{{"threads", threads},
+              {"peak_rss_bytes", record.value("peak_rss_bytes", Json(nullptr))},
+              {"operators", operators.value("total", 0)},
+              {"operators_in_xnnpack", operators.value("xnnpack", 0)},
+              {"builtin_share", operators.value("builtin_share", 0.0)},
+              {"kernels", operators.value("kernels", Json::array())}};
+}
+
+Result<Json> DetectorStudy::draw(const std::string& variant, const fs::path& picture) {
+  ASSAY_TRY(Detector found, detector(variant, context_.kernels.pool->num_threads(), kDrawnScore));
+  ASSAY_TRY(Image image, read_image(picture));
+  auto result = found.detect(image);
+  if (!result) return result.error().with_context(picture.string());
+  std::erase_if(result->detections, [](const auto& box) { return box.score < kDrawnScore; });
+  Json boxes = Json::array();
+  for (const auto& box : result->detections) {
+    boxes.push_back({{"category", found.classes().category_name(box.class_index)},
+                     {"score", box.score},
+                     {"bbox", {box.left, box.top, box.right - box.left, box.bottom - box.top}}});
+  }
+  std::error_code error;
+  fs::create_directories(context_.folder / "drawings", error);
+  const fs::path drawn =
+      context_.folder / "drawings" / (spec_.name + "-" + variant + "-" + picture.stem().string() + ".png");
+  ASSAY_RETURN_IF_ERROR(write_drawn(std::move(image), result->detections, found.classes(), drawn));
+  return Json{
+      {"image", relative(drawn)}, {"source", picture.filename().string()}, {"detections", std::move(boxes)}};
+}
+
+}  // namespace
+
+Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& context) {
+  const auto study = std::make_shared<DetectorStudy>(spec, context);
+  if (const Status looked = study->look(); !looked) return looked.error().with_context(spec.name);
+  ModelTasks result;
+  result.about = study->about();
+  const auto add = [&](const std::string& variant, const char* kind, int round, Json settings, auto measure) {
+    result.tasks.push_back({{store::Task::kDetector, spec.name, variant, kind, round, std::move(settings)},
+                            [study, variant, measure] { return measure(*study, variant); }});
+  };
+  for (const auto& variant : spec.variants) {
+    add(variant, "quantize", 0, study->quantize_settings(variant),
+        [](DetectorStudy& it, const std::string& v) { return it.quantize(v); });
+    add(variant, "accuracy", 0, study->accuracy_settings(variant),
+        [](DetectorStudy& it, const std::string& v) { return it.accuracy(v); });
+    for (const auto& picture : spec.pictures) {
+      add(variant, "drawing", 0,
+          {{"file", study->quantize_settings(variant)}, {"image", picture.filename().string()}},
+          [picture](DetectorStudy& it, const std::string& v) { return it.draw(v, picture); });
+    }
+    for (const int threads : study->threads()) {
+      add(variant, "memory", 0, {{"file", study->quantize_settings(variant)}, {"threads", threads}},
+          [threads](DetectorStudy& it, const std::string& v) { return it.memory(v, threads); });
+    }
+  }
+  for (int round = 0; round < context.spec.measure.repetitions; ++round) {
+    for (const int threads : study->threads()) {
+      for (const auto& variant : spec.variants) {
+        add(variant, "latency", round, {{"file", study->quantize_settings(variant)}, {"threads", threads}},
+            [threads](DetectorStudy& it, const std::string& v) { return it.latency(v, threads); });
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace assay

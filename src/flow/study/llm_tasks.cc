@@ -1,0 +1,350 @@
+#include "flow/study/llm_tasks.h"
+
+#include <list>
+#include <optional>
+#include <utility>
+
+#include "base/mapped_file.h"
+#include "engine/load.h"
+#include "eval/cloze_data.h"
+#include "eval/paired.h"
+#include "flow/bench_llm.h"
+#include "flow/calibration.h"
+#include "flow/digest.h"
+#include "flow/evaluate_llm.h"
+#include "flow/fnv.h"
+#include "flow/model_registry.h"
+#include "flow/quantize_llm.h"
+#include "measure/environment.h"
+#include "tensor/dtype.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+using store::Json;
+
+// Models that stay loaded while timings go round, as long as they fit into a third of the memory.
+class LoadedModels {
+ public:
+  Result<const LanguageModel*> get(const fs::path& path) {
+    for (const auto& entry : entries_) {
+      if (entry.path == path) return &entry.model;
+    }
+    ASSAY_TRY(LanguageModel model, load_model(path));
+    bytes_ += model_size(model).total_bytes;
+    while (!entries_.empty() && bytes_ > limit()) {
+      bytes_ -= model_size(entries_.front().model).total_bytes;
+      entries_.pop_front();
+    }
+    entries_.push_back({path, std::move(model)});
+    return &entries_.back().model;
+  }
+
+ private:
+  struct Entry {
+    fs::path path;
+    LanguageModel model;
+  };
+  static std::uint64_t limit() { return measure::read_environment().memory_total_bytes.value_or(0) / 3; }
+  std::list<Entry> entries_;
+  std::uint64_t bytes_ = 0;
+};
+
+class LlmStudy {
+ public:
+  LlmStudy(const LlmSpec& spec, const StudyContext& context) : spec_(spec), context_(context) {}
+
+  Status look();
+  std::vector<int> threads() const;
+  Json about() const;
+  Json quantize_settings(const std::string& variant) const;
+  Json accuracy_settings(const std::string& variant) const;
+
+  Result<Json> quantize(const std::string& variant);
+  Result<Json> accuracy(const std::string& variant);
+  Result<Json> throughput(const std::string& variant, LlmTest test, int threads);
+
+ private:
+  fs::path path_of(const std::string& variant) const;
+  Result<LlmQuantizeReport> write_variant(const std::string& variant);
+  Result<const LanguageModel*> load(const std::string& variant);
+  Result<CalibrationSet> calibration(const LanguageModel& model) const;
+  bool is_reference(const std::string& variant) const { return variant == spec_.variants.front(); }
+
+  LlmSpec spec_;
+  StudyContext context_;
+  fs::path source_;
+  std::string source_digest_, data_digest_, calibration_digest_;
+  std::vector<eval::ClozeExample> data_;
+  LoadedModels loaded_;
+};
+
+std::string digest_of_text(std::string_view text) {
+  Sha256 digest;
+  digest.add(as_bytes(text));
+  return digest.finish();
+}
+
+// Of a file; of a folder the digests of its files by name, tokenizer and configuration among them.
+Result<std::string> digest_of_model(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return sha256_of_file(path);
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    if (entry.is_regular_file(error)) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  std::string lines;
+  for (const auto& file : files) {
+    ASSAY_TRY(const std::string digest, sha256_of_file(file));
+    lines += file.filename().string() + " " + digest + "\n";
+  }
+  return digest_of_text(lines);
+}
+
+bool holds_quantized(const LanguageModel& model) {
+  bool quantized = false;
+  model.for_each_linear([&](const Linear& linear) {
+    quantized = quantized || !linear.weight.is_dense() || info(linear.weight.dtype).block_values > 1;
+  });
+  return quantized;
+}
+
+Status LlmStudy::look() {
+  ASSAY_TRY(source_, resolve_model(spec_.model));
+  ASSAY_TRY(source_digest_, digest_of_model(source_));
+  if (spec_.data.empty()) {
+    data_digest_ = digest_of_text(context_.builtin.cloze);
+    ASSAY_TRY(data_, eval::parse_cloze_examples(as_bytes(context_.builtin.cloze)));
+  } else {
+    ASSAY_TRY(data_digest_, sha256_of_file(spec_.data));
+    ASSAY_TRY(const MappedFile file, MappedFile::open(spec_.data));
+    auto parsed = eval::parse_cloze_examples(file.bytes());
+    if (!parsed) return parsed.error().with_context(spec_.data.string());
+    data_ = *std::move(parsed);
+  }
+  if (spec_.limit > 0 && data_.size() > static_cast<std::size_t>(spec_.limit))
+    data_.resize(static_cast<std::size_t>(spec_.limit));
+  if (spec_.calibration.empty()) {
+    calibration_digest_ = digest_of_text(context_.builtin.calibration);
+  } else {
+    ASSAY_TRY(calibration_digest_, sha256_of_file(spec_.calibration));
+  }
+  return {};
+}
+
+std::vector<int> LlmStudy::threads() const {
+  if (!context_.spec.measure.threads.empty()) return context_.spec.measure.threads;
+  return {context_.kernels.pool->num_threads()};
+}
+
+Json LlmStudy::about() const {
+  Json json{{"name", spec_.name},
+            {"source", spec_.model},
+            {"sha256", source_digest_},
+            {"data", spec_.data.empty() ? "built-in cloze set" : spec_.data.string()},
+            {"examples", data_.size()},
+            {"calibration", spec_.calibration.empty() ? "built-in text" : spec_.calibration.string()},
+            {"method", spec_.method},
+            {"group_size", spec_.group_size},
+            {"symmetric", spec_.symmetric},
+            {"variants", spec_.variants}};
+  const RegisteredModel* registered = find_registered_model(spec_.model);
+  json["licence"] = registered != nullptr ? Json(registered->licence) : Json(nullptr);
+  return json;
+}
+
+Json LlmStudy::quantize_settings(const std::string& variant) const {
+  Json settings{{"source", source_digest_}};
+  if (variant == "float") return settings;
+  settings["method"] = spec_.method;
+  settings["group_size"] = spec_.group_size;
+  settings["symmetric"] = spec_.symmetric;
+  settings["calibration"] = calibration_digest_;
+  settings["calibration_samples"] = spec_.calibration_samples;
+  settings["sequence_length"] = spec_.sequence_length;
+  return settings;
+}
+
+Json LlmStudy::accuracy_settings(const std::string& variant) const {
+  Json settings{{"file", quantize_settings(variant)},
+                {"data", data_digest_},
+                {"limit", spec_.limit},
+                {"reference", nullptr}};
+  if (!is_reference(variant)) settings["reference"] = quantize_settings(spec_.variants.front());
+  return settings;
+}
+
+// The digest of the settings stands in the name, since a checkpoint of other settings must not be taken for
+// this one.
+fs::path LlmStudy::path_of(const std::string& variant) const {
+  if (variant == "float") return source_;
+  const std::string digest = digest_of_text(quantize_settings(variant).dump());
+  return context_.folder / "models" / (spec_.name + "-" + variant + "-" + digest.substr(0, 8));
+}
+
+Result<CalibrationSet> LlmStudy::calibration(const LanguageModel& model) const {
+  ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(source_));
+  CalibrationOptions options;
+  options.samples = spec_.calibration_samples;
+  options.sequence_length = spec_.sequence_length;
+  if (spec_.calibration.empty())
+    return parse_calibration(as_bytes(context_.builtin.calibration), "built-in text", tokenizer,
+                             model.config.vocab_size, options);
+  ASSAY_TRY(const MappedFile file, MappedFile::open(spec_.calibration));
+  return parse_calibration(file.bytes(), spec_.calibration.string(), tokenizer, model.config.vocab_size,
+                           options);
+}
+
+Result<LlmQuantizeReport> LlmStudy::write_variant(const std::string& variant) {
+  ASSAY_TRY(LanguageModel model, load_model(source_));
+  ASSAY_TRY(const CalibrationSet set, calibration(model));
+  LlmQuantizeOptions options;
+  options.method = spec_.method == "rtn" ? LlmMethod::kRtn : LlmMethod::kGptq;
+  options.gptq.grid.bits = variant.back() - '0';
+  options.gptq.grid.sym = spec_.symmetric;
+  options.gptq.group_size = spec_.group_size;
+  std::error_code error;
+  fs::create_directories(context_.folder / "models", error);
+  // Without a record it is not known whether what stands there is whole.
+  fs::remove_all(path_of(variant), error);
+  return quantize_llm(model, source_, path_of(variant), set, options, context_.kernels, context_.progress);
+}
+
+Result<const LanguageModel*> LlmStudy::load(const std::string& variant) {
+  std::error_code error;
+  if (!fs::exists(path_of(variant), error)) {
+    ASSAY_TRY(const auto report, write_variant(variant));
+    static_cast<void>(report);
+  }
+  return loaded_.get(path_of(variant));
+}
+
+Json size_json(const ModelSize& size) {
+  return {{"total_bytes", size.total_bytes},
+          {"embedding_bytes", size.embedding_bytes},
+          {"linear_bytes", size.linear_bytes},
+          {"read_per_token_bytes", size.read_per_token_bytes},
+          {"parameters", size.parameters}};
+}
+
+Result<Json> LlmStudy::quantize(const std::string& variant) {
+  if (variant == "float") {
+    ASSAY_TRY(const LanguageModel* model, load(variant));
+    Json json = size_json(model_size(*model));
+    json["reference_of"] = holds_quantized(*model) ? "dequantized" : "file";
+    json["seconds"] = 0;
+    json["layers"] = Json::array();
+    return json;
+  }
+  ASSAY_TRY(const LlmQuantizeReport report, write_variant(variant));
+  Json json = size_json(report.size);
+  json["seconds"] = report.seconds;
+  json["method"] = spec_.method;
+  json["group_size"] = spec_.group_size;
+  json["bits"] = variant.back() - '0';
+  json["reference_of"] = "file";
+  json["calibration_tokens"] = report.calibration_tokens;
+  json["layers"] = Json::array();
+  for (const auto& layer : report.layers) {
+    json["layers"].push_back({{"name", layer.name},
+                              {"weight_error", layer.weight_error},
+                              {"error", layer.output_error ? Json(*layer.output_error) : Json(nullptr)}});
+  }
+  return json;
+}
+
+Result<Json> LlmStudy::accuracy(const std::string& variant) {
+  ASSAY_TRY(const LanguageModel* model, load(variant));
+  ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path_of(variant)));
+  ASSAY_TRY(const LambadaRun run,
+            run_lambada(*model, tokenizer, data_, {}, context_.kernels, context_.progress));
+  std::string correct;
+  std::vector<std::uint8_t> flags;
+  for (const auto& example : run.examples) {
+    flags.push_back(eval::is_correct(example) ? 1 : 0);
+    correct += flags.back() != 0 ? '1' : '0';
+  }
+  const eval::LambadaRecord& record = run.record;
+  Json json{{"examples", record.examples},     {"accuracy", record.accuracy}, {"accuracy_stderr", nullptr},
+            {"perplexity", record.perplexity}, {"top_k", Json::object()},     {"near_ties", record.near_ties},
+            {"seconds", run.seconds},          {"correct", correct}};
+  if (record.accuracy_stderr) json["accuracy_stderr"] = *record.accuracy_stderr;
+  for (const auto& [k, share] : record.top_k) json["top_k"][std::to_string(k)] = share;
+  if (is_reference(variant)) return json;
+  const std::string& reference = spec_.variants.front();
+  const store::Subject subject{store::Task::kLlm, spec_.name, reference,
+                               "accuracy",        0,          accuracy_settings(reference)};
+  ASSAY_TRY(const auto measured, context_.store.find(subject.key()));
+  if (!measured)
+    return Error{ErrorCode::kNotFound,
+                 "the reference " + reference + " was not measured, so nothing can be compared"};
+  std::vector<std::uint8_t> first;
+  for (const char c : measured->figures.value("correct", std::string())) first.push_back(c == '1' ? 1 : 0);
+  ASSAY_TRY(const eval::PairedRecord paired, eval::compare_paired(first, flags));
+  json["against_reference"] = {{"difference", paired.difference},
+                               {"p_value", paired.p_value},
+                               {"only_reference", paired.only_first},
+                               {"only_this", paired.only_second}};
+  return json;
+}
+
+Result<Json> LlmStudy::throughput(const std::string& variant, LlmTest test, int threads) {
+  ASSAY_TRY(const LanguageModel* model, load(variant));
+  const MeasureSpec& measure = context_.spec.measure;
+  const bool prompt = test == LlmTest::kPrompt;
+  const std::int64_t tokens = prompt ? measure.prompt_tokens : measure.generated_tokens;
+  ASSAY_TRY(const auto timing,
+            time_llm(*model, test, tokens, threads, Activations::kRounded, *context_.kernels.table));
+  Json json{{"test", prompt ? "prompt" : "generate"},
+            {"threads", threads},
+            {"tokens", tokens},
+            {"seconds", timing.median_seconds},
+            {"tokens_per_second", static_cast<double>(tokens) / timing.median_seconds},
+            {"other_cpu_share", nullptr},
+            {"noisy", timing.noisy}};
+  if (timing.other_cpu_share) json["other_cpu_share"] = *timing.other_cpu_share;
+  return json;
+}
+
+}  // namespace
+
+Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
+  const auto study = std::make_shared<LlmStudy>(spec, context);
+  if (const Status looked = study->look(); !looked) return looked.error().with_context(spec.name);
+  ModelTasks result;
+  result.about = study->about();
+  const auto add = [&](const std::string& variant, const char* kind, int round, Json settings, auto measure) {
+    result.tasks.push_back({{store::Task::kLlm, spec.name, variant, kind, round, std::move(settings)},
+                            [study, variant, measure] { return measure(*study, variant); }});
+  };
+  for (const auto& variant : spec.variants) {
+    add(variant, "quantize", 0, study->quantize_settings(variant),
+        [](LlmStudy& it, const std::string& v) { return it.quantize(v); });
+    add(variant, "accuracy", 0, study->accuracy_settings(variant),
+        [](LlmStudy& it, const std::string& v) { return it.accuracy(v); });
+  }
+  const MeasureSpec& measure = context.spec.measure;
+  for (int round = 0; round < measure.repetitions; ++round) {
+    for (const int threads : study->threads()) {
+      for (const LlmTest test : {LlmTest::kGenerate, LlmTest::kPrompt}) {
+        const bool prompt = test == LlmTest::kPrompt;
+        for (const auto& variant : spec.variants) {
+          add(variant, "throughput", round,
+              {{"file", study->quantize_settings(variant)},
+               {"test", prompt ? "prompt" : "generate"},
+               {"tokens", prompt ? measure.prompt_tokens : measure.generated_tokens},
+               {"threads", threads},
+               {"kernels", name(*context.kernels.table)}},
+              [test, threads](LlmStudy& it, const std::string& v) {
+                return it.throughput(v, test, threads);
+              });
+        }
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace assay

@@ -1,0 +1,112 @@
+#include "flow/study/run_study.h"
+
+#include <set>
+#include <utility>
+
+#include "base/interrupt.h"
+#include "flow/study/detector_tasks.h"
+#include "flow/study/llm_tasks.h"
+
+namespace assay {
+namespace {
+
+struct Plan {
+  std::vector<StudyTask> tasks;
+  store::Json study;
+};
+
+Result<Plan> plan_study(const StudyContext& context) {
+  Plan plan;
+  std::string missing;
+  store::Json detectors = store::Json::array(), llms = store::Json::array();
+  const auto take = [&](Result<ModelTasks> model, store::Json& list) {
+    if (!model) {
+      missing += (missing.empty() ? "" : "\n") + model.error().message;
+      return;
+    }
+    list.push_back(std::move(model->about));
+    for (auto& task : model->tasks) plan.tasks.push_back(std::move(task));
+  };
+  for (const auto& spec : context.spec.detectors) {
+    ASSAY_RETURN_IF_ERROR(check_interrupt());
+    take(detector_tasks(spec, context), detectors);
+  }
+  for (const auto& spec : context.spec.llms) {
+    ASSAY_RETURN_IF_ERROR(check_interrupt());
+    take(llm_tasks(spec, context), llms);
+  }
+  if (!missing.empty()) return Error{ErrorCode::kNotFound, missing};
+  plan.study = {{"title", context.spec.title}, {"author", context.spec.author},
+                {"texts", context.spec.texts}, {"detectors", std::move(detectors)},
+                {"llms", std::move(llms)},     {"file", context.spec.file}};
+  return plan;
+}
+
+std::vector<std::string> keys_of(const std::vector<StudyTask>& tasks) {
+  std::vector<std::string> keys;
+  for (const auto& task : tasks) keys.push_back(task.subject.key());
+  return keys;
+}
+
+store::Measurement failed(store::Subject subject, const std::string& message, const std::string& at) {
+  subject.settings = {{"of", subject.kind}, {"round", subject.round}, {"at", at}};
+  subject.kind = "failed";
+  return {std::move(subject), {{"error", message}}, {}, {}, at, at};
+}
+
+// Errors after which going on makes no sense: the user's wish, and a disk that takes nothing more.
+bool ends_study(const Error& error) {
+  return error.code == ErrorCode::kInterrupted || error.code == ErrorCode::kIo;
+}
+
+}  // namespace
+
+Result<StudyRun> run_study(const StudyContext& context, const StudyRunOptions& options) {
+  ASSAY_TRY(Plan plan, plan_study(context));
+  std::vector<std::string> keys = keys_of(plan.tasks);
+  StudyRun run;
+  run.planned = static_cast<std::int64_t>(keys.size());
+  if (options.plan_only) {
+    for (const auto& key : keys) {
+      ASSAY_TRY(const auto found, context.store.find(key));
+      run.reused += found ? 1 : 0;
+    }
+    return run;
+  }
+  ASSAY_RETURN_IF_ERROR(context.store.set_plan(keys, plan.study));
+  std::set<std::pair<std::string, std::string>> broken;  // model and variant
+  for (std::size_t i = 0; i < plan.tasks.size(); ++i) {
+    ASSAY_RETURN_IF_ERROR(check_interrupt());
+    const StudyTask& task = plan.tasks[i];
+    ASSAY_TRY(const auto found, context.store.find(keys[i]));
+    if (found) {
+      ++run.reused;
+      continue;
+    }
+    if (broken.contains({task.subject.model, task.subject.variant})) continue;
+    if (options.announce) options.announce(task.subject, static_cast<std::int64_t>(i), run.planned);
+    store::Measurement measurement{task.subject,     {}, options.environment, options.command,
+                                   store::utc_now(), {}};
+    auto figures = task.measure();
+    measurement.finished = store::utc_now();
+    if (figures) {
+      measurement.figures = *std::move(figures);
+      ASSAY_RETURN_IF_ERROR(context.store.add(measurement));
+      ++run.measured;
+      continue;
+    }
+    if (ends_study(figures.error())) return figures.error();
+    broken.insert({task.subject.model, task.subject.variant});
+    run.failures.push_back({task.subject, figures.error().message});
+    store::Measurement failure = failed(task.subject, figures.error().message, measurement.finished);
+    failure.environment = options.environment;
+    failure.command = options.command;
+    keys.push_back(failure.subject.key());
+    ASSAY_TRY(const auto noted, context.store.find(keys.back()));
+    if (!noted) ASSAY_RETURN_IF_ERROR(context.store.add(failure));
+  }
+  if (!run.failures.empty()) ASSAY_RETURN_IF_ERROR(context.store.set_plan(keys, plan.study));
+  return run;
+}
+
+}  // namespace assay

@@ -1,0 +1,51 @@
+// What the tasks of a study share.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/progress.h"
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "detect/litert/library.h"
+#include "engine/model.h"
+#include "flow/study/study_spec.h"
+#include "kernels/kernels.h"
+#include "store/store.h"
+
+namespace assay {
+
+// Texts that the program carries, for studies that name no data.
+struct BuiltinTexts {
+  std::string_view cloze, calibration;
+};
+
+// Everything is borrowed and outlives the study. One study at a time.
+struct StudyContext {
+  const StudySpec& spec;
+  std::filesystem::path folder;   // absolute; where records and models are kept
+  std::filesystem::path program;  // this program's own file, to measure memory in a fresh process
+  store::Store& store;
+  KernelContext kernels;
+  BuiltinTexts builtin;
+  Progress& progress;
+};
+
+// One measurement that the study asks for.
+struct StudyTask {
+  store::Subject subject;
+  // The figures of docs/records.md. Called only when the store has none.
+  std::function<Result<store::Json>()> measure;
+};
+
+// The tasks of one model, in the order to be run, and what the report says of the model as a whole.
+struct ModelTasks {
+  std::vector<StudyTask> tasks;
+  store::Json about = store::Json::object();
+};
+
+}  // namespace assay
