@@ -48,8 +48,7 @@ std::int64_t count(const ErrorAnalysis& analysis, MistakeKind kind) {
 }
 
 ErrorAnalysis errors_of(const Annotations& truth, const Detections& detections) {
-  ThreadPool pool(1);
-  return analyse_errors(truth, detections, {}, pool).value();
+  return analyse_errors(truth, detections, {}).value();
 }
 
 TEST(CocoEvaluate, DetectionsThatEqualTheTruthHaveAveragePrecisionOne) {
