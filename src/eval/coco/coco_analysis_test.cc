@@ -157,6 +157,14 @@ TEST(CocoErrors, PuttingTheOnlyKindOfMistakeRightGivesAveragePrecisionOne) {
   EXPECT_NEAR(analysis.ap + analysis.kinds[static_cast<std::size_t>(MistakeKind::kClass)].cost, 1, 1e-15);
 }
 
+TEST(CocoErrors, ARepairThatLeavesNeitherTruthNorDetectionsCostsNothing) {
+  const ErrorAnalysis analysis = errors_of(simple_truth(3), {});
+  EXPECT_EQ(analysis.ap, 0);
+  EXPECT_EQ(count(analysis, MistakeKind::kMissed), 3);
+  EXPECT_EQ(analysis.kinds[static_cast<std::size_t>(MistakeKind::kMissed)].cost, 0);
+  EXPECT_EQ(analysis.false_negatives.cost, 0);
+}
+
 TEST(CocoExplain, NamesTheTruthThatOneResultAloneFound) {
   const Annotations truth = simple_truth(4);
   const Detections first = all_found(truth);
