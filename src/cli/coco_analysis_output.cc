@@ -69,10 +69,13 @@ std::string comparison_text(const DetectionsRun& run) {
 std::string errors_text(const ErrorAnalysis& errors) {
   TextTable table(
       {{"mistake"}, {"count", TextTable::Align::kRight}, {"costs AP50", TextTable::Align::kRight}});
-  for (std::size_t k = 0; k < kMistakeKinds; ++k)
-    table.add_row({kMistakeNames[k], std::to_string(errors.kinds[k].count),
-                   fmt::format("{:.4f}", errors.kinds[k].cost)});
-  return "\n" + table.render();
+  const auto row = [&](const char* name, const ErrorAnalysis::Kind& kind) {
+    table.add_row({name, std::to_string(kind.count), fmt::format("{:.4f}", kind.cost)});
+  };
+  for (std::size_t k = 0; k < kMistakeKinds; ++k) row(kMistakeNames[k], errors.kinds[k]);
+  row("all false positives", errors.false_positives);
+  row("all false negatives", errors.false_negatives);
+  return "\n" + table.render() + fmt::format("of an AP50 of {:.4f}, averaged as TIDE does\n", errors.ap);
 }
 
 std::string name_of(const Category& category) {
@@ -129,9 +132,14 @@ void add_analyses(ordered_json& json, const DetectionsRun& run) {
     });
   }
   if (run.errors) {
-    for (std::size_t k = 0; k < kMistakeKinds; ++k)
-      json["errors"][kMistakeNames[k]] = {{"count", run.errors->kinds[k].count},
-                                          {"cost", run.errors->kinds[k].cost}};
+    ordered_json& object = json["errors"];
+    object["AP50"] = run.errors->ap;
+    const auto add = [&](const char* name, const ErrorAnalysis::Kind& kind) {
+      object[name] = {{"count", kind.count}, {"cost", kind.cost}};
+    };
+    for (std::size_t k = 0; k < kMistakeKinds; ++k) add(kMistakeNames[k], run.errors->kinds[k]);
+    add("false_positives", run.errors->false_positives);
+    add("false_negatives", run.errors->false_negatives);
   }
 }
 

@@ -29,6 +29,8 @@ Error bad_image(std::size_t index, const std::string& what) {
 
 Result<std::vector<CocoImage>> parse_coco_images(ByteView bytes) {
   const json file = parse_images_only(bytes);
+  if (file.is_discarded())
+    return Error{ErrorCode::kCorrupt, "is not valid JSON (file truncated?), expected COCO annotations"};
   if (!file.is_object()) return Error{ErrorCode::kCorrupt, "is not a JSON object, expected COCO annotations"};
   const auto list = file.find("images");
   if (list == file.end() || !list->is_array())
@@ -38,9 +40,11 @@ Result<std::vector<CocoImage>> parse_coco_images(ByteView bytes) {
     const json& record = (*list)[i];
     if (!record.is_object()) return bad_image(i, "is not an object");
     const auto id = record.find("id");
-    if (id == record.end() || !id->is_number_integer()) return bad_image(i, "\"id\" is not a whole number");
+    if (id == record.end()) return bad_image(i, "\"id\" is missing");
+    if (!id->is_number_integer()) return bad_image(i, "\"id\" is not a whole number");
     const auto name = record.find("file_name");
-    if (name == record.end() || !name->is_string()) return bad_image(i, "\"file_name\" is not text");
+    if (name == record.end()) return bad_image(i, "\"file_name\" is missing");
+    if (!name->is_string()) return bad_image(i, "\"file_name\" is not text");
     images.push_back({id->get<std::int64_t>(), name->get<std::string>()});
     const std::filesystem::path path = images.back().file_name;
     const bool leaves = std::find(path.begin(), path.end(), "..") != path.end();
@@ -53,6 +57,24 @@ Result<std::vector<CocoImage>> parse_coco_images(ByteView bytes) {
   if (twice != images.end())
     return Error{ErrorCode::kCorrupt, "images: id " + std::to_string(twice->id) + " is there twice"};
   return images;
+}
+
+Status check_pictures(std::span<const CocoImage> images, const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored))
+    return Error{ErrorCode::kNotFound,
+                 folder.string() + ": is not a folder, expected the folder of pictures"};
+  const CocoImage* first = nullptr;
+  std::size_t missing = 0;
+  for (const CocoImage& image : images) {
+    if (std::filesystem::exists(folder / image.file_name, ignored)) continue;
+    if (first == nullptr) first = &image;
+    ++missing;
+  }
+  if (first == nullptr) return {};
+  return Error{ErrorCode::kNotFound,
+               folder.string() + ": " + std::to_string(missing) + " of the " + std::to_string(images.size()) +
+                   " pictures of the annotations are not there, first " + first->file_name};
 }
 
 }  // namespace assay

@@ -18,7 +18,7 @@ TEST(CocoImages, ComeByAscendingId) {
 }
 
 TEST(CocoImages, RefusesWhatIsNoAnnotationFile) {
-  EXPECT_THAT(parse("{"), FailsWith(ErrorCode::kCorrupt, "not a JSON object"));
+  EXPECT_THAT(parse("{"), FailsWith(ErrorCode::kCorrupt, "not valid JSON (file truncated?)"));
   EXPECT_THAT(parse("[1]"), FailsWith(ErrorCode::kCorrupt, "not a JSON object"));
   EXPECT_THAT(parse(R"({"annotations": []})"), FailsWith(ErrorCode::kCorrupt, "no list \"images\""));
 }
@@ -26,7 +26,8 @@ TEST(CocoImages, RefusesWhatIsNoAnnotationFile) {
 TEST(CocoImages, NamesTheRecordThatIsWrong) {
   EXPECT_THAT(parse(R"({"images": [{"id": 1, "file_name": "a"}, {"id": "x", "file_name": "b"}]})"),
               FailsWith(ErrorCode::kCorrupt, "record 2: \"id\""));
-  EXPECT_THAT(parse(R"({"images": [{"id": 1}]})"), FailsWith(ErrorCode::kCorrupt, "record 1: \"file_name\""));
+  EXPECT_THAT(parse(R"({"images": [{"id": 1}]})"),
+              FailsWith(ErrorCode::kCorrupt, "record 1: \"file_name\" is missing"));
   EXPECT_THAT(parse(R"({"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]})"),
               FailsWith(ErrorCode::kCorrupt, "id 1 is there twice"));
 }
@@ -36,6 +37,17 @@ TEST(CocoImages, KeepsFileNamesInsideOfTheFolder) {
               FailsWith(ErrorCode::kCorrupt, "leaves the folder"));
   EXPECT_THAT(parse(R"({"images": [{"id": 1, "file_name": "/etc/passwd"}]})"),
               FailsWith(ErrorCode::kCorrupt, "leaves the folder"));
+}
+
+TEST(CocoImages, AreCountedWhereTheyAreMissing) {
+  const TempDir folder;
+  write_bytes(folder / "b.jpg", "");
+  const std::vector<CocoImage> images{{1, "a.jpg"}, {2, "b.jpg"}, {3, "c.jpg"}};
+  EXPECT_THAT(
+      check_pictures(images, folder.path()),
+      FailsWith(ErrorCode::kNotFound, "2 of the 3 pictures of the annotations are not there, first a.jpg"));
+  EXPECT_THAT(check_pictures({&images[1], 1}, folder.path()), IsOk());
+  EXPECT_THAT(check_pictures(images, folder / "b.jpg"), FailsWith(ErrorCode::kNotFound, "is not a folder"));
 }
 
 }  // namespace

@@ -72,6 +72,8 @@ Result<CocoEvaluation> evaluate_coco(Detector& detector, const CocoEvaluationOpt
   ASSAY_TRY(Truth truth, read_truth(options));
   CocoEvaluation result;
   result.warnings = std::move(truth.warnings);
+  // Before the detector runs, perhaps for an hour.
+  ASSAY_RETURN_IF_ERROR(check_pictures(truth.images, options.pictures));
   ASSAY_TRY(result.run, detect_coco(detector, truth.images, options.pictures, progress));
   const auto detections = positions_of(result.run, truth.annotations, result.warnings);
   ASSAY_TRY(result.record, coco::evaluate(truth.annotations, detections, {}, pool));

@@ -59,7 +59,7 @@ Result<DetectionsRun> run_detections(const DetectionsRequest& request, ThreadPoo
     ErrorAnalysisOptions error_options;
     const auto& limits = request.options.max_detections;
     error_options.max_detections = *std::max_element(limits.begin(), limits.end());
-    ASSAY_TRY(run.errors, analyse_errors(annotations, detections, error_options, pool));
+    ASSAY_TRY(run.errors, analyse_errors(annotations, detections, error_options));
   }
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return run;

@@ -1,6 +1,7 @@
 // assay bench, detect and eval coco of .tflite files, as a user meets them.
 #include <nlohmann/json.hpp>
 
+#include "image/encode.h"
 #include "run_binary.h"
 #include "support/testing.h"
 
@@ -9,7 +10,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 struct Data {
   std::string model, pictures, annotations;
@@ -122,6 +125,37 @@ TEST(Detect, NamesThePictureThatIsBroken) {
   EXPECT_THAT(run.err, HasSubstr("cut.jpg: "));
 }
 
+TEST(Detect, TakesPicturesOfEveryShape) {
+  ASSAY_NEED_DATA(data);
+  const TempDir folder;
+  for (const auto& [width, height] : {std::pair{1, 1}, std::pair{20000, 1}, std::pair{3, 20000}}) {
+    const auto path = folder / (std::to_string(width) + "x" + std::to_string(height) + ".png");
+    write_bytes(path, encode_png(Image(width, height)).value());
+    const RunResult run =
+        run_assay({"detect", data->model, path.string(), "-o", (folder / "drawn").string()});
+    EXPECT_EQ(run.exit_code, 0) << path << ": " << run.err;
+  }
+}
+
+TEST(Detect, NamesTheFileThatIsNoPicture) {
+  ASSAY_NEED_DATA(data);
+  const TempDir folder;
+  const std::string head = read_bytes(data->pictures + "/000000000785.jpg").substr(0, 700);
+  std::string large = encode_png(Image(1, 1)).value();
+  large[16] = 0x7f;  // the first byte of the width
+  for (const auto& [name, bytes] :
+       std::vector<std::pair<std::string, std::string>>{{"empty.jpg", ""},
+                                                        {"text.jpg", "hello"},
+                                                        {"noise.jpg", head + std::string(5000, 'x')},
+                                                        {"large.png", large}}) {
+    write_bytes(folder / name, bytes);
+    const RunResult run = run_assay({"detect", data->model, (folder / name).string()});
+    EXPECT_EQ(run.exit_code, 1) << name;
+    EXPECT_THAT(run.err, StartsWith("assay: " + (folder / name).string() + ": "));
+    EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+  }
+}
+
 TEST(Detect, RefusesAModelWhoseOutputsBelongToNoHead) {
   ASSAY_NEED_DATA(data);
   const RunResult run =
@@ -152,13 +186,36 @@ TEST(EvalCoco, GivesTheKeysOfTheContractAndAResultFile) {
   EXPECT_EQ(detections.size(), record["detections"].get<std::size_t>());
 }
 
-TEST(EvalCoco, NamesThePictureThatIsMissing) {
+TEST(EvalCoco, NamesTheFolderThatLacksThePictures) {
   ASSAY_NEED_DATA(data);
   const TempDir folder;
-  const RunResult run = run_assay(
-      {"eval", "coco", data->model, "--images", folder.path().string(), "--annotations", data->annotations});
-  EXPECT_EQ(run.exit_code, 1);
-  EXPECT_THAT(run.err, HasSubstr(".jpg"));
+  const auto evaluate = [&](const std::string& pictures) {
+    return run_assay({"eval", "coco", data->model, "--images", pictures, "--annotations", data->annotations});
+  };
+  const RunResult empty = evaluate(folder.path().string());
+  EXPECT_EQ(empty.exit_code, 1);
+  EXPECT_THAT(empty.err, StartsWith("assay: " + folder.path().string() + ": 100 of the 100 pictures"));
+  const RunResult nowhere = evaluate((folder / "nowhere").string());
+  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_THAT(nowhere.err, HasSubstr("nowhere: is not a folder"));
+}
+
+TEST(EvalCoco, NamesTheAnnotationFileAndTheFieldThatIsWrong) {
+  ASSAY_NEED_DATA(data);
+  const std::string image = R"({"images": [{"id": 1, "file_name": "000000000785.jpg"}], )";
+  for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{
+           {image + R"("annotations": []})", "'categories' is missing"},
+           {image + R"("annotations": [], "cat)", "file truncated?"},
+           {R"({"images": [{"id": 1}], "annotations": [], "categories": []})", "\"file_name\" is missing"},
+           {R"({"images": [], "annotations": [], "categories": []})", "lists no images"}}) {
+    const TempDir folder;
+    write_bytes(folder / "gt.json", text);
+    const RunResult run = run_assay({"eval", "coco", data->model, "--images", data->pictures, "--annotations",
+                                     (folder / "gt.json").string()});
+    EXPECT_EQ(run.exit_code, 1) << message;
+    EXPECT_THAT(run.err,
+                AllOf(StartsWith("assay: " + (folder / "gt.json").string() + ": "), HasSubstr(message)));
+  }
 }
 
 TEST(QuantizeTflite, CalibratesOnAFolderOfPictures) {

@@ -1,7 +1,9 @@
 // assay inspect and assay quantize of .tflite files, as a user meets them.
 #include <nlohmann/json.hpp>
 
+#include "base/rng.h"
 #include "formats/tflite/model_testing.h"
+#include "image/encode.h"
 #include "run_binary.h"
 #include "support/testing.h"
 
@@ -56,6 +58,48 @@ TEST(InspectTflite, NamesTheFileThatIsNone) {
   const RunResult run = run_assay({"inspect", path.string()});
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.err, HasSubstr("broken.tflite: the file identifier is not 'TFL3'"));
+}
+
+TEST(Tflite, EveryCommandRefusesATruncatedFileInOneLine) {
+  const TempDir folder;
+  const std::string whole = read_bytes(write_model(folder));
+  const std::string path = (folder / "cut.tflite").string();
+  for (const std::size_t size : {std::size_t{0}, std::size_t{3}, std::size_t{10}, std::size_t{40},
+                                 whole.size() / 4, whole.size() / 2, whole.size() - 1}) {
+    write_bytes(path, whole.substr(0, size));
+    for (std::vector<std::string> words :
+         {std::vector<std::string>{"inspect", path},
+          {"quantize", path, "--to", "float16", "-o", (folder / "out").string()},
+          {"bench", path},
+          {"detect", path, "a.jpg"}}) {
+      const RunResult run = run_assay(words);
+      EXPECT_EQ(run.exit_code, 1) << words[0] << " of " << size << " bytes";
+      EXPECT_THAT(run.err, StartsWith("assay: " + path + ": ")) << words[0] << " of " << size << " bytes";
+      EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+    }
+  }
+}
+
+TEST(Tflite, FlippedBytesEndInAnErrorOrAResultButNotInACrash) {
+  const TempDir folder;
+  const std::string whole = read_bytes(write_model(folder));
+  const std::string path = (folder / "flipped.tflite").string();
+  const std::string picture = (folder / "a.png").string();
+  write_bytes(picture, encode_png(Image(8, 8)).value());
+  constexpr std::uint64_t kSeed = 11;
+  Rng rng(kSeed);
+  for (int round = 0; round < 25; ++round) {
+    std::string bytes = whole;
+    for (int i = 0; i < 12; ++i) bytes[rng.below(bytes.size())] = static_cast<char>(rng.next());
+    write_bytes(path, bytes);
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"inspect", path},
+          {"quantize", path, "--to", "float16", "-o", (folder / "out").string()},
+          {"detect", path, picture}}) {
+      const RunResult run = run_assay(words);
+      EXPECT_LE(run.exit_code, 1) << words[0] << ", seed " << kSeed << ", round " << round << ": " << run.err;
+    }
+  }
 }
 
 TEST(QuantizeTflite, WritesEveryTypeThatCanBeReadAgain) {

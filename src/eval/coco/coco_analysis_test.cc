@@ -48,8 +48,7 @@ std::int64_t count(const ErrorAnalysis& analysis, MistakeKind kind) {
 }
 
 ErrorAnalysis errors_of(const Annotations& truth, const Detections& detections) {
-  ThreadPool pool(1);
-  return analyse_errors(truth, detections, {}, pool).value();
+  return analyse_errors(truth, detections, {}).value();
 }
 
 TEST(CocoEvaluate, DetectionsThatEqualTheTruthHaveAveragePrecisionOne) {
@@ -156,6 +155,14 @@ TEST(CocoErrors, PuttingTheOnlyKindOfMistakeRightGivesAveragePrecisionOne) {
   const ErrorAnalysis analysis = errors_of(truth, detections);
   EXPECT_EQ(count(analysis, MistakeKind::kClass), 8);
   EXPECT_NEAR(analysis.ap + analysis.kinds[static_cast<std::size_t>(MistakeKind::kClass)].cost, 1, 1e-15);
+}
+
+TEST(CocoErrors, ARepairThatLeavesNeitherTruthNorDetectionsCostsNothing) {
+  const ErrorAnalysis analysis = errors_of(simple_truth(3), {});
+  EXPECT_EQ(analysis.ap, 0);
+  EXPECT_EQ(count(analysis, MistakeKind::kMissed), 3);
+  EXPECT_EQ(analysis.kinds[static_cast<std::size_t>(MistakeKind::kMissed)].cost, 0);
+  EXPECT_EQ(analysis.false_negatives.cost, 0);
 }
 
 TEST(CocoExplain, NamesTheTruthThatOneResultAloneFound) {

@@ -1,4 +1,8 @@
 // What pycocotools 2.0.11 answered, see tests/goldens/coco/PROVENANCE.md.
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -52,6 +56,50 @@ TEST(CocoGolden, EveryFigureOfHostileInputsIsTheDoubleThatPycocotoolsGives) {
     const auto record = evaluate_texts(entry["annotations"], entry["detections"], 2);
     ASSERT_THAT(record, IsOk());
     expect_figures(*record, entry);
+  }
+}
+
+// FNV-1a over the doubles' bits.
+std::string digest(const std::vector<double>& values) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const double value : values) hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x100000001b3;
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
+  return text;
+}
+
+EvaluationOptions options_of(const json& entry) {
+  EvaluationOptions options{{}, {coco_area_ranges().front()}, entry["max_dets"]};
+  for (const json& threshold : entry["thresholds"]) options.iou_thresholds.push_back(from_hex(threshold));
+  for (const json& area : entry["areas"]) options.areas.push_back({area[0], area[1], area[2]});
+  return options;
+}
+
+TEST(CocoGolden, EveryCurveWithOtherLimitsAreasAndThresholdsIsTheOneThatPycocotoolsAccumulates) {
+  const json cases = json::parse(read_bytes(golden("coco/cases.json")));
+  const json settings = json::parse(read_bytes(golden("coco/settings.json")));
+  ASSERT_GE(settings.size(), 32u);
+  for (const json& entry : settings) {
+    SCOPED_TRACE(entry["case"].get<std::string>() + " with limits " + entry["max_dets"].dump());
+    const auto inputs =
+        std::find_if(cases.begin(), cases.end(), [&](const json& c) { return c["name"] == entry["case"]; });
+    ASSERT_NE(inputs, cases.end());
+    ThreadPool pool(2);
+    const auto truth = read_annotations(as_bytes((*inputs)["annotations"].get_ref<const std::string&>()));
+    ASSERT_THAT(truth, IsOk());
+    const auto found = read_detections(as_bytes((*inputs)["detections"].get_ref<const std::string&>()),
+                                       truth->annotations, pool);
+    ASSERT_THAT(found, IsOk());
+    const EvaluationOptions options = options_of(entry);
+    const auto curves = evaluate_curves(truth->annotations, found->detections, options, pool);
+    ASSERT_THAT(curves, IsOk());
+    EXPECT_EQ(digest(curves->precision), entry["precision"]);
+    EXPECT_EQ(digest(curves->recall), entry["recall"]);
+    const CocoRecord record = summarize(*curves, truth->annotations, found->detections, options);
+    EXPECT_EQ(record.ap, from_hex(entry["figures"]["AP"]));
+    EXPECT_EQ(record.ap50, from_hex(entry["figures"]["AP50"]));
+    EXPECT_EQ(record.areas[1].ap,
+              from_hex(entry["figures"]["AP_" + entry["areas"][0][0].get<std::string>()]));
   }
 }
 

@@ -65,6 +65,13 @@ TEST(CocoReaders, TruncatedAnnotationsAreAnError) {
   const std::string whole = kTruth;
   for (std::size_t size = 0; size < whole.size(); ++size)
     EXPECT_FALSE(truth(whole.substr(0, size)).has_value()) << size;
+  EXPECT_THAT(truth(whole.substr(0, 60)), FailsWith(ErrorCode::kCorrupt, "file truncated?"));
+}
+
+TEST(CocoReaders, AnnotationsWithNothingToFindAreAWarning) {
+  const auto file = truth(R"({"images": [{"id": 1}], "categories": [{"id": 5}], "annotations": []})");
+  ASSERT_THAT(file, IsOk());
+  EXPECT_THAT(file->warnings, ElementsAre(HasSubstr("nothing to find")));
 }
 
 TEST(CocoReaders, AnEmptyListOfResultsIsAWarningAndAveragePrecisionZero) {

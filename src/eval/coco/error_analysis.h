@@ -1,10 +1,10 @@
-// What the mistakes are, and what each kind costs: in the manner of TIDE (Bolya et al., ECCV 2020).
+// What the mistakes are, and what each kind costs: TIDE (Bolya et al., ECCV 2020), as tidecv 1.0.1 computes
+// it.
 #pragma once
 #include <array>
 #include <cstdint>
 
 #include "base/result.h"
-#include "base/thread_pool.h"
 #include "eval/coco/coco.h"
 
 namespace assay::eval::coco {
@@ -22,26 +22,32 @@ inline constexpr std::array<const char*, kMistakeKinds> kMistakeNames = {
     "class", "localization", "both", "duplicate", "background", "missed"};
 
 struct ErrorAnalysisOptions {
-  double foreground = 0.5;  // the overlap of a hit
-  double background = 0.1;  // below it nothing is there
-  int max_detections = 100;
+  double foreground = 0.5;   // the overlap of a hit
+  double background = 0.1;   // below it nothing is there
+  int max_detections = 100;  // per image, over all categories
 };
 
 struct ErrorAnalysis {
-  double ap = -1;  // at the foreground threshold
+  // At the foreground threshold, as TIDE averages: a category that has detections and no truth counts with 0,
+  // where COCO leaves it out. -1 if there is neither truth nor detection.
+  double ap = -1;
   struct Kind {
     std::int64_t count = 0;
-    double cost = 0;  // by how much AP rises when mistakes of this kind alone are put right
+    double cost = 0;  // by how much AP rises when this alone is put right; never below 0 for a MistakeKind
   };
   std::array<Kind, kMistakeKinds> kinds;  // by MistakeKind
+  Kind false_positives;                   // whatever their kind; put right: ranked behind all hits
+  Kind false_negatives;                   // truth that nothing found; put right: taken out of the truth
 };
 
-// A false positive is the first of localization, class, duplicate, background, both that fits; localization
-// and class look at truths that nothing found. Put right means: the category or box of the truth, if no
-// better detection was given it, otherwise, and for the other kinds, the detection is taken out; missed truth
-// is taken out of the truth. Errors: as evaluate(); kInvalidArgument unless 0 <= background < foreground
-// <= 1.
+// A false positive is the first of localization, class, duplicate, background, both that fits. Put right
+// means: the category or box of the truth, if nothing found that and no better mistake belongs to it;
+// otherwise, and for the other kinds, the detection is taken out. Missed truth is taken out of the truth.
+// Detections in crowds count in no AP; the `count` of a kind has them all the same, and one that is put right
+// becomes a hit. Numerics: within 1e-12 of tidecv for finite boxes and scores in [0, 1]; of equal overlaps
+// the truth listed first wins. NaN scores rank last. Errors: as evaluate(); kInvalidArgument unless 0 <=
+// background < foreground <= 1.
 Result<ErrorAnalysis> analyse_errors(const Annotations& annotations, const Detections& detections,
-                                     const ErrorAnalysisOptions& options, ThreadPool& pool);
+                                     const ErrorAnalysisOptions& options);
 
 }  // namespace assay::eval::coco

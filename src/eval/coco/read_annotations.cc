@@ -156,8 +156,14 @@ Result<RawFile> read_raw(ByteView file) {
   if (const auto code = parser.iterate(padded).get(document); code != simdjson::SUCCESS)
     return not_json(code);
   ondemand::object root;
-  if (document.get_object().get(root) != simdjson::SUCCESS)
+  if (document.get_object().get(root) != simdjson::SUCCESS) {
+    // simdjson says no to an object without an end before it looks into it.
+    const std::string_view text = as_text(file);
+    const std::size_t begin = text.find_first_not_of(" \t\n\r");
+    if (begin != std::string_view::npos && text[begin] == '{')
+      return corrupt("does not end with '}' (file truncated?)");
     return corrupt("holds no JSON object; expected one with 'images', 'annotations' and 'categories'");
+  }
   RawFile raw;
   ASSAY_RETURN_IF_ERROR(each_field(root, [&](const char* key, ondemand::value& value) -> Status {
     if (is_key(key, "images")) {
@@ -333,7 +339,12 @@ Result<AnnotationFile> read_annotations(ByteView file) {
   append_lines(result.warnings, image_warnings, "image");
   append_lines(result.warnings, category_warnings, "category record");
   append_lines(result.warnings, warnings, "annotation");
-  if (!raw.has_annotations) result.warnings.push_back("'annotations' is missing; there is nothing to find");
+  const bool nothing = std::all_of(annotations.boxes.begin(), annotations.boxes.end(),
+                                   [](const TruthBox& box) { return box.ignore; });
+  if (nothing) {
+    result.warnings.push_back(std::string(raw.has_annotations ? "" : "'annotations' is missing; ") +
+                              "there is nothing to find, so every figure is -1");
+  }
   const std::size_t lost = annotations.unevaluated_images.size() + categories.unevaluated.size();
   if (lost > 0) {
     result.warnings.push_back(

@@ -192,7 +192,7 @@ class PartParser {
 void parse_part(std::string_view elements, const Lookups& lookups, Scratch& scratch, Part& part) {
   const std::size_t needed = elements.size() + 2 + simdjson::SIMDJSON_PADDING;
   if (scratch.capacity < needed) {
-    scratch.capacity = std::max(needed, 2 * kPartBytes);
+    scratch.capacity = std::max(needed, std::min(2 * needed, 2 * kPartBytes));
     scratch.buffer = std::make_unique<char[]>(scratch.capacity);
   }
   char* text = scratch.buffer.get();

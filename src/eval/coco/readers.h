@@ -20,8 +20,8 @@ struct AnnotationFile {
   std::vector<std::string> warnings;
 };
 
-// `images` and `categories` are required, `annotations` may be missing (with a warning).
-// As pycocotools:
+// `images` and `categories` are required; `annotations` may be missing. Where nothing is left to find there
+// is a warning. As pycocotools:
 // - An image or category listed twice is one, the later name counts. An annotation on one that is not listed
 // is left
 //   out, with a warning. `ignore` has no effect; `iscrowd` sets it.
