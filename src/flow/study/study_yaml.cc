@@ -44,7 +44,8 @@ void read_detector(YamlReader& reader, const fs::path& folder, DetectorSpec& spe
   reader.paths("draw", "val2017/000000000785.jpg", folder, spec.pictures);
   reader.require("data", "{images: val2017, annotations: instances_val2017.json}");
   YamlReader data = reader.map("data");
-  if (reader.has("data")) {
+  data.text("set", "faces", spec.data_set);
+  if (reader.has("data") && spec.data_set.empty()) {
     data.require("images", "val2017");
     data.require("annotations", "instances_val2017.json");
   }
@@ -53,12 +54,13 @@ void read_detector(YamlReader& reader, const fs::path& folder, DetectorSpec& spe
   data.integer("limit", 1, "100", spec.limit);
   data.finish();
   YamlReader calibration = reader.map("calibration");
+  calibration.text("set", "faces", spec.calibration_set);
   calibration.path("images", "train2017", folder, spec.calibration);
   calibration.integer("samples", 1, "64", spec.calibration_samples);
   calibration.finish();
   const bool calibrates =
       std::find(spec.variants.begin(), spec.variants.end(), "int8") != spec.variants.end();
-  if (calibrates && spec.calibration.empty() && reader.has("model"))
+  if (calibrates && spec.calibration.empty() && spec.calibration_set.empty() && reader.has("model"))
     reader.problem(
         "static int8 needs pictures to calibrate on, for example \"calibration: {images: train2017}\"");
   reader.finish();

@@ -1,0 +1,200 @@
+// assay run, on a tiny GPT-2 with a vocabulary of single characters.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "base/rng.h"
+#include "run_binary.h"
+#include "store/store.h"
+#include "support/testing.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+constexpr std::uint64_t kSeed = 20;
+
+class Study : public testing::Test {
+ protected:
+  Study() {
+    fs::copy(golden("families/gpt2"), folder_ / "model", fs::copy_options::recursive);
+    json vocabulary;
+    for (int id = 0; id < 88; ++id) vocabulary[std::string(1, static_cast<char>('!' + id))] = id;
+    vocabulary["<|endoftext|>"] = 88;
+    write_bytes(folder_ / "model/vocab.json", vocabulary.dump());
+    write_bytes(folder_ / "model/merges.txt", "#version: 0.2\n");
+    std::string data, text;
+    for (int i = 0; i < 6; ++i)
+      data += R"({"text": "abc)" + std::string(1, static_cast<char>('A' + i)) +
+              R"( x"})"
+              "\n";
+    for (int i = 0; i < 200; ++i) text += static_cast<char>('!' + i % 80);
+    write_bytes(folder_ / "data.jsonl", data);
+    write_bytes(folder_ / "text.txt", text);
+    describe("[float, int8, int4]", 32, 2);
+  }
+
+  void describe(const std::string& variants, int group_size, int repetitions) {
+    write_bytes(folder_ / "study.yaml",
+                "measure: {repetitions: " + std::to_string(repetitions) +
+                    ", threads: [1], prompt_tokens: 8, generated_tokens: 4}\n"
+                    "llms:\n  - model: ./model\n    data: {file: data.jsonl}\n"
+                    "    calibration: {file: text.txt, samples: 2, sequence_length: 16}\n"
+                    "    group_size: " +
+                    std::to_string(group_size) + "\n    quantizations: " + variants + "\n");
+  }
+  std::vector<std::string> words() const {
+    return {"run", (folder_ / "study.yaml").string(), "-o", (folder_ / "out").string()};
+  }
+  json run() const {
+    auto all = words();
+    all.insert(all.end(), {"--json", "-"});
+    const RunResult result = run_assay(all);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return json::parse(result.out, nullptr, false);
+  }
+  std::vector<store::Measurement> records() const {
+    auto records = store::Store::open_to_read(folder_ / "out");
+    EXPECT_THAT(records, IsOk());
+    auto rows = records->all();
+    EXPECT_THAT(rows, IsOk());
+    return *std::move(rows);
+  }
+  TempDir folder_;
+};
+
+// 3 variants: quantize, accuracy, and 2 rounds of 2 tests.
+constexpr int kPlanned = 3 * (2 + 2 * 2);
+
+TEST_F(Study, MeasuresEverythingOnce) {
+  const json first = run();
+  EXPECT_EQ(first["planned"], kPlanned);
+  EXPECT_EQ(first["measured"], kPlanned);
+  const json second = run();
+  EXPECT_EQ(second["reused"], kPlanned);
+  EXPECT_EQ(second["measured"], 0);
+  EXPECT_EQ(records().size(), static_cast<std::size_t>(kPlanned));
+}
+
+TEST_F(Study, MeasuresOnlyWhatAChangeOfSettingsTouches) {
+  run();
+  describe("[float, int8, int4]", 32, 3);
+  const json more_rounds = run();
+  EXPECT_EQ(more_rounds["reused"], kPlanned);
+  EXPECT_EQ(more_rounds["measured"], 3 * 2);
+  describe("[float, int8, int4]", 16, 2);
+  const json other_groups = run();
+  EXPECT_EQ(other_groups["reused"], 2 + 2 * 2) << "of float";
+  EXPECT_EQ(other_groups["measured"], kPlanned - (2 + 2 * 2));
+}
+
+TEST_F(Study, TakesTimingsOfTheVariantsInTurns) {
+  run();
+  std::vector<std::string> order;
+  for (const auto& row : records()) {
+    if (row.subject.kind == "throughput" && row.subject.settings["test"] == "generate")
+      order.push_back(row.subject.variant + std::to_string(row.subject.round));
+  }
+  EXPECT_THAT(order, testing::ElementsAre("float0", "int80", "int40", "float1", "int81", "int41"));
+}
+
+TEST_F(Study, ComparesEveryVariantWithTheReference) {
+  run();
+  for (const auto& row : records()) {
+    if (row.subject.kind != "accuracy") continue;
+    EXPECT_EQ(row.figures["examples"], 6);
+    EXPECT_EQ(row.figures.contains("against_reference"), row.subject.variant != "float");
+  }
+}
+
+TEST_F(Study, RecordsAFailureGoesOnAndTriesAgain) {
+  describe("[float, int8]", 48, 1);
+  auto all = words();
+  all.insert(all.end(), {"--json", "-"});
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const RunResult result = run_assay(all);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.err, HasSubstr("the same command tries them again"));
+    const json told = json::parse(result.out, nullptr, false);
+    ASSERT_EQ(told["failures"].size(), 1u);
+    EXPECT_EQ(told["failures"][0]["variant"], "int8");
+    EXPECT_EQ(told["reused"], attempt == 0 ? 0 : 4) << "all of float was measured";
+  }
+}
+
+TEST_F(Study, TellsEveryMistakeOfTheFileAndMeasuresNothing) {
+  write_bytes(folder_ / "study.yaml", "titel: x\nllms:\n  - modell: m\n");
+  const RunResult result = run_assay(words());
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("study.yaml:1:1: titel: is not a key here, did you mean title?"));
+  EXPECT_THAT(result.err,
+              HasSubstr("study.yaml:3:5: llms[0].modell: is not a key here, did you mean model?"));
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+TEST_F(Study, NamesEveryMissingInputBeforeMeasuring) {
+  write_bytes(folder_ / "study.yaml", "llms:\n  - model: ./nowhere\n  - model: smollm9\n");
+  const RunResult result = run_assay(words());
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("nowhere"));
+  EXPECT_THAT(result.err, HasSubstr("smollm9"));
+  EXPECT_THAT(records(), testing::IsEmpty());
+}
+
+TEST_F(Study, RefusesAFolderThatAnotherProcessHolds) {
+  const auto held = store::Store::open(folder_ / "out");
+  ASSERT_THAT(held, IsOk());
+  const RunResult result = run_assay(words());
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("another assay process is working in this folder"));
+}
+
+TEST_F(Study, LosesAndRepeatsNothingWhenItIsKilledFiftyTimes) {
+  describe("[float, int8, int4]", 32, 20);
+  const auto arguments = words();
+  Rng rng(kSeed);
+  std::set<std::pair<std::string, std::string>> seen;  // key and when it was measured
+  for (int attempt = 0; attempt < 50; ++attempt) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      const int null = ::open("/dev/null", O_WRONLY);
+      dup2(null, STDERR_FILENO);
+      dup2(null, STDOUT_FILENO);
+      execl(ASSAY_BINARY, "assay", arguments[0].c_str(), arguments[1].c_str(), arguments[2].c_str(),
+            arguments[3].c_str(), nullptr);
+      _exit(127);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 + rng.below(120)));
+    kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    if (!fs::exists(folder_ / "out" / store::kFileName)) continue;
+    std::set<std::pair<std::string, std::string>> now;
+    auto records = store::Store::open(folder_ / "out");
+    ASSERT_THAT(records, IsOk()) << "seed " << kSeed << " attempt " << attempt;
+    ASSERT_FALSE(records->set_aside().has_value());
+    const auto rows = records->all();
+    ASSERT_THAT(rows, IsOk());
+    for (const auto& row : *rows) now.emplace(row.subject.key(), row.started);
+    EXPECT_TRUE(std::includes(now.begin(), now.end(), seen.begin(), seen.end()))
+        << "seed " << kSeed << " attempt " << attempt;
+    seen = std::move(now);
+  }
+  const json last = run();
+  EXPECT_EQ(last["planned"], 3 * (2 + 20 * 2));
+  EXPECT_EQ(last["reused"], seen.size());
+  EXPECT_EQ(records().size(), static_cast<std::size_t>(last["planned"]));
+}
+
+}  // namespace
+}  // namespace assay
