@@ -101,8 +101,7 @@ ordered_json rows_json(const DetectorStudy& study) {
                                {"median_s", times.median_seconds},
                                {"p90_s", times.p90_seconds},
                                {"deviation_s", times.deviation_seconds},
-                               {"noisy", times.noisy},
-                               {"fully_accelerated", times.fully_accelerated}});
+                               {"noisy", times.noisy}});
     }
     if (row.against_float) {
       json["against_float"] = {{"difference", row.against_float->ap.difference},

