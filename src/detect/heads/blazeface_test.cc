@@ -41,11 +41,11 @@ TEST(BlazefaceGolden, FindsTheFacesThatMediaPipeFinds) {
       const Detection& face = (*found)[i];
       const std::vector<double> box = item["boxes"][i];
       // The two builds of the network's kernels differ by some roundings of its float16 weights' products.
-      EXPECT_NEAR(face.score, item["scores"][i], 2e-4);
-      EXPECT_NEAR(face.left / width, box[0], 2e-4);
-      EXPECT_NEAR(face.top / height, box[1], 2e-4);
-      EXPECT_NEAR(face.right / width, box[2], 2e-4);
-      EXPECT_NEAR(face.bottom / height, box[3], 2e-4);
+      EXPECT_NEAR(face.score, item["scores"][i], 1e-5);
+      EXPECT_NEAR(face.left / width, box[0], 1e-5);
+      EXPECT_NEAR(face.top / height, box[1], 1e-5);
+      EXPECT_NEAR(face.right / width, box[2], 1e-5);
+      EXPECT_NEAR(face.bottom / height, box[3], 1e-5);
     }
   }
   EXPECT_GT(faces, 10u);
