@@ -1,4 +1,4 @@
-// Data that this project wrote itself and that the program carries (models/cloze).
+// Data that this project wrote itself and that the program carries (models/cloze, models/faces).
 #pragma once
 #include <string_view>
 
@@ -9,6 +9,9 @@ std::string_view builtin_cloze();
 
 // Plain text to calibrate on.
 std::string_view builtin_calibration();
+
+// COCO annotations for the pictures of the set "faces".
+std::string_view builtin_faces();
 
 inline constexpr const char* kBuiltinClozeName = "cloze (built in)";
 inline constexpr const char* kBuiltinCalibrationName = "calibration text (built in)";

@@ -1,11 +1,15 @@
 // assay models, assay fetch: what can be used by name.
 #include <fmt/format.h>
 
+#include <set>
+
+#include "cli/builtin_data.h"
 #include "cli/commands.h"
 #include "cli/text.h"
 #include "flow/fetch_hub.h"
 #include "flow/fetch_package.h"
 #include "flow/model_registry.h"
+#include "flow/picture_registry.h"
 
 namespace assay::cli {
 namespace {
@@ -17,6 +21,12 @@ std::string source_of(const RegisteredModel& model) {
   std::string text = fmt::format("PyPI {} {}", first.package, first.version);
   if (model.parts.size() > 1) text += fmt::format(" and {} more parts", model.parts.size() - 1);
   return text;
+}
+
+std::size_t package_count(const RegisteredPictures& set) {
+  std::set<std::string_view> packages;
+  for (const auto& picture : set.pictures) packages.insert(picture.from.package);
+  return packages.size();
 }
 
 Status list_models(Session& session) {
@@ -40,17 +50,33 @@ Status list_models(Session& session) {
                     {"path", path.string()},
                     {"present", present}});
   }
+  ordered_json pictures = ordered_json::array();
+  for (const auto& set : registered_pictures()) {
+    const auto path = folder / set.folder;
+    std::error_code error;
+    const bool present = std::filesystem::exists(path / set.pictures.back().file, error);
+    table.add_row({std::string(set.name), std::string(set.description),
+                   fmt::format("PyPI, {} packages", package_count(set)), std::string(set.licence),
+                   present ? "yes" : "no"});
+    pictures.push_back({{"name", set.name},
+                        {"description", set.description},
+                        {"pictures", set.pictures.size()},
+                        {"path", path.string()},
+                        {"present", present}});
+  }
   session.print(
       table.render() +
       fmt::format(
           "\nAlso hf:OWNER/NAME: a repository of the Hugging Face hub with .safetensors.\nFolder: {}\n",
           printable(folder.string())));
-  return session.write_json({{"folder", folder.string()}, {"models", list}});
+  return session.write_json({{"folder", folder.string()}, {"models", list}, {"pictures", pictures}});
 }
 
 Result<FetchReport> fetch_named(const std::string& wanted, Progress& progress) {
   ASSAY_TRY(const auto folder, models_folder());
   if (is_hub_name(wanted)) return fetch_hub_model(wanted, folder, progress);
+  if (const RegisteredPictures* set = find_registered_pictures(wanted))
+    return fetch_package_pictures(*set, as_bytes(builtin_faces()), folder, progress);
   const RegisteredModel* model = find_registered_model(wanted);
   if (model == nullptr)
     return Error{ErrorCode::kNotFound, wanted +
@@ -71,13 +97,15 @@ Status fetch(const std::string& wanted, Session& session) {
 }  // namespace
 
 void add_models(CommandLine& line) {
-  CLI::App& command = line.add("models", "List the models that can be used by name.", "assay models");
+  CLI::App& command =
+      line.add("models", "List the models and pictures that can be used by name.", "assay models");
   line.on_run(command, list_models);
 }
 
 void add_fetch(CommandLine& line) {
   auto wanted = std::make_shared<std::string>();
-  CLI::App& command = line.add("fetch", "Bring a model, checked by its hash.", "assay fetch smollm2-135m");
+  CLI::App& command =
+      line.add("fetch", "Bring a model or pictures, checked by their hashes.", "assay fetch smollm2-135m");
   command.add_option("NAME", *wanted, "a name from 'assay models', or hf:OWNER/NAME on the Hugging Face hub")
       ->required()
       ->type_name("");

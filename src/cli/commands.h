@@ -14,7 +14,6 @@ void add_eval_coco(CommandLine& line, CLI::App& parent);        // below `assay 
 void add_detect(CommandLine& line);
 void add_eval_detections(CommandLine& line, CLI::App& parent);  // below `assay eval`
 void add_explain(CommandLine& line);
-void add_demo(CommandLine& line);
 void add_models(CommandLine& line);
 void add_fetch(CommandLine& line);
 void add_completion(CommandLine& line);

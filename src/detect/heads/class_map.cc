@@ -75,11 +75,13 @@ Result<ClassMap> class_map_from_name(std::string_view name) {
   if (name == "coco80") return without_gaps();
   if (name == "coco90") return with_gaps("coco90", 1);
   if (name == "coco91") return with_gaps("coco91", 0);
+  if (name == "face") return ClassMap{"face", {1}, {"face"}};
   return Error{ErrorCode::kInvalidArgument,
-               "class map: " + quote(name) + ", expected coco80, coco90 or coco91"};
+               "class map: " + quote(name) + ", expected coco80, coco90, coco91 or face"};
 }
 
 Result<ClassMap> coco_class_map(HeadKind kind, int class_count) {
+  if (kind == HeadKind::kBlazeface) return class_map_from_name("face");
   if (kind == HeadKind::kTfliteDetection || class_count == 90) return class_map_from_name("coco90");
   if (class_count == 80) return class_map_from_name("coco80");
   if (class_count == 91) return class_map_from_name("coco91");

@@ -33,6 +33,7 @@ struct ClassMap {
 // "coco80"  index 0 to 79 in the order of ids: YOLO, NanoDet, FastestDet, RT-DETR
 // "coco90"  index = id - 1, with gaps: TensorFlow's models after the operator has taken the background away
 // "coco91"  index = id, with gaps: DETR
+// "face"    one class, category 1: BlazeFace; none of COCO's, for annotations of faces
 // Errors: kInvalidArgument, listing the names.
 Result<ClassMap> class_map_from_name(std::string_view name);
 

@@ -46,7 +46,7 @@ TEST(ClassMap, FollowsTheClassCountAndRefusesOthers) {
   EXPECT_EQ(coco_class_map(HeadKind::kTfliteDetection, 0)->name, "coco90");
   EXPECT_EQ(coco_class_map(HeadKind::kDetr, 91)->name, "coco91");
   EXPECT_THAT(coco_class_map(HeadKind::kYolov8, 20), FailsWith(ErrorCode::kUnsupported, "20 classes"));
-  EXPECT_THAT(class_map_from_name("voc"), FailsWith(ErrorCode::kInvalidArgument, "coco80, coco90 or coco91"));
+  EXPECT_THAT(class_map_from_name("voc"), FailsWith(ErrorCode::kInvalidArgument, "coco80, coco90, coco91 or face"));
 }
 
 }  // namespace

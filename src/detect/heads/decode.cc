@@ -43,12 +43,15 @@ Result<std::vector<Candidate>> candidates_of(HeadKind kind, const HeadInput& inp
       return detr_candidates(input);
     case HeadKind::kRtDetr:
       return rt_detr_candidates(input);
+    case HeadKind::kBlazeface:
+      return blazeface_candidates(input);
   }
   return Error{ErrorCode::kInvalidArgument, "head: expected one of " + head_names()};
 }
 
 bool suppresses(HeadKind kind) {
-  return kind != HeadKind::kTfliteDetection && kind != HeadKind::kDetr && kind != HeadKind::kRtDetr;
+  return kind != HeadKind::kTfliteDetection && kind != HeadKind::kDetr && kind != HeadKind::kRtDetr &&
+         kind != HeadKind::kBlazeface;
 }
 
 ClassSeparation separation_of(HeadKind kind) {
@@ -68,7 +71,7 @@ ClassSeparation separation_of(HeadKind kind) {
 
 bool clips(HeadKind kind) {
   return kind != HeadKind::kYolox && kind != HeadKind::kFastestdet && kind != HeadKind::kDetr &&
-         kind != HeadKind::kRtDetr;
+         kind != HeadKind::kRtDetr && kind != HeadKind::kBlazeface;
 }
 
 bool is_finite(const Candidate& c) {
@@ -134,6 +137,9 @@ HeadOptions evaluation_options(HeadKind kind) {
     case HeadKind::kSsd:
       options.score_threshold = 1e-8f, options.iou_threshold = 0.6, options.max_detections = 100;
       break;
+    case HeadKind::kBlazeface:
+      options.score_threshold = 0.01f, options.iou_threshold = 0.3;
+      break;
     case HeadKind::kTfliteDetection:
     case HeadKind::kDetr:
     case HeadKind::kRtDetr:
@@ -155,6 +161,7 @@ Result<std::vector<Detection>> decode_detections(HeadKind kind, std::span<const 
   std::erase_if(candidates, [](const Candidate& c) { return !is_finite(c); });
   if (kind == HeadKind::kYolov5 || kind == HeadKind::kYolov8)
     keep_best(&candidates, 30000);  // ultralytics' max_nms
+  if (kind == HeadKind::kBlazeface) candidates = merge_overlapping(candidates, options.iou_threshold);
   const ClassSeparation separation = options.class_agnostic ? ClassSeparation::kNone : separation_of(kind);
   std::vector<std::size_t> order =
       suppresses(kind) ? suppress(candidates, options.iou_threshold, separation) : by_score(candidates);

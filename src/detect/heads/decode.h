@@ -37,10 +37,11 @@ struct HeadOptions {
 //   yolox 0.01, IoU 0.65 · yolov5 0.001, 0.6, multi-label, 300 · yolov8 0.001, 0.7, multi-label, 300
 //   nanodet 0.05, 0.6, 100 · fastestdet 0.001, 0.45 · ssd 1e-8, 0.6, 100
 //   tflite-detection, detr and rt-detr: everything that the model gives
+//   blazeface 0.01, 0.3; MediaPipe shows from 0.5 on, which would cut the curve that AP is taken from
 HeadOptions evaluation_options(HeadKind kind);
 
-// Best score first. Boxes are clipped to the picture where the family does it (all but YOLOX, FastestDet and
-// DETR); boxes and scores that are not finite are dropped. `placement` is what prepare_input gave for the
+// Best score first. Boxes are clipped to the picture where the family does it (all but YOLOX, FastestDet, DETR
+// and BlazeFace); boxes and scores that are not finite are dropped. `placement` is what prepare_input gave for the
 // picture; width and height are the model input's. One image per call: the batch is 1. Errors: kUnsupported
 // (shapes that are not this head's), kCorrupt (values that do not fill their shape), kInvalidArgument (scores
 // below 0 without scores_are_logits, anchors that do not fit). Each names the tensor. Thread safe.

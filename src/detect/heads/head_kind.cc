@@ -11,15 +11,16 @@ struct Name {
   HeadKind kind;
   std::string_view name;
 };
-constexpr std::array<Name, 9> kNames = {{{HeadKind::kTfliteDetection, "tflite-detection"},
-                                         {HeadKind::kSsd, "ssd"},
-                                         {HeadKind::kYolox, "yolox"},
-                                         {HeadKind::kYolov5, "yolov5"},
-                                         {HeadKind::kYolov8, "yolov8"},
-                                         {HeadKind::kNanodet, "nanodet"},
-                                         {HeadKind::kFastestdet, "fastestdet"},
-                                         {HeadKind::kDetr, "detr"},
-                                         {HeadKind::kRtDetr, "rt-detr"}}};
+constexpr std::array<Name, 10> kNames = {{{HeadKind::kTfliteDetection, "tflite-detection"},
+                                          {HeadKind::kSsd, "ssd"},
+                                          {HeadKind::kYolox, "yolox"},
+                                          {HeadKind::kYolov5, "yolov5"},
+                                          {HeadKind::kYolov8, "yolov8"},
+                                          {HeadKind::kNanodet, "nanodet"},
+                                          {HeadKind::kFastestdet, "fastestdet"},
+                                          {HeadKind::kDetr, "detr"},
+                                          {HeadKind::kRtDetr, "rt-detr"},
+                                          {HeadKind::kBlazeface, "blazeface"}}};
 
 }  // namespace
 
@@ -97,6 +98,10 @@ Result<InputSpec> default_input_spec(HeadKind kind, const std::vector<std::int64
       break;
     case HeadKind::kRtDetr:  // transformers' RTDetrImageProcessor
       spec.std = {255.0f, 255.0f, 255.0f};
+      break;
+    case HeadKind::kBlazeface:  // face_detection.pbtxt: -1 to 1, keep_aspect_ratio, BORDER_ZERO
+      spec.fit = FitKind::kWarpCentered;
+      spec.mean = spec.std = {127.5f, 127.5f, 127.5f};
       break;
   }
   return spec;

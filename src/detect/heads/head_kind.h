@@ -21,6 +21,7 @@ enum class HeadKind {
   kFastestdet,       // [1, 5 + classes, h, w]
   kDetr,             // logits [1, queries, classes + 1] and boxes [1, queries, 4]; softmax
   kRtDetr,           // logits [1, queries, classes] and boxes [1, queries, 4]; sigmoid
+  kBlazeface,        // MediaPipe's faces: regressors [1, N, 16] and logits [1, N, 1], N = 896 or 2304
 };
 
 // "tflite-detection", "ssd", "yolox", ...: what --head takes.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <unordered_map>
+#include <utility>
 
 namespace assay::detect {
 namespace {
@@ -61,6 +62,39 @@ std::vector<std::size_t> suppress(const std::vector<Candidate>& candidates, doub
     kept.push_back(index);
   }
   return kept;
+}
+
+std::vector<Candidate> merge_overlapping(const std::vector<Candidate>& candidates, double iou_threshold) {
+  std::vector<std::size_t> left = by_score(candidates);
+  std::vector<Candidate> merged;
+  while (!left.empty()) {
+    const Candidate& best = candidates[left.front()];
+    const Box box = moved(best, 0.0f);
+    std::vector<std::size_t> apart;
+    Candidate mean{0.0f, 0.0f, 0.0f, 0.0f, best.score, best.class_index};
+    float total = 0.0f;
+    for (const std::size_t index : left) {
+      const Candidate& other = candidates[index];
+      if (!(overlap(moved(other, 0.0f), box) > iou_threshold)) {
+        apart.push_back(index);
+        continue;
+      }
+      total += other.score;
+      mean.left += other.left * other.score;
+      mean.top += other.top * other.score;
+      mean.right += other.right * other.score;
+      mean.bottom += other.bottom * other.score;
+    }
+    // A box without area overlaps nothing, not even itself; the reference returns it and stops there.
+    if (total == 0.0f) {
+      merged.push_back(best);
+      break;
+    }
+    mean.left /= total, mean.top /= total, mean.right /= total, mean.bottom /= total;
+    merged.push_back(mean);
+    left = std::move(apart);
+  }
+  return merged;
 }
 
 }  // namespace assay::detect

@@ -30,6 +30,12 @@ enum class ClassSeparation {
 std::vector<std::size_t> suppress(const std::vector<Candidate>& candidates, double iou_threshold,
                                   ClassSeparation separation);
 
+// Instead of dropping what overlaps the best box, averages it: the best remaining box takes all that overlap
+// it by more than `iou_threshold`, itself included, and becomes their mean weighted by the scores; its score
+// and class stay. Best score first. For candidates of one class. REQUIRES: finite boxes, scores over 0.
+// Thread safe. Source: mediapipe/calculators/util/non_max_suppression_calculator.cc, WEIGHTED.
+std::vector<Candidate> merge_overlapping(const std::vector<Candidate>& candidates, double iou_threshold);
+
 // The order in which `suppress` visits: scores descending, ties in the order given.
 std::vector<std::size_t> by_score(const std::vector<Candidate>& candidates);
 

@@ -13,6 +13,7 @@
 #include "flow/evaluate_coco.h"
 #include "flow/inspect_tflite.h"
 #include "flow/model_registry.h"
+#include "flow/picture_registry.h"
 #include "flow/quantize_tflite.h"
 #include "flow/run_program.h"
 #include "flow/seeded_input.h"
@@ -81,8 +82,34 @@ Result<std::string> digest_of_pictures(const fs::path& folder) {
   return digest.finish();
 }
 
+// Sets of pictures that were fetched by name become paths.
+Status resolve_sets(DetectorSpec& spec) {
+  const auto folder_of = [](const std::string& name) -> Result<fs::path> {
+    const RegisteredPictures* set = find_registered_pictures(name);
+    if (set == nullptr)
+      return Error{ErrorCode::kNotFound, name + ": is no set of pictures that `assay models` lists"};
+    ASSAY_TRY(const fs::path models, models_folder());
+    const fs::path folder = models / set->folder;
+    std::error_code error;
+    if (!fs::exists(folder / "annotations.json", error))
+      return Error{ErrorCode::kNotFound, name + ": is not there yet; run 'assay fetch " + name + "' first"};
+    return folder;
+  };
+  if (!spec.data_set.empty()) {
+    ASSAY_TRY(const fs::path folder, folder_of(spec.data_set));
+    spec.images = folder / "evaluation";
+    spec.annotations = folder / "annotations.json";
+  }
+  if (!spec.calibration_set.empty()) {
+    ASSAY_TRY(const fs::path folder, folder_of(spec.calibration_set));
+    spec.calibration = folder / "calibration";
+  }
+  return {};
+}
+
 Status DetectorStudy::look() {
   ASSAY_TRY(source_, resolve_model(spec_.model));
+  ASSAY_RETURN_IF_ERROR(resolve_sets(spec_));
   ASSAY_TRY(source_digest_, sha256_of_file(source_));
   ASSAY_TRY(const TfliteInspection inspection, inspect_tflite(source_));
   weight_type_ = inspection.weight_type;
@@ -107,14 +134,15 @@ std::vector<int> DetectorStudy::threads() const {
 }
 
 Json DetectorStudy::about() const {
-  Json json{{"name", spec_.name},
-            {"source", spec_.model},
-            {"sha256", source_digest_},
-            {"data", spec_.annotations.string()},
-            {"limit", spec_.limit},
-            {"calibration", spec_.calibration.string()},
-            {"calibration_samples", spec_.calibration_samples},
-            {"variants", spec_.variants}};
+  Json json{
+      {"name", spec_.name},
+      {"source", spec_.model},
+      {"sha256", source_digest_},
+      {"data", spec_.data_set.empty() ? spec_.annotations.string() : spec_.data_set},
+      {"limit", spec_.limit},
+      {"calibration", spec_.calibration_set.empty() ? spec_.calibration.string() : spec_.calibration_set},
+      {"calibration_samples", spec_.calibration_samples},
+      {"variants", spec_.variants}};
   const RegisteredModel* registered = find_registered_model(spec_.model);
   json["licence"] = registered != nullptr ? Json(registered->licence) : Json(nullptr);
   return json;
