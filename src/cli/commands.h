@@ -9,6 +9,7 @@ void add_generate(CommandLine& line);
 void add_bench(CommandLine& line);
 void add_quantize(CommandLine& line);
 void add_run(CommandLine& line);
+void add_compare(CommandLine& line);
 void add_eval(CommandLine& line);
 void add_eval_coco(CommandLine& line, CLI::App& parent);        // below `assay eval`
 void add_detect(CommandLine& line);

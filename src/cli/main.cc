@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   assay::cli::add_explain(line);
   assay::cli::add_detect(line);
   assay::cli::add_run(line);
+  assay::cli::add_compare(line);
   assay::cli::add_bench(line);
   assay::cli::add_generate(line);
   assay::cli::add_completion(line);
