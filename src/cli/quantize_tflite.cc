@@ -32,11 +32,11 @@ std::string counts_text(const std::map<std::string, std::uint64_t>& counts) {
 
 void print_static(const tflite::StaticReport& report, Session& session) {
   for (const auto& concat : report.wide_concats) {
-    session.note(fmt::format("warning: the inputs of '{}' differ {:.0f} times in range{}\n",
-                             printable(concat.output), concat.ratio,
-                             concat.kept_float
-                                 ? "; it stays in float for the probabilities among them"
-                                 : " and share one int8 scale: values of the narrow ones lose precision"));
+    session.note(fmt::format(
+        "{}the inputs of '{}' differ {:.0f} times in range{}\n", concat.kept_float ? "note: " : "warning: ",
+        printable(concat.output), concat.ratio,
+        concat.kept_float ? "; it stays in float, so that each keeps its own int8 scale"
+                          : " and share one int8 scale: values of the narrow ones lose precision"));
   }
   session.print(labelled(
       {{"int8 operators", counts_text(report.int8_operators)},
@@ -182,6 +182,10 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
       .add_option("--ranges", options.ranges,
                   "of static int8: the ranges of activations that calibration found")
       ->type_name("FILE");
+  command
+      .add_option("--write-ranges", options.write_ranges,
+                  "of static int8: where to write the ranges that --calibration finds, for --ranges")
+      ->type_name("FILE");
   command.add_flag("--full-integer", options.full_integer,
                    "of static int8: also what is more precise and as fast in float");
   command
@@ -213,6 +217,7 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
   quantize.target = target_of(to, options);
   quantize.keep_float = options.keep_float;
   quantize.ranges = options.ranges;
+  quantize.write_ranges = options.write_ranges;
   quantize.full_integer = options.full_integer;
   quantize.least_snr = options.least_snr;
   quantize.int8_io = options.int8_io;

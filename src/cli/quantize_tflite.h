@@ -15,6 +15,7 @@ struct TfliteOptions {
   std::string int8;  // empty: static where there is something to calibrate with, else dynamic
   std::vector<std::string> keep_float;
   std::string ranges;
+  std::string write_ranges;
   std::string calibration;  // a folder of pictures
   std::int64_t samples = 128;
   RangeMethod range_method = RangeMethod::kPercentile;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/interrupt.h"
+#include "base/thread_pool.h"
 #include "formats/tflite/model.h"
 #include "image/decode.h"
 #include "quant/tflite/histogram.h"
@@ -16,14 +17,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// From so many values on, counting them is worth waking threads for.
+constexpr std::int64_t kParallelValues = 1 << 16;
+
+// Histograms do not depend on the order of the values, so this one does not on the number of threads.
+void add_in_parallel(std::span<const float> values, ThreadPool& pool, tflite::Histogram& histogram) {
+  const auto count = static_cast<std::int64_t>(values.size());
+  if (count < kParallelValues) return histogram.add(values);
+  std::vector<tflite::Histogram> parts(static_cast<std::size_t>(pool.num_threads()));
+  pool.parallel_for(count, kParallelValues / 4, [&](WorkRange range) {
+    parts[static_cast<std::size_t>(range.thread)].add(
+        values.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.end - range.begin)));
+  });
+  for (const auto& part : parts) histogram.merge(part);
+}
+
 // What is kept of one tensor.
 struct Statistics {
   tflite::Histogram histogram;
   tflite::MovingAverageRange average;
   bool keep_average = false;
 
-  void add(std::span<const float> values) {
-    histogram.add(values);
+  void add(std::span<const float> values, ThreadPool& pool) {
+    add_in_parallel(values, pool, histogram);
     if (!keep_average || values.empty()) return;
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     average.update({*low, *high});
@@ -100,13 +116,15 @@ class Pass {
     return Pass(std::move(storage), std::move(runner), tensors, exposed.output);
   }
 
-  Status run(const PreparedInput& input, std::map<int, Statistics>& statistics) {
+  Status run(const PreparedInput& input, ThreadPool& pool, std::map<int, Statistics>& statistics) {
     ASSAY_RETURN_IF_ERROR(runner_.set_input(0, input.bytes));
     ASSAY_RETURN_IF_ERROR(runner_.invoke());
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      values_.resize(runner_.outputs()[outputs_[i]].num_bytes() / sizeof(float));
-      ASSAY_RETURN_IF_ERROR(runner_.read_output(outputs_[i], std::as_writable_bytes(std::span(values_))));
-      statistics.at(tensors_[i]).add(values_);
+      ASSAY_RETURN_IF_ERROR(runner_.visit_output(outputs_[i], [&](ByteView bytes) {
+        // The runtime aligns its tensors to more than a float needs.
+        statistics.at(tensors_[i])
+            .add({reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)}, pool);
+      }));
     }
     return {};
   }
@@ -123,7 +141,6 @@ class Pass {
   litert::Runner runner_;
   std::vector<int> tensors_;
   std::vector<std::size_t> outputs_;
-  std::vector<float> values_;
 };
 
 Result<PreparedInput> read_input(const Detector& detector, const fs::path& path) {
@@ -187,6 +204,7 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
   const int input_tensor = parsed->main().inputs.at(0);
   const bool float_input = detector.runner().inputs()[0].type == litert::ElementType::kFloat32;
   if (float_input) prepare(input_tensor);
+  ThreadPool pool(options.detector.threads);
   std::int64_t done = 0;
   for (std::size_t group = 0; group < groups.size(); ++group) {
     for (const int tensor : groups[group]) prepare(tensor);
@@ -198,9 +216,9 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
       if (float_input && group == 0) {
         std::vector<float> values(input.bytes.size() / sizeof(float));
         std::memcpy(values.data(), input.bytes.data(), input.bytes.size());
-        statistics.at(input_tensor).add(values);
+        statistics.at(input_tensor).add(values, pool);
       }
-      ASSAY_RETURN_IF_ERROR(pass->run(input, statistics));
+      ASSAY_RETURN_IF_ERROR(pass->run(input, pool, statistics));
       progress.update("calibrating", ++done, result.pictures * result.passes);
     }
   }

@@ -55,6 +55,8 @@ struct Ranges {
 
 Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Model& model,
                            const TfliteQuantizeOptions& options, Progress& progress) {
+  if (!options.write_ranges.empty() && !options.calibration)
+    return Error{ErrorCode::kInvalidArgument, "--write-ranges needs --calibration: it writes what that finds"};
   if (options.target != TfliteTarget::kInt8Static) return Ranges{};
   if (options.calibration) {
     const auto start = std::chrono::steady_clock::now();
@@ -62,6 +64,10 @@ Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Mode
     ASSAY_TRY(const auto library, litert::Library::open());
     ASSAY_TRY(DetectorCalibration found,
               calibrate_detector(checked, library, *options.calibration, progress));
+    if (!options.write_ranges.empty()) {
+      ASSAY_RETURN_IF_ERROR(
+          write_file_atomically(options.write_ranges, write_activation_ranges(found.ranges, model)));
+    }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     return Ranges{std::move(found.ranges), std::move(found.warnings), found.pictures, seconds.count()};
   }
@@ -161,9 +167,7 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   if (!converted) return converted.error().with_context(path.string());
   ASSAY_RETURN_IF_ERROR(tflite::validate(converted->model));
   ASSAY_TRY(const std::vector<std::byte> bytes, tflite::write(converted->model));
-  ASSAY_TRY(AtomicFile written, AtomicFile::create(out));
-  ASSAY_RETURN_IF_ERROR(written.write(bytes));
-  ASSAY_RETURN_IF_ERROR(written.commit());
+  ASSAY_RETURN_IF_ERROR(write_file_atomically(out, as_text(bytes)));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   TfliteQuantizeReport report = std::move(converted->report);
   report.conversion.warnings.insert(report.conversion.warnings.end(), ranges.warnings.begin(),

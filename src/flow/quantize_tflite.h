@@ -24,6 +24,7 @@ struct TfliteQuantizeOptions {
   // Of kInt8Static; see tflite::StaticOptions.
   std::filesystem::path ranges;  // a file as in activation_ranges_file.h, or else
   std::optional<DetectorCalibrationOptions> calibration;
+  std::filesystem::path write_ranges;  // where what the calibration finds goes, for `ranges`; empty: nowhere
   bool full_integer = false;
   double least_snr = tflite::StaticOptions{}.least_snr;
   bool int8_io = false;

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -82,6 +83,8 @@ class Runner {
   // kernels of XNNPACK, in the order of their end. Errors: kInvalidArgument without RunnerOptions::profile.
   Result<std::vector<KernelTime>> profile();
   Status read_output(std::size_t index, std::span<std::byte> data);
+  // The same without a copy: `visit` sees the bytes where they are, which is valid until it returns.
+  Status visit_output(std::size_t index, const std::function<void(ByteView)>& visit);
 
   // One inference: as many inputs as described, in that order; row-major.
   Result<std::vector<std::vector<std::byte>>> run(std::span<const ByteView> inputs);

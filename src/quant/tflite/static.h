@@ -16,7 +16,7 @@ namespace assay::tflite {
 struct StaticOptions {
   KeepFloat keep_float;
   // Also what is more precise or faster in float: the parts of LayerNorm and attention, operators with a
-  // float input, PRELU and HARD_SWISH, and concatenations of probabilities with other values.
+  // float input, PRELU and HARD_SWISH, and concatenations of values of different size.
   bool full_integer = false;
   // What multiplies with weights must have at least this predicted signal to noise ratio (static_noise.h), in
   // dB; otherwise it stays in float with what feeds it. Only where ranges come with rms. 0: all as int8.
@@ -24,7 +24,9 @@ struct StaticOptions {
   bool int8_io = false;  // inputs and outputs of the graph as int8, too
 };
 
-// Values of quite different size that share one scale, as where a head puts boxes and scores into one tensor.
+// Values of quite different size in one tensor, as where a head puts boxes and scores together. In int8 they
+// would share one scale. The concatenation stays in float, so that each input keeps its own, where
+// probabilities are among them, or where only outputs of the graph come of it (unless those are int8, too).
 struct WideConcat {
   std::string output;  // name of the tensor
   float ratio = 0;     // of the widest to the narrowest input's range
@@ -38,7 +40,7 @@ struct StaticReport {
   std::uint64_t transitions = 0;                         // QUANTIZE and DEQUANTIZE in the file
   std::uint64_t fused_activations = 0;
   std::vector<std::string> too_noisy;    // labels of operators that stayed in float for their predicted noise
-  std::vector<WideConcat> wide_concats;  // ratio above 8, or kept in float for their probabilities
+  std::vector<WideConcat> wide_concats;  // ratio above 8, or kept in float
 };
 
 struct StaticResult {

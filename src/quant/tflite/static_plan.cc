@@ -20,6 +20,43 @@ constexpr float kPaddingLimit = 1e30f;
 float width(Range range) { return std::max(range.max, 0.0f) - std::min(range.min, 0.0f); }
 Range join(Range a, Range b) { return {std::min(a.min, b.min), std::max(a.max, b.max)}; }
 
+// Operators whose outputs are values of their inputs in another place.
+bool moves_values(Op op) {
+  switch (op) {
+    case Op::kReshape:
+    case Op::kSqueeze:
+    case Op::kExpandDims:
+    case Op::kTranspose:
+    case Op::kConcatenation:
+    case Op::kPack:
+    case Op::kUnpack:
+    case Op::kSlice:
+    case Op::kStridedSlice:
+    case Op::kSplit:
+    case Op::kSplitV:
+    case Op::kGather:
+    case Op::kGatherNd:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// By tensor: whether all that is made of it is an output of the graph, or comes to one by being moved.
+std::vector<bool> find_ends(const Subgraph& graph, const Uses& uses) {
+  std::vector<bool> ends(graph.tensors.size());
+  for (std::size_t i = 0; i < ends.size(); ++i) ends[i] = !uses.consumers[i].empty();
+  for (const std::int32_t output : graph.outputs) ends[static_cast<std::size_t>(output)] = true;
+  const auto is_end = [&](int tensor) { return tensor >= 0 && ends[static_cast<std::size_t>(tensor)]; };
+  for (auto op = graph.operators.rbegin(); op != graph.operators.rend(); ++op) {
+    if (moves_values(op->op) && std::all_of(op->outputs.begin(), op->outputs.end(), is_end)) continue;
+    for (const std::int32_t input : op->inputs) {
+      if (input >= 0) ends[static_cast<std::size_t>(input)] = false;
+    }
+  }
+  return ends;
+}
+
 // Tensors that must have one scale.
 class Groups {
  public:
@@ -49,7 +86,8 @@ class Planner {
         forced_float_(forced_float),
         uses_(find_uses(graph_)),
         groups_(graph_.tensors.size()),
-        fixed_(graph_.tensors.size()) {}
+        fixed_(graph_.tensors.size()),
+        ends_in_outputs_(find_ends(graph_, uses_)) {}
 
   StaticPlan run();
 
@@ -70,6 +108,7 @@ class Planner {
   void fix_output(const Operator& op, const Int8Rule& rule);
   void unite_groups();
   void find_ranges();
+  bool is_int8_operand(int constant) const;
   std::optional<Range> constant_range(int index) const;
   std::optional<Range> telling_range(const Operator& op, int input) const;
   std::optional<Range> telling_range(const std::vector<int>& members) const;
@@ -83,6 +122,7 @@ class Planner {
   Groups groups_;
   std::vector<std::optional<Int8Params>> fixed_;  // by tensor: scales that the operator before dictates
   StaticPlan plan_;
+  std::vector<bool> ends_in_outputs_;  // by tensor
   bool has_attention_ = false;
   bool has_layer_norm_ = false;
 };
@@ -152,6 +192,7 @@ bool Planner::is_worthwhile(const Operator& op, const Int8Rule& rule) const {
 }
 
 // Of a concatenation: whether its inputs can share a scale. Notes those that are of quite different size.
+// Where only the graph's outputs come of it, float costs nothing, since those are float in any case.
 bool Planner::keeps_precision(const Operator& op) {
   if (op.op != Op::kConcatenation && op.op != Op::kPack) return true;
   float widest = 0, narrowest = INFINITY, probability = INFINITY;
@@ -163,8 +204,10 @@ bool Planner::keeps_precision(const Operator& op) {
     if (const auto& fixed = fixed_[static_cast<std::size_t>(input)])
       probability = std::min(probability, 256 * fixed->scale);
   }
-  const bool kept = !options_.full_integer && widest > kProbabilityRatio * probability;
   const float ratio = widest / std::min(narrowest, probability);
+  const bool is_end = ends_in_outputs_[static_cast<std::size_t>(op.outputs[0])];
+  const bool matters = widest > kProbabilityRatio * probability || (ratio > kWideRatio && is_end);
+  const bool kept = matters && !options_.full_integer && !(options_.int8_io && is_end);
   if (kept || (widest > 0 && ratio > kWideRatio))
     plan_.wide_concats.push_back({tensor(op.outputs[0]).name, ratio, kept});
   return !kept;
@@ -213,6 +256,15 @@ void Planner::unite_groups() {
       if (!fixed_[static_cast<std::size_t>(input)]) groups_.unite(input, op.outputs[0]);
     }
   }
+}
+
+// Of a constant: whether something reads it with a scale of its own. Weights have theirs by channel.
+bool Planner::is_int8_operand(int constant) const {
+  const auto& consumers = uses_.consumers[static_cast<std::size_t>(constant)];
+  return std::any_of(consumers.begin(), consumers.end(), [&](int consumer) {
+    const auto at = static_cast<std::size_t>(consumer);
+    return plan_.quantized[at] && int8_rule(graph_.operators[at].op)->rule != ScaleRule::kWeighted;
+  });
 }
 
 std::optional<Range> Planner::constant_range(int index) const {
@@ -268,7 +320,8 @@ void Planner::find_ranges() {
   };
   for (int t = 0; t < static_cast<int>(count); ++t) {
     members[static_cast<std::size_t>(groups_.root(t))].push_back(t);
-    if (is_float(t)) widen(t, is_constant(t) ? constant_range(t) : ranges_[static_cast<std::size_t>(t)]);
+    if (is_float(t) && (!is_constant(t) || is_int8_operand(t)))
+      widen(t, is_constant(t) ? constant_range(t) : ranges_[static_cast<std::size_t>(t)]);
   }
   for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
     const Operator& op = graph_.operators[i];
