@@ -19,7 +19,7 @@ std::string int8_of(const TfliteOptions& options) {
 TfliteTarget target_of(const std::string& to, const TfliteOptions& options) {
   if (to == "float32") return TfliteTarget::kFloat32;
   if (to == "float16") return TfliteTarget::kFloat16;
-  if (int8_of(options) == "static") return TfliteTarget::kInt8Static;
+  if (int8_of(options) == "static" || int8_of(options) == "int16x8") return TfliteTarget::kInt8Static;
   return int8_of(options) == "dynamic" ? TfliteTarget::kInt8Dynamic : TfliteTarget::kInt8WeightOnly;
 }
 
@@ -39,7 +39,7 @@ void print_static(const tflite::StaticReport& report, Session& session) {
                           : " and share one int8 scale: values of the narrow ones lose precision"));
   }
   session.print(labelled(
-      {{"int8 operators", counts_text(report.int8_operators)},
+      {{"quantized operators", counts_text(report.int8_operators)},
        {"float operators", counts_text(report.float_operators)},
        {"transitions", fmt::format("{} QUANTIZE and DEQUANTIZE", report.transitions)},
        {"too noisy", fmt::format("{} operators in float for their predicted noise", report.too_noisy.size())},
@@ -160,9 +160,9 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
   command
       .add_option(
           "--int8", options.int8,
-          "what else than weights is int8 in a .tflite model [static with --calibration, else dynamic]")
-      ->type_name("static|dynamic|weight-only")
-      ->check(CLI::IsMember({"static", "dynamic", "weight-only"}).description(""));
+          "what else than weights is int8 in a .tflite model, or int16 [static with --calibration, else dynamic]")
+      ->type_name("static|int16x8|dynamic|weight-only")
+      ->check(CLI::IsMember({"static", "int16x8", "dynamic", "weight-only"}).description(""));
   command
       .add_option("--keep-float", options.keep_float,
                   "operators of a .tflite model that stay in float: a regular expression found in 'CONV_2D "
@@ -221,6 +221,10 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
   quantize.full_integer = options.full_integer;
   quantize.least_snr = options.least_snr;
   quantize.int8_io = options.int8_io;
+  if (int8_of(options) == "int16x8") {
+    quantize.activations = tflite::Activations::kInt16;
+    session.note("warning: LiteRT has no fast kernels for int16 on processors; expect 40 to 95 times float's time\n");
+  }
   if (!options.calibration.empty()) {
     quantize.calibration.emplace();
     quantize.calibration->pictures = options.calibration;

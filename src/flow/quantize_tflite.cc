@@ -113,7 +113,8 @@ Result<Outcome> quantize_static(const tflite::Model& model, const tflite::Activa
                                 const tflite::KeepFloat& keep_float) {
   const tflite::StaticOptions static_options{budget ? also_keep(keep_float, budget->kept) : keep_float,
                                              options.full_integer, budget ? 0 : options.least_snr,
-                                             options.int8_io};
+                                             options.int8_io,
+                                             options.activations};
   ASSAY_TRY(auto result, tflite::quantize_static(model, ranges, static_options));
   return Outcome{std::move(result.model), {result.report.conversion, result.report, budget}};
 }

@@ -1,4 +1,4 @@
-// Static int8: weights and activations, from the ranges that calibration found.
+// Static quantization: int8 weights and int8 or int16 activations, from the ranges that calibration found.
 // Source: https://ai.google.dev/edge/litert/models/quantization_spec
 #pragma once
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include "formats/tflite/model.h"
 #include "quant/tflite/activation_ranges.h"
 #include "quant/tflite/convert.h"
+#include "quant/tflite/kernel_rules.h"
 
 namespace assay::tflite {
 
@@ -21,7 +22,8 @@ struct StaticOptions {
   // What multiplies with weights must have at least this predicted signal to noise ratio (static_noise.h), in
   // dB; otherwise it stays in float with what feeds it. Only where ranges come with rms. 0: all as int8.
   double least_snr = 20;
-  bool int8_io = false;  // inputs and outputs of the graph as int8, too
+  bool int8_io = false;      // inputs and outputs of the graph as int8 (int16), too
+  Activations activations = Activations::kInt8;
 };
 
 // Values of quite different size in one tensor, as where a head puts boxes and scores together. In int8 they
@@ -35,7 +37,7 @@ struct WideConcat {
 
 struct StaticReport {
   ConversionReport conversion;
-  std::map<std::string, std::uint64_t> int8_operators;   // name of operator to how many
+  std::map<std::string, std::uint64_t> int8_operators;   // quantized: name of operator to how many
   std::map<std::string, std::uint64_t> float_operators;  // QUANTIZE and DEQUANTIZE apart
   std::uint64_t transitions = 0;                         // QUANTIZE and DEQUANTIZE in the file
   std::uint64_t fused_activations = 0;
@@ -54,7 +56,7 @@ Result<Model> prepare_static(const Model& model, StaticReport& report);
 
 // The main subgraph with int8 operators where LiteRT has kernels for them, and float ones elsewhere; other
 // subgraphs as they are. Weights symmetric per output channel (one scale for BATCH_MATMUL), activations
-// asymmetric per tensor, biases int32. Constants in float16 are folded and activation functions fused first.
+// asymmetric per tensor, biases int32; with int16 activations these symmetric, biases int64. Constants in float16 are folded and activation functions fused first.
 // A tensor without a range keeps its operators in float. What only feeds a LOGISTIC or TANH is clipped where
 // that saturates. Errors: kInvalidArgument when `ranges` is not as long as the main subgraph's tensors;
 // kUnsupported when nothing could be quantized; kCorrupt.
