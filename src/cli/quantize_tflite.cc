@@ -43,13 +43,15 @@ void print_static(const tflite::StaticReport& report, Session& session) {
        {"float operators", counts_text(report.float_operators)},
        {"transitions", fmt::format("{} QUANTIZE and DEQUANTIZE", report.transitions)},
        {"too noisy", fmt::format("{} operators in float for their predicted noise", report.too_noisy.size())},
-       {"fused", fmt::format("{} activation functions", report.fused_activations)}}));
+       {"fused", fmt::format("{} activation functions", report.fused_activations)},
+       {"biases", fmt::format("{} corrected for the rounding of weights", report.corrected_biases)}}));
 }
 
 nlohmann::ordered_json static_json(const tflite::StaticReport& report) {
   nlohmann::ordered_json json{
       {"int8_operators", report.int8_operators}, {"float_operators", report.float_operators},
       {"transitions", report.transitions},       {"fused_activations", report.fused_activations},
+      {"corrected_biases", report.corrected_biases},
       {"too_noisy", report.too_noisy},           {"wide_concats", nlohmann::ordered_json::array()}};
   for (const auto& concat : report.wide_concats)
     json["wide_concats"].push_back(
@@ -194,6 +196,8 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
                   "none [20]")
       ->type_name("DB")
       ->check(CLI::Range(0.0, 200.0).description(""));
+  command.add_flag("--no-bias-correction", options.keep_biases,
+                   "of static int8: leave the means of outputs where the rounding of weights moves them");
   command.add_flag("--int8-io", options.int8_io, "of static int8: inputs and outputs as int8, too");
   command
       .add_option("--budget", options.budget,
@@ -221,6 +225,7 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
   quantize.full_integer = options.full_integer;
   quantize.least_snr = options.least_snr;
   quantize.int8_io = options.int8_io;
+  quantize.correct_biases = !options.keep_biases;
   if (int8_of(options) == "int16x8") {
     quantize.activations = tflite::Activations::kInt16;
     session.note("warning: LiteRT has no fast kernels for int16 on processors; expect 40 to 95 times float's time\n");

@@ -22,6 +22,7 @@ struct TfliteOptions {
   bool full_integer = false;
   double least_snr = 20;
   bool int8_io = false;
+  bool keep_biases = false;
   std::optional<double> budget;
   std::string annotations, images;  // of --budget
   bool no_speed_check = false;

@@ -11,6 +11,7 @@
 #include "image/decode.h"
 #include "quant/tflite/histogram.h"
 #include "quant/tflite/range_estimators.h"
+#include "quant/tflite/weights.h"
 
 namespace assay {
 namespace {
@@ -35,14 +36,28 @@ void add_in_parallel(std::span<const float> values, ThreadPool& pool, tflite::Hi
 // What is kept of one tensor.
 struct Statistics {
   tflite::Histogram histogram;
+  std::vector<double> channel_sums;  // as many as its last dimension; none: not wanted
   tflite::MovingAverageRange average;
   bool keep_average = false;
 
   void add(std::span<const float> values, ThreadPool& pool) {
     add_in_parallel(values, pool, histogram);
+    const std::size_t channels = channel_sums.size();
+    for (std::size_t begin = 0; channels > 0 && begin + channels <= values.size(); begin += channels) {
+      for (std::size_t i = 0; i < channels; ++i) channel_sums[i] += static_cast<double>(values[begin + i]);
+    }
     if (!keep_average || values.empty()) return;
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     average.update({*low, *high});
+  }
+
+  // Empty where a value was not finite.
+  std::vector<float> channel_means() const {
+    if (histogram.not_finite() > 0) return {};
+    std::vector<float> means;
+    const double values = static_cast<double>(histogram.count()) / static_cast<double>(channel_sums.size());
+    for (const double sum : channel_sums) means.push_back(static_cast<float>(sum / values));
+    return means;
   }
 
   std::optional<tflite::Range> moving_average() const {
@@ -89,6 +104,19 @@ std::vector<std::vector<int>> group_tensors(const tflite::Model& model, std::uin
     bytes += *size;
   }
   return groups;
+}
+
+// Of the tensors that are multiplied with weights: how many channels they have. By tensor, 0 for others.
+std::vector<std::size_t> weighted_channels(const tflite::Subgraph& graph) {
+  std::vector<std::size_t> channels(graph.tensors.size(), 0);
+  for (const tflite::Operator& op : graph.operators) {
+    const auto roles = tflite::weighted_op(op.op);
+    if (!roles || op.inputs.size() <= roles->input || op.inputs[roles->input] < 0) continue;
+    const auto input = static_cast<std::size_t>(op.inputs[roles->input]);
+    const auto& shape = graph.tensors[input].shape;
+    channels[input] = shape.empty() ? 0 : static_cast<std::size_t>(std::max(0, shape.back()));
+  }
+  return channels;
 }
 
 std::vector<fs::path> spread_evenly(const std::vector<fs::path>& all, std::int64_t samples) {
@@ -157,6 +185,7 @@ void finish(const tflite::Model& model, const std::map<int, Statistics>& statist
   for (const auto& [tensor, kept] : statistics) {
     const auto at = static_cast<std::size_t>(tensor);
     result.ranges[at] = kept.range(options);
+    if (result.ranges[at]) result.ranges[at]->channel_means = kept.channel_means();
     if (kept.histogram.not_finite() > 0) {
       result.warnings.push_back("tensor " + model.main().tensors[at].name + " took " +
                                 std::to_string(kept.histogram.not_finite()) + " values that are not finite");
@@ -198,7 +227,9 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
   result.pictures = static_cast<std::int64_t>(pictures.size());
   result.passes = static_cast<std::int64_t>(groups.size());
   std::map<int, Statistics> statistics;
+  const auto channels = weighted_channels(parsed->main());
   const auto prepare = [&](int tensor) {
+    statistics[tensor].channel_sums.resize(channels[static_cast<std::size_t>(tensor)]);
     statistics[tensor].keep_average = options.method == RangeMethod::kMovingAverage;
   };
   const int input_tensor = parsed->main().inputs.at(0);

@@ -29,6 +29,7 @@ struct TfliteQuantizeOptions {
   double least_snr = tflite::StaticOptions{}.least_snr;
   bool int8_io = false;
   tflite::Activations activations = tflite::Activations::kInt8;
+  bool correct_biases = true;
   // Instead of least_snr: what stays in float so that a share of the accuracy is kept, found by measuring.
   std::optional<Int8BudgetOptions> budget;
 };

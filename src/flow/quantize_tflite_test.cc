@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/rng.h"
+#include "base/thread_pool.h"
 #include "flow/activation_ranges_file.h"
 #include "flow/tflite_runner.h"
 #include "formats/tflite/model_testing.h"
@@ -80,7 +81,8 @@ class QuantizedHead : public testing::Test {
   }
   Result<TfliteQuantizeReport> quantize() {
     NoProgress progress;
-    return quantize_tflite(folder_ / "float.tflite", folder_ / "out.tflite", options_, progress);
+    ThreadPool pool(1);
+    return quantize_tflite(folder_ / "float.tflite", folder_ / "out.tflite", options_, pool, progress);
   }
   std::vector<float> run(const std::string& name) {
     Rng rng(kSeed + 1);
@@ -147,16 +149,17 @@ TEST(QuantizeTflite, WithWrittenRangesMakesTheSameFileAsTheirCalibration) {
   if (!model || !pictures || !litert::find_library()) GTEST_SKIP() << "needs libLiteRt.so and ../shared";
   TempDir folder;
   NoProgress progress;
+  ThreadPool pool(1);
   TfliteQuantizeOptions options;
   options.target = TfliteTarget::kInt8Static;
   options.calibration.emplace();
   options.calibration->pictures = *pictures;
   options.calibration->samples = 2;
   options.write_ranges = folder / "ranges.json";
-  ASSERT_THAT(quantize_tflite(*model, folder / "a.tflite", options, progress), IsOk());
+  ASSERT_THAT(quantize_tflite(*model, folder / "a.tflite", options, pool, progress), IsOk());
   options.calibration.reset();
   options.ranges = std::exchange(options.write_ranges, {});
-  ASSERT_THAT(quantize_tflite(*model, folder / "b.tflite", options, progress), IsOk());
+  ASSERT_THAT(quantize_tflite(*model, folder / "b.tflite", options, pool, progress), IsOk());
   EXPECT_TRUE(read_bytes(folder / "a.tflite") == read_bytes(folder / "b.tflite"));
 }
 

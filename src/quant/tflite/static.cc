@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "quant/tflite/bias_correction.h"
 #include "quant/tflite/constants.h"
 #include "quant/tflite/fuse.h"
 #include "quant/tflite/space_to_depth.h"
@@ -46,10 +47,12 @@ Data round_bias(const std::vector<float>& values, const std::vector<float>& scal
 // needed.
 class Rewriter {
  public:
-  Rewriter(Model& model, const StaticPlan& plan, const StaticOptions& options, StaticReport& report)
+  Rewriter(Model& model, const ActivationRanges& ranges, const StaticPlan& plan, const StaticOptions& options,
+           StaticReport& report)
       : model_(model),
         graph_(model.main()),
         original_(graph_),
+        ranges_(ranges),
         plan_(plan),
         options_(options),
         report_(report) {}
@@ -72,7 +75,8 @@ class Rewriter {
   void quantize(Operator op);
   void quantize_weighted(Operator& op);
   bool clamps_as_quantize(const Operator& op) const;
-  int bias(int index, float input_scale, const std::vector<float>& weight_scale);
+  std::vector<float> corrected_bias(const Operator& op, const WeightedOp& roles, const QuantizedWeights& weights);
+  int bias(int index, const std::vector<float>& values, float input_scale, const std::vector<float>& weight_scale);
   int weights(int index, const QuantizedWeights& quantized, int dimension);
   void raise_for_bias(int bias_index, float input_scale, std::vector<float>& scale) const;
   void finish_outputs();
@@ -80,6 +84,7 @@ class Rewriter {
   Model& model_;
   Subgraph& graph_;
   const Subgraph original_;
+  const ActivationRanges& ranges_;
   const StaticPlan& plan_;
   const StaticOptions& options_;
   StaticReport& report_;
@@ -167,9 +172,24 @@ void Rewriter::raise_for_bias(int bias_index, float input_scale, std::vector<flo
   }
 }
 
-int Rewriter::bias(int index, float input_scale, const std::vector<float>& weight_scale) {
+// The operator's bias, and what makes up for the mean of what the rounding of its weights does.
+std::vector<float> Rewriter::corrected_bias(const Operator& op, const WeightedOp& roles,
+                                            const QuantizedWeights& weights) {
+  auto bias = Data::borrow(model_.data(original(op.inputs[roles.bias]))).values<float>();
+  const auto& range = ranges_[static_cast<std::size_t>(op.inputs[roles.input])];
+  if (!options_.correct_biases || !range) return bias;
+  const Tensor& source = original(op.inputs[roles.weights]);
+  const auto shift = mean_shift(op.op, Data::borrow(model_.data(source)).values<float>(), source.shape, weights,
+                                range->channel_means);
+  for (std::size_t i = 0; i < shift.size(); ++i)
+    bias[i] = static_cast<float>(static_cast<double>(bias[i]) + shift[i]);
+  if (!shift.empty()) ++report_.corrected_biases;
+  return bias;
+}
+
+int Rewriter::bias(int index, const std::vector<float>& values, float input_scale,
+                   const std::vector<float>& weight_scale) {
   Tensor tensor = original(index);
-  const auto values = Data::borrow(model_.data(tensor)).values<float>();
   tensor.quantization = {};
   for (std::size_t i = 0; i < values.size(); ++i) {
     tensor.quantization.scale.push_back(input_scale * weight_scale[i]);
@@ -206,9 +226,11 @@ void Rewriter::quantize_weighted(Operator& op) {
   raise_for_bias(bias_index, params.scale, quantized.scale);
   if (quantized.scale != scale)
     quantized.values = round_weights(values, source.shape, roles.dimension, quantized.scale);
+  if (bias_index >= 0)
+    op.inputs[roles.bias] =
+        bias(bias_index, corrected_bias(op, roles, quantized), params.scale, quantized.scale);
   op.inputs[roles.input] = as_quantized(input, params);
   op.inputs[roles.weights] = weights(weight_index, quantized, roles.dimension);
-  if (bias_index >= 0) op.inputs[roles.bias] = bias(bias_index, params.scale, quantized.scale);
 }
 
 // Whether the ends of the output's scale are those of the activation, so that saturation does all the work.
@@ -314,6 +336,11 @@ Result<StaticResult> quantize_static(const Model& model, const ActivationRanges&
     if (range && !(std::isfinite(range->min) && std::isfinite(range->max) && range->min <= range->max))
       range.reset();
   }
+  // Merging changed the order of its channels.
+  for (const Operator& op : result.model.main().operators) {
+    if (op.op != Op::kSpaceToDepth || op.outputs.size() != 1 || op.outputs[0] < 0) continue;
+    if (auto& range = finite[static_cast<std::size_t>(op.outputs[0])]) range->channel_means.clear();
+  }
   StaticPlan plan = plan_static(result.model, finite, options, {});
   if (options.least_snr > 0 && !options.full_integer) {
     const auto noisy = too_noisy(result.model, predicted_snr(result.model, finite, plan), options.least_snr);
@@ -328,7 +355,7 @@ Result<StaticResult> quantize_static(const Model& model, const ActivationRanges&
     return Error{
         ErrorCode::kUnsupported,
         "no operator could be quantized (is the model quantized already, or are all kept in float?)"};
-  Rewriter(result.model, plan, options, result.report).run();
+  Rewriter(result.model, finite, plan, options, result.report).run();
   result.report.wide_concats = plan.wide_concats;
   remove_unused(result.model);
   return result;

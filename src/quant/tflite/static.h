@@ -24,6 +24,9 @@ struct StaticOptions {
   double least_snr = 20;
   bool int8_io = false;      // inputs and outputs of the graph as int8 (int16), too
   Activations activations = Activations::kInt8;
+  // Biases make up for the mean of what the rounding of weights does (bias_correction.h), where ranges come with
+  // the means of channels.
+  bool correct_biases = true;
 };
 
 // Values of quite different size in one tensor, as where a head puts boxes and scores together. In int8 they
@@ -41,6 +44,7 @@ struct StaticReport {
   std::map<std::string, std::uint64_t> float_operators;  // QUANTIZE and DEQUANTIZE apart
   std::uint64_t transitions = 0;                         // QUANTIZE and DEQUANTIZE in the file
   std::uint64_t fused_activations = 0;
+  std::uint64_t corrected_biases = 0;
   std::vector<std::string> too_noisy;    // labels of operators that stayed in float for their predicted noise
   std::vector<WideConcat> wide_concats;  // ratio above 8, or kept in float
 };

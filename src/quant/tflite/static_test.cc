@@ -113,6 +113,27 @@ TEST(QuantizeStatic, GivesBiasesTheScaleOfInputTimesWeights) {
   EXPECT_NEAR(static_cast<float>(codes[0]) * bias.quantization.scale[0], 0.5f, bias.quantization.scale[0]);
 }
 
+TEST(QuantizeStatic, CorrectsBiasesWhereMeansOfChannelsAreKnown) {
+  const auto second_bias = [](std::vector<float> means, bool correct) {
+    Net net;
+    const int x = net.input();
+    net.b.output(net.conv(x, -4, 4));
+    net.ranges[static_cast<std::size_t>(x)]->channel_means = std::move(means);
+    StaticOptions options;
+    options.correct_biases = correct;
+    const auto result = net.quantize(options);
+    EXPECT_THAT(result, IsOk());
+    EXPECT_EQ(result->report.corrected_biases, correct ? 1u : 0u);
+    const Tensor& bias = at(result->model, only(result->model, Op::kConv2d).inputs[2]);
+    return static_cast<double>(Data::borrow(result->model.data(bias)).values<std::int32_t>()[1]) *
+           static_cast<double>(bias.quantization.scale[1]);
+  };
+  // The weight 0.25 becomes 16 of 127 steps of 2: too large by 0.00197.
+  const double error = 16 * 2.0 / 127 - 0.25;
+  EXPECT_NEAR(second_bias({100, 0}, false), -0.25, 1e-4);
+  EXPECT_NEAR(second_bias({100, 0}, true), -0.25 - 100 * error, 1e-4);
+}
+
 TEST(QuantizeStatic, MakesRoomForBiasesThatWouldOverflow) {
   Net net;
   net.b.output(net.conv(net.input(-1e-4f, 1e-4f), -4, 4, 1e6f));
