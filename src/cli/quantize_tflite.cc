@@ -33,8 +33,8 @@ std::string counts_text(const std::map<std::string, std::uint64_t>& counts) {
 void print_static(const tflite::StaticReport& report, Session& session) {
   for (const auto& concat : report.wide_concats) {
     session.note(fmt::format(
-        "{}the inputs of '{}' differ {:.0f} times in range{}\n", concat.kept_float ? "note: " : "warning: ",
-        printable(concat.output), concat.ratio,
+        "{}the inputs of '{}' differ {:.0f} times in range{}\n",
+        concat.kept_float ? "note: " : "warning: ", printable(concat.output), concat.ratio,
         concat.kept_float ? "; it stays in float, so that each keeps its own int8 scale"
                           : " and share one int8 scale: values of the narrow ones lose precision"));
   }
@@ -48,11 +48,13 @@ void print_static(const tflite::StaticReport& report, Session& session) {
 }
 
 nlohmann::ordered_json static_json(const tflite::StaticReport& report) {
-  nlohmann::ordered_json json{
-      {"int8_operators", report.int8_operators}, {"float_operators", report.float_operators},
-      {"transitions", report.transitions},       {"fused_activations", report.fused_activations},
-      {"corrected_biases", report.corrected_biases},
-      {"too_noisy", report.too_noisy},           {"wide_concats", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json json{{"int8_operators", report.int8_operators},
+                              {"float_operators", report.float_operators},
+                              {"transitions", report.transitions},
+                              {"fused_activations", report.fused_activations},
+                              {"corrected_biases", report.corrected_biases},
+                              {"too_noisy", report.too_noisy},
+                              {"wide_concats", nlohmann::ordered_json::array()}};
   for (const auto& concat : report.wide_concats)
     json["wide_concats"].push_back(
         {{"output", concat.output}, {"ratio", concat.ratio}, {"kept_float", concat.kept_float}});
@@ -160,9 +162,9 @@ nlohmann::ordered_json check_speed(const std::filesystem::path& before, const st
 
 void add_tflite_options(CLI::App& command, TfliteOptions& options) {
   command
-      .add_option(
-          "--int8", options.int8,
-          "what else than weights is int8 in a .tflite model, or int16 [static with --calibration, else dynamic]")
+      .add_option("--int8", options.int8,
+                  "what else than weights is int8 in a .tflite model, or int16 [static with --calibration, "
+                  "else dynamic]")
       ->type_name("static|int16x8|dynamic|weight-only")
       ->check(CLI::IsMember({"static", "int16x8", "dynamic", "weight-only"}).description(""));
   command
@@ -228,7 +230,8 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
   quantize.correct_biases = !options.keep_biases;
   if (int8_of(options) == "int16x8") {
     quantize.activations = tflite::Activations::kInt16;
-    session.note("warning: LiteRT has no fast kernels for int16 on processors; expect 40 to 95 times float's time\n");
+    session.note(
+        "warning: LiteRT has no fast kernels for int16 on processors; expect 40 to 95 times float's time\n");
   }
   if (!options.calibration.empty()) {
     quantize.calibration.emplace();

@@ -27,8 +27,8 @@ void add_in_parallel(std::span<const float> values, ThreadPool& pool, tflite::Hi
   if (count < kParallelValues) return histogram.add(values);
   std::vector<tflite::Histogram> parts(static_cast<std::size_t>(pool.num_threads()));
   pool.parallel_for(count, kParallelValues / 4, [&](WorkRange range) {
-    parts[static_cast<std::size_t>(range.thread)].add(
-        values.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.end - range.begin)));
+    parts[static_cast<std::size_t>(range.thread)].add(values.subspan(
+        static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.end - range.begin)));
   });
   for (const auto& part : parts) histogram.merge(part);
 }

@@ -56,7 +56,8 @@ struct Ranges {
 Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Model& model,
                            const TfliteQuantizeOptions& options, Progress& progress) {
   if (!options.write_ranges.empty() && !options.calibration)
-    return Error{ErrorCode::kInvalidArgument, "--write-ranges needs --calibration: it writes what that finds"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "--write-ranges needs --calibration: it writes what that finds"};
   if (options.target != TfliteTarget::kInt8Static) return Ranges{};
   if (options.calibration) {
     const auto start = std::chrono::steady_clock::now();
@@ -88,7 +89,8 @@ tflite::KeepFloat also_keep(const tflite::KeepFloat& keep_float, const std::vect
   };
 }
 
-tflite::StaticOptions static_options(const TfliteQuantizeOptions& options, const tflite::KeepFloat& keep_float) {
+tflite::StaticOptions static_options(const TfliteQuantizeOptions& options,
+                                     const tflite::KeepFloat& keep_float) {
   tflite::StaticOptions how;
   how.keep_float = keep_float;
   how.full_integer = options.full_integer;

@@ -38,17 +38,17 @@ struct TfliteQuantizeReport {
   tflite::ConversionReport conversion;
   std::optional<tflite::StaticReport> int8;  // of kInt8Static
   std::optional<Int8Budget> budget;
-  double budget_seconds = 0;                 // part of `seconds`
-  std::int64_t calibration_pictures = 0;     // 0: not calibrated here
-  double calibration_seconds = 0;            // part of `seconds`
+  double budget_seconds = 0;              // part of `seconds`
+  std::int64_t calibration_pictures = 0;  // 0: not calibrated here
+  double calibration_seconds = 0;         // part of `seconds`
   std::uint64_t input_bytes = 0;
   std::uint64_t output_bytes = 0;
   double seconds = 0;
 };
 
 // Writes `out` whole or not at all. Errors name the file: those of tflite::parse and of the conversion;
-// those of calibrate_detector and find_int8_budget; kCorrupt for a pattern that is none; kInvalidArgument when
-// `out` is the model itself; kIo.
+// those of calibrate_detector and find_int8_budget; kCorrupt for a pattern that is none; kInvalidArgument
+// when `out` is the model itself; kIo.
 Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& model,
                                              const std::filesystem::path& out,
                                              const TfliteQuantizeOptions& options, ThreadPool& pool,

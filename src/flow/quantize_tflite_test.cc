@@ -50,8 +50,8 @@ struct Head {
     return tensor;
   }
   int branch(int x, const std::string& name, float deviation, Rng& rng) {
-    const int w = b.weights(name + "/w", {kChannels, 1, 1, kChannels},
-                            normal(kChannels * kChannels, deviation, rng));
+    const int w =
+        b.weights(name + "/w", {kChannels, 1, 1, kChannels}, normal(kChannels * kChannels, deviation, rng));
     const int bias = b.weights(name + "/b", {kChannels}, normal(kChannels, deviation, rng));
     const int y = note(b.tensor(name + "/y", {1, 8, 8, kChannels}), 10 * deviation);
     auto& conv = b.add(tflite::Op::kConv2d, {x, w, bias}, {y}, "Conv2DOptions");

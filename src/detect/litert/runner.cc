@@ -313,8 +313,7 @@ Status Runner::invoke() {
 Result<std::vector<KernelTime>> Runner::profile() {
   const CApi& api = state_->library->api();
   const ProfilerHandle profiler = state_->profiler;
-  if (profiler == nullptr)
-    return Error{ErrorCode::kInvalidArgument, "the runner was made without profiling"};
+  if (profiler == nullptr) return Error{ErrorCode::kInvalidArgument, "the runner was made without profiling"};
   StatusCode code = api.ResetProfiler(profiler);
   if (code == kOk) code = api.StartProfiler(profiler);
   if (code != kOk) return state_->library->error("starting the profiler", code);

@@ -44,8 +44,8 @@ struct TensorDescription {
 };
 
 struct RunnerOptions {
-  int threads = 1;      // >= 1, the calling thread included
-  bool xnnpack = true;  // false: the built-in kernels, several times slower
+  int threads = 1;       // >= 1, the calling thread included
+  bool xnnpack = true;   // false: the built-in kernels, several times slower
   bool profile = false;  // makes profile() possible; takes 70 MB more and a few percent of the time
 };
 

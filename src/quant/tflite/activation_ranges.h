@@ -11,7 +11,8 @@ struct Range {
   float min = 0;
   float max = 0;
   float rms = 0;  // root of the mean square of all values seen, clipped ones too; 0: not known
-  std::vector<float> channel_means = {};  // of all values of each index of the last dimension; empty: not known
+  std::vector<float> channel_means =
+      {};  // of all values of each index of the last dimension; empty: not known
 };
 
 // By index of tensor in the main subgraph of the model that is quantized, as parse() gave it (folding

@@ -20,9 +20,10 @@ class WeightOrder {
     row_ = outputs_ == 0 ? 0 : weights / outputs_;
     if (inputs == 0 || outputs_ == 0) return;
     // Of a flattened picture, the channels come again and again.
-    known_ = depthwise_                  ? outputs_ % inputs == 0
-             : op == Op::kFullyConnected ? row_ % inputs == 0
-                                         : op == Op::kConv2d && static_cast<std::size_t>(shape.back()) == inputs;
+    known_ = depthwise_ ? outputs_ % inputs == 0
+             : op == Op::kFullyConnected
+                 ? row_ % inputs == 0
+                 : op == Op::kConv2d && static_cast<std::size_t>(shape.back()) == inputs;
   }
   bool known() const { return known_; }
   std::size_t outputs() const { return outputs_; }

@@ -11,9 +11,9 @@
 namespace assay::tflite {
 
 // By output channel, the mean of what the operator computes with `values` less that with their rounded form,
-// where its input has `channel_means` in the middle of the picture (what is padded is taken for the same). Empty
-// where that cannot be told: no means, not one for each input channel (groups among it), infinite values,
-// TRANSPOSE_CONV. REQUIRES: `values`, `rounded` and `shape` agree.
+// where its input has `channel_means` in the middle of the picture (what is padded is taken for the same).
+// Empty where that cannot be told: no means, not one for each input channel (groups among it), infinite
+// values, TRANSPOSE_CONV. REQUIRES: `values`, `rounded` and `shape` agree.
 std::vector<double> mean_shift(Op op, std::span<const float> values, std::span<const std::int32_t> shape,
                                const QuantizedWeights& rounded, std::span<const float> channel_means);
 

@@ -95,8 +95,8 @@ void Histogram::add(std::span<const float> values) {
   count_bins(values);
 }
 
-// Neighbours are often in the same bin, and adding to a number that was stored just before has to wait for it:
-// so each of them in turn goes into a table of its own.
+// Neighbours are often in the same bin, and adding to a number that was stored just before has to wait for
+// it: so each of them in turn goes into a table of its own.
 void Histogram::count_bins(std::span<const float> values) {
   constexpr std::size_t kTables = 4;
   std::vector<std::uint32_t> tables(kTables * kBins);

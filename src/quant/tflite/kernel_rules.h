@@ -34,8 +34,8 @@ struct KernelRule {
   bool slow = false;
 };
 
-// Nothing where LiteRT has no such kernel, or none that computes the same. Of an operator that has both, `rule`
-// is the same.
+// Nothing where LiteRT has no such kernel, or none that computes the same. Of an operator that has both,
+// `rule` is the same.
 std::optional<KernelRule> kernel_rule(Op op, Activations activations);
 
 // Outside of this the output of the function differs from its limit by less than a quantized output tells, so

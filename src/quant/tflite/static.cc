@@ -17,8 +17,8 @@
 namespace assay::tflite {
 namespace {
 
-// A bias beyond this in units of its scale would leave no room for the products in the sum, of which the kernels
-// use 32 bits for int8 and 48 for int16.
+// A bias beyond this in units of its scale would leave no room for the products in the sum, of which the
+// kernels use 32 bits for int8 and 48 for int16.
 double largest_bias(Activations activations) { return activations == Activations::kInt8 ? 0x1p30 : 0x1p46; }
 
 template <typename Code>
@@ -26,9 +26,10 @@ std::vector<Code> round_all(const std::vector<float>& values, ScaleParams params
   std::vector<Code> codes;
   for (const float value : values) {
     const float code = std::round(value / params.scale) + static_cast<float>(params.zero_point);
-    codes.push_back(std::isnan(code) ? Code{0}
-                                     : static_cast<Code>(std::clamp<float>(code, std::numeric_limits<Code>::min(),
-                                                                           std::numeric_limits<Code>::max())));
+    codes.push_back(std::isnan(code)
+                        ? Code{0}
+                        : static_cast<Code>(std::clamp<float>(code, std::numeric_limits<Code>::min(),
+                                                              std::numeric_limits<Code>::max())));
   }
   return codes;
 }
@@ -75,8 +76,10 @@ class Rewriter {
   void quantize(Operator op);
   void quantize_weighted(Operator& op);
   bool clamps_as_quantize(const Operator& op) const;
-  std::vector<float> corrected_bias(const Operator& op, const WeightedOp& roles, const QuantizedWeights& weights);
-  int bias(int index, const std::vector<float>& values, float input_scale, const std::vector<float>& weight_scale);
+  std::vector<float> corrected_bias(const Operator& op, const WeightedOp& roles,
+                                    const QuantizedWeights& weights);
+  int bias(int index, const std::vector<float>& values, float input_scale,
+           const std::vector<float>& weight_scale);
   int weights(int index, const QuantizedWeights& quantized, int dimension);
   void raise_for_bias(int bias_index, float input_scale, std::vector<float>& scale) const;
   void finish_outputs();
@@ -127,8 +130,7 @@ int Rewriter::constant_quantized(int index, ScaleParams params) {
 }
 
 int Rewriter::as_quantized(int index, ScaleParams params) {
-  if (tensor(index).type == type() && plan_.own[static_cast<std::size_t>(index)] == params)
-    return index;
+  if (tensor(index).type == type() && plan_.own[static_cast<std::size_t>(index)] == params) return index;
   const auto found = quantized_.find({index, params});
   if (found != quantized_.end()) return found->second;
   int result;
@@ -146,8 +148,7 @@ int Rewriter::as_quantized(int index, ScaleParams params) {
 }
 
 int Rewriter::as_float(int index) {
-  if (index < 0 || tensor(index).type != type() || original(index).type == type())
-    return index;
+  if (index < 0 || tensor(index).type != type() || original(index).type == type()) return index;
   const auto found = float_.find(index);
   if (found != float_.end()) return found->second;
   Tensor copy = original(index);
@@ -166,8 +167,8 @@ void Rewriter::raise_for_bias(int bias_index, float input_scale, std::vector<flo
   if (bias_index < 0) return;
   const auto values = Data::borrow(model_.data(original(bias_index))).values<float>();
   for (std::size_t i = 0; i < std::min(values.size(), scale.size()); ++i) {
-    const double least =
-        std::fabs(static_cast<double>(values[i])) / static_cast<double>(input_scale) / largest_bias(options_.activations);
+    const double least = std::fabs(static_cast<double>(values[i])) / static_cast<double>(input_scale) /
+                         largest_bias(options_.activations);
     if (std::isfinite(least)) scale[i] = std::max(scale[i], static_cast<float>(least));
   }
 }
@@ -179,8 +180,8 @@ std::vector<float> Rewriter::corrected_bias(const Operator& op, const WeightedOp
   const auto& range = ranges_[static_cast<std::size_t>(op.inputs[roles.input])];
   if (!options_.correct_biases || !range) return bias;
   const Tensor& source = original(op.inputs[roles.weights]);
-  const auto shift = mean_shift(op.op, Data::borrow(model_.data(source)).values<float>(), source.shape, weights,
-                                range->channel_means);
+  const auto shift = mean_shift(op.op, Data::borrow(model_.data(source)).values<float>(), source.shape,
+                                weights, range->channel_means);
   for (std::size_t i = 0; i < shift.size(); ++i)
     bias[i] = static_cast<float>(static_cast<double>(bias[i]) + shift[i]);
   if (!shift.empty()) ++report_.corrected_biases;

@@ -22,10 +22,10 @@ struct StaticOptions {
   // What multiplies with weights must have at least this predicted signal to noise ratio (static_noise.h), in
   // dB; otherwise it stays in float with what feeds it. Only where ranges come with rms. 0: all as int8.
   double least_snr = 20;
-  bool int8_io = false;      // inputs and outputs of the graph as int8 (int16), too
+  bool int8_io = false;  // inputs and outputs of the graph as int8 (int16), too
   Activations activations = Activations::kInt8;
-  // Biases make up for the mean of what the rounding of weights does (bias_correction.h), where ranges come with
-  // the means of channels.
+  // Biases make up for the mean of what the rounding of weights does (bias_correction.h), where ranges come
+  // with the means of channels.
   bool correct_biases = true;
 };
 
@@ -60,10 +60,11 @@ Result<Model> prepare_static(const Model& model, StaticReport& report);
 
 // The main subgraph with int8 operators where LiteRT has kernels for them, and float ones elsewhere; other
 // subgraphs as they are. Weights symmetric per output channel (one scale for BATCH_MATMUL), activations
-// asymmetric per tensor, biases int32; with int16 activations these symmetric, biases int64. Constants in float16 are folded and activation functions fused first.
-// A tensor without a range keeps its operators in float. What only feeds a LOGISTIC or TANH is clipped where
-// that saturates. Errors: kInvalidArgument when `ranges` is not as long as the main subgraph's tensors;
-// kUnsupported when nothing could be quantized; kCorrupt.
+// asymmetric per tensor, biases int32; with int16 activations these symmetric, biases int64. Constants in
+// float16 are folded and activation functions fused first. A tensor without a range keeps its operators in
+// float. What only feeds a LOGISTIC or TANH is clipped where that saturates. Errors: kInvalidArgument when
+// `ranges` is not as long as the main subgraph's tensors; kUnsupported when nothing could be quantized;
+// kCorrupt.
 Result<StaticResult> quantize_static(const Model& model, const ActivationRanges& ranges,
                                      const StaticOptions& options);
 

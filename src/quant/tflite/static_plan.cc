@@ -214,7 +214,8 @@ bool Planner::keeps_precision(const Operator& op) {
   const float ratio = widest / std::min(narrowest, probability);
   const float bearable = levels_ / 256;  // times more than of int8
   const bool is_end = ends_in_outputs_[static_cast<std::size_t>(op.outputs[0])];
-  const bool matters = widest > bearable * kProbabilityRatio * probability || (ratio > bearable * kWideRatio && is_end);
+  const bool matters =
+      widest > bearable * kProbabilityRatio * probability || (ratio > bearable * kWideRatio && is_end);
   const bool kept = matters && !options_.full_integer && !(options_.int8_io && is_end);
   if (kept || (widest > 0 && ratio > bearable * kWideRatio))
     plan_.wide_concats.push_back({tensor(op.outputs[0]).name, ratio, kept});
@@ -348,7 +349,8 @@ void Planner::find_ranges() {
     for (const int member : members[root]) {
       const auto& fixed = fixed_[static_cast<std::size_t>(member)];
       if (fixed || range[root])
-        plan_.own[static_cast<std::size_t>(member)] = fixed ? *fixed : scale_params(wanted, options_.activations);
+        plan_.own[static_cast<std::size_t>(member)] =
+            fixed ? *fixed : scale_params(wanted, options_.activations);
     }
   }
 }

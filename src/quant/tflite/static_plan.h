@@ -20,9 +20,9 @@ struct ScaleParams {
 ScaleParams scale_params(Range range, Activations activations);
 
 struct StaticPlan {
-  std::vector<bool> quantized;                 // by operator
+  std::vector<bool> quantized;                  // by operator
   std::vector<std::optional<ScaleParams>> own;  // by tensor: as its producer writes it, where quantized
-  std::vector<int> producer;                   // by tensor: index of operator, or -1
+  std::vector<int> producer;                    // by tensor: index of operator, or -1
   std::vector<WideConcat> wide_concats;
 
   // Whether the tensor is written as an integer.
