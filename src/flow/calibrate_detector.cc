@@ -1,6 +1,7 @@
 #include "flow/calibrate_detector.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <utility>
@@ -18,21 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// From so many values on, counting them is worth waking threads for.
-constexpr std::int64_t kParallelValues = 1 << 16;
-
-// Histograms do not depend on the order of the values, so this one does not on the number of threads.
-void add_in_parallel(std::span<const float> values, ThreadPool& pool, tflite::Histogram& histogram) {
-  const auto count = static_cast<std::int64_t>(values.size());
-  if (count < kParallelValues) return histogram.add(values);
-  std::vector<tflite::Histogram> parts(static_cast<std::size_t>(pool.num_threads()));
-  pool.parallel_for(count, kParallelValues / 4, [&](WorkRange range) {
-    parts[static_cast<std::size_t>(range.thread)].add(values.subspan(
-        static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.end - range.begin)));
-  });
-  for (const auto& part : parts) histogram.merge(part);
-}
-
 // What is kept of one tensor.
 struct Statistics {
   tflite::Histogram histogram;
@@ -40,8 +26,8 @@ struct Statistics {
   tflite::MovingAverageRange average;
   bool keep_average = false;
 
-  void add(std::span<const float> values, ThreadPool& pool) {
-    add_in_parallel(values, pool, histogram);
+  void add(std::span<const float> values) {
+    histogram.add(values);
     const std::size_t channels = channel_sums.size();
     for (std::size_t begin = 0; channels > 0 && begin + channels <= values.size(); begin += channels) {
       for (std::size_t i = 0; i < channels; ++i) channel_sums[i] += static_cast<double>(values[begin + i]);
@@ -147,13 +133,20 @@ class Pass {
   Status run(const PreparedInput& input, ThreadPool& pool, std::map<int, Statistics>& statistics) {
     ASSAY_RETURN_IF_ERROR(runner_.set_input(0, input.bytes));
     ASSAY_RETURN_IF_ERROR(runner_.invoke());
-    for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      ASSAY_RETURN_IF_ERROR(runner_.visit_output(outputs_[i], [&](ByteView bytes) {
-        // The runtime aligns its tensors to more than a float needs.
-        statistics.at(tensors_[i])
-            .add({reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)}, pool);
-      }));
-    }
+    // A tensor at a time for each thread, whoever is free: tensors are of quite different size.
+    std::atomic<std::size_t> next{0};
+    std::vector<Status> statuses(static_cast<std::size_t>(pool.num_threads()));
+    pool.parallel_for(pool.num_threads(), 1, [&](WorkRange range) {
+      Status& status = statuses[static_cast<std::size_t>(range.thread)];
+      for (std::size_t i = next++; status && i < tensors_.size(); i = next++) {
+        status = runner_.visit_output(outputs_[i], [&](ByteView bytes) {
+          // The runtime aligns its tensors to more than a float needs.
+          statistics.at(tensors_[i])
+              .add({reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)});
+        });
+      }
+    });
+    for (const Status& status : statuses) ASSAY_RETURN_IF_ERROR(status);
     return {};
   }
 
@@ -247,7 +240,7 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
       if (float_input && group == 0) {
         std::vector<float> values(input.bytes.size() / sizeof(float));
         std::memcpy(values.data(), input.bytes.data(), input.bytes.size());
-        statistics.at(input_tensor).add(values, pool);
+        statistics.at(input_tensor).add(values);
       }
       ASSAY_RETURN_IF_ERROR(pass->run(input, pool, statistics));
       progress.update("calibrating", ++done, result.pictures * result.passes);

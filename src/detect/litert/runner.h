@@ -83,7 +83,8 @@ class Runner {
   // kernels of XNNPACK, in the order of their end. Errors: kInvalidArgument without RunnerOptions::profile.
   Result<std::vector<KernelTime>> profile();
   Status read_output(std::size_t index, std::span<std::byte> data);
-  // The same without a copy: `visit` sees the bytes where they are, which is valid until it returns.
+  // The same without a copy: `visit` sees the bytes where they are, which is valid until it returns. Several
+  // threads may visit different outputs at the same time.
   Status visit_output(std::size_t index, const std::function<void(ByteView)>& visit);
 
   // One inference: as many inputs as described, in that order; row-major.
