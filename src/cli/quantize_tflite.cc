@@ -19,7 +19,7 @@ std::string int8_of(const TfliteOptions& options) {
 TfliteTarget target_of(const std::string& to, const TfliteOptions& options) {
   if (to == "float32") return TfliteTarget::kFloat32;
   if (to == "float16") return TfliteTarget::kFloat16;
-  if (int8_of(options) == "static") return TfliteTarget::kInt8Static;
+  if (int8_of(options) == "static" || int8_of(options) == "int16x8") return TfliteTarget::kInt8Static;
   return int8_of(options) == "dynamic" ? TfliteTarget::kInt8Dynamic : TfliteTarget::kInt8WeightOnly;
 }
 
@@ -32,25 +32,29 @@ std::string counts_text(const std::map<std::string, std::uint64_t>& counts) {
 
 void print_static(const tflite::StaticReport& report, Session& session) {
   for (const auto& concat : report.wide_concats) {
-    session.note(fmt::format("warning: the inputs of '{}' differ {:.0f} times in range{}\n",
-                             printable(concat.output), concat.ratio,
-                             concat.kept_float
-                                 ? "; it stays in float for the probabilities among them"
-                                 : " and share one int8 scale: values of the narrow ones lose precision"));
+    session.note(fmt::format(
+        "{}the inputs of '{}' differ {:.0f} times in range{}\n",
+        concat.kept_float ? "note: " : "warning: ", printable(concat.output), concat.ratio,
+        concat.kept_float ? "; it stays in float, so that each keeps its own int8 scale"
+                          : " and share one int8 scale: values of the narrow ones lose precision"));
   }
   session.print(labelled(
-      {{"int8 operators", counts_text(report.int8_operators)},
+      {{"quantized operators", counts_text(report.int8_operators)},
        {"float operators", counts_text(report.float_operators)},
        {"transitions", fmt::format("{} QUANTIZE and DEQUANTIZE", report.transitions)},
        {"too noisy", fmt::format("{} operators in float for their predicted noise", report.too_noisy.size())},
-       {"fused", fmt::format("{} activation functions", report.fused_activations)}}));
+       {"fused", fmt::format("{} activation functions", report.fused_activations)},
+       {"biases", fmt::format("{} corrected for the rounding of weights", report.corrected_biases)}}));
 }
 
 nlohmann::ordered_json static_json(const tflite::StaticReport& report) {
-  nlohmann::ordered_json json{
-      {"int8_operators", report.int8_operators}, {"float_operators", report.float_operators},
-      {"transitions", report.transitions},       {"fused_activations", report.fused_activations},
-      {"too_noisy", report.too_noisy},           {"wide_concats", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json json{{"int8_operators", report.int8_operators},
+                              {"float_operators", report.float_operators},
+                              {"transitions", report.transitions},
+                              {"fused_activations", report.fused_activations},
+                              {"corrected_biases", report.corrected_biases},
+                              {"too_noisy", report.too_noisy},
+                              {"wide_concats", nlohmann::ordered_json::array()}};
   for (const auto& concat : report.wide_concats)
     json["wide_concats"].push_back(
         {{"output", concat.output}, {"ratio", concat.ratio}, {"kept_float", concat.kept_float}});
@@ -158,11 +162,11 @@ nlohmann::ordered_json check_speed(const std::filesystem::path& before, const st
 
 void add_tflite_options(CLI::App& command, TfliteOptions& options) {
   command
-      .add_option(
-          "--int8", options.int8,
-          "what else than weights is int8 in a .tflite model [static with --calibration, else dynamic]")
-      ->type_name("static|dynamic|weight-only")
-      ->check(CLI::IsMember({"static", "dynamic", "weight-only"}).description(""));
+      .add_option("--int8", options.int8,
+                  "what else than weights is int8 in a .tflite model, or int16 [static with --calibration, "
+                  "else dynamic]")
+      ->type_name("static|int16x8|dynamic|weight-only")
+      ->check(CLI::IsMember({"static", "int16x8", "dynamic", "weight-only"}).description(""));
   command
       .add_option("--keep-float", options.keep_float,
                   "operators of a .tflite model that stay in float: a regular expression found in 'CONV_2D "
@@ -182,6 +186,10 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
       .add_option("--ranges", options.ranges,
                   "of static int8: the ranges of activations that calibration found")
       ->type_name("FILE");
+  command
+      .add_option("--write-ranges", options.write_ranges,
+                  "of static int8: where to write the ranges that --calibration finds, for --ranges")
+      ->type_name("FILE");
   command.add_flag("--full-integer", options.full_integer,
                    "of static int8: also what is more precise and as fast in float");
   command
@@ -190,6 +198,8 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
                   "none [20]")
       ->type_name("DB")
       ->check(CLI::Range(0.0, 200.0).description(""));
+  command.add_flag("--no-bias-correction", options.keep_biases,
+                   "of static int8: leave the means of outputs where the rounding of weights moves them");
   command.add_flag("--int8-io", options.int8_io, "of static int8: inputs and outputs as int8, too");
   command
       .add_option("--budget", options.budget,
@@ -213,9 +223,16 @@ Status quantize_tflite_file(const std::filesystem::path& path, const std::string
   quantize.target = target_of(to, options);
   quantize.keep_float = options.keep_float;
   quantize.ranges = options.ranges;
+  quantize.write_ranges = options.write_ranges;
   quantize.full_integer = options.full_integer;
   quantize.least_snr = options.least_snr;
   quantize.int8_io = options.int8_io;
+  quantize.correct_biases = !options.keep_biases;
+  if (int8_of(options) == "int16x8") {
+    quantize.activations = tflite::Activations::kInt16;
+    session.note(
+        "warning: LiteRT has no fast kernels for int16 on processors; expect 40 to 95 times float's time\n");
+  }
   if (!options.calibration.empty()) {
     quantize.calibration.emplace();
     quantize.calibration->pictures = options.calibration;

@@ -15,12 +15,14 @@ struct TfliteOptions {
   std::string int8;  // empty: static where there is something to calibrate with, else dynamic
   std::vector<std::string> keep_float;
   std::string ranges;
+  std::string write_ranges;
   std::string calibration;  // a folder of pictures
   std::int64_t samples = 128;
   RangeMethod range_method = RangeMethod::kPercentile;
   bool full_integer = false;
   double least_snr = 20;
   bool int8_io = false;
+  bool keep_biases = false;
   std::optional<double> budget;
   std::string annotations, images;  // of --budget
   bool no_speed_check = false;

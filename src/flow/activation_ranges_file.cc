@@ -8,13 +8,26 @@
 namespace assay {
 namespace {
 
-constexpr int kDepth = 4;
+constexpr int kDepth = 5;
 
 Result<double> number(const nlohmann::json& entry, const char* field) {
   const auto found = entry.find(field);
   if (found == entry.end() || !found->is_number())
     return Error{ErrorCode::kCorrupt, std::string("has no number '") + field + "'"};
   return found->get<double>();
+}
+
+Result<std::vector<float>> read_means(const nlohmann::json& entry) {
+  std::vector<float> means;
+  const auto found = entry.find("means");
+  if (found == entry.end()) return means;
+  const Error error{ErrorCode::kCorrupt, "'means' is not an array of finite numbers"};
+  if (!found->is_array()) return error;
+  for (const auto& mean : *found) {
+    if (!mean.is_number() || !std::isfinite(mean.get<float>())) return error;
+    means.push_back(mean.get<float>());
+  }
+  return means;
 }
 
 Status read_entry(const nlohmann::json& entry, const tflite::Model& model, tflite::ActivationRanges& ranges) {
@@ -38,7 +51,9 @@ Status read_entry(const nlohmann::json& entry, const tflite::Model& model, tflit
     if (!(rms >= 0) || !std::isfinite(static_cast<float>(rms)))
       return Error{ErrorCode::kCorrupt, "'rms' is negative or not finite"};
   }
-  ranges[at] = tflite::Range{static_cast<float>(min), static_cast<float>(max), static_cast<float>(rms)};
+  ASSAY_TRY(std::vector<float> means, read_means(entry));
+  ranges[at] = tflite::Range{static_cast<float>(min), static_cast<float>(max), static_cast<float>(rms),
+                             std::move(means)};
   return {};
 }
 
@@ -65,6 +80,7 @@ std::string write_activation_ranges(const tflite::ActivationRanges& ranges, cons
                        {"min", ranges[i]->min},
                        {"max", ranges[i]->max},
                        {"rms", ranges[i]->rms}});
+    if (!ranges[i]->channel_means.empty()) entries.back()["means"] = ranges[i]->channel_means;
   }
   return nlohmann::ordered_json{{"ranges", std::move(entries)}}.dump(
              1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +

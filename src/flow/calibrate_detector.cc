@@ -1,15 +1,18 @@
 #include "flow/calibrate_detector.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <utility>
 
 #include "base/interrupt.h"
+#include "base/thread_pool.h"
 #include "formats/tflite/model.h"
 #include "image/decode.h"
 #include "quant/tflite/histogram.h"
 #include "quant/tflite/range_estimators.h"
+#include "quant/tflite/weights.h"
 
 namespace assay {
 namespace {
@@ -19,14 +22,28 @@ namespace fs = std::filesystem;
 // What is kept of one tensor.
 struct Statistics {
   tflite::Histogram histogram;
+  std::vector<double> channel_sums;  // as many as its last dimension; none: not wanted
   tflite::MovingAverageRange average;
   bool keep_average = false;
 
   void add(std::span<const float> values) {
     histogram.add(values);
+    const std::size_t channels = channel_sums.size();
+    for (std::size_t begin = 0; channels > 0 && begin + channels <= values.size(); begin += channels) {
+      for (std::size_t i = 0; i < channels; ++i) channel_sums[i] += static_cast<double>(values[begin + i]);
+    }
     if (!keep_average || values.empty()) return;
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     average.update({*low, *high});
+  }
+
+  // Empty where a value was not finite.
+  std::vector<float> channel_means() const {
+    if (histogram.not_finite() > 0) return {};
+    std::vector<float> means;
+    const double values = static_cast<double>(histogram.count()) / static_cast<double>(channel_sums.size());
+    for (const double sum : channel_sums) means.push_back(static_cast<float>(sum / values));
+    return means;
   }
 
   std::optional<tflite::Range> moving_average() const {
@@ -75,6 +92,19 @@ std::vector<std::vector<int>> group_tensors(const tflite::Model& model, std::uin
   return groups;
 }
 
+// Of the tensors that are multiplied with weights: how many channels they have. By tensor, 0 for others.
+std::vector<std::size_t> weighted_channels(const tflite::Subgraph& graph) {
+  std::vector<std::size_t> channels(graph.tensors.size(), 0);
+  for (const tflite::Operator& op : graph.operators) {
+    const auto roles = tflite::weighted_op(op.op);
+    if (!roles || op.inputs.size() <= roles->input || op.inputs[roles->input] < 0) continue;
+    const auto input = static_cast<std::size_t>(op.inputs[roles->input]);
+    const auto& shape = graph.tensors[input].shape;
+    channels[input] = shape.empty() ? 0 : static_cast<std::size_t>(std::max(0, shape.back()));
+  }
+  return channels;
+}
+
 std::vector<fs::path> spread_evenly(const std::vector<fs::path>& all, std::int64_t samples) {
   const auto count = static_cast<std::int64_t>(all.size());
   if (count <= samples) return all;
@@ -100,14 +130,23 @@ class Pass {
     return Pass(std::move(storage), std::move(runner), tensors, exposed.output);
   }
 
-  Status run(const PreparedInput& input, std::map<int, Statistics>& statistics) {
+  Status run(const PreparedInput& input, ThreadPool& pool, std::map<int, Statistics>& statistics) {
     ASSAY_RETURN_IF_ERROR(runner_.set_input(0, input.bytes));
     ASSAY_RETURN_IF_ERROR(runner_.invoke());
-    for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      values_.resize(runner_.outputs()[outputs_[i]].num_bytes() / sizeof(float));
-      ASSAY_RETURN_IF_ERROR(runner_.read_output(outputs_[i], std::as_writable_bytes(std::span(values_))));
-      statistics.at(tensors_[i]).add(values_);
-    }
+    // A tensor at a time for each thread, whoever is free: tensors are of quite different size.
+    std::atomic<std::size_t> next{0};
+    std::vector<Status> statuses(static_cast<std::size_t>(pool.num_threads()));
+    pool.parallel_for(pool.num_threads(), 1, [&](WorkRange range) {
+      Status& status = statuses[static_cast<std::size_t>(range.thread)];
+      for (std::size_t i = next++; status && i < tensors_.size(); i = next++) {
+        status = runner_.visit_output(outputs_[i], [&](ByteView bytes) {
+          // The runtime aligns its tensors to more than a float needs.
+          statistics.at(tensors_[i])
+              .add({reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)});
+        });
+      }
+    });
+    for (const Status& status : statuses) ASSAY_RETURN_IF_ERROR(status);
     return {};
   }
 
@@ -123,7 +162,6 @@ class Pass {
   litert::Runner runner_;
   std::vector<int> tensors_;
   std::vector<std::size_t> outputs_;
-  std::vector<float> values_;
 };
 
 Result<PreparedInput> read_input(const Detector& detector, const fs::path& path) {
@@ -140,6 +178,7 @@ void finish(const tflite::Model& model, const std::map<int, Statistics>& statist
   for (const auto& [tensor, kept] : statistics) {
     const auto at = static_cast<std::size_t>(tensor);
     result.ranges[at] = kept.range(options);
+    if (result.ranges[at]) result.ranges[at]->channel_means = kept.channel_means();
     if (kept.histogram.not_finite() > 0) {
       result.warnings.push_back("tensor " + model.main().tensors[at].name + " took " +
                                 std::to_string(kept.histogram.not_finite()) + " values that are not finite");
@@ -181,12 +220,15 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
   result.pictures = static_cast<std::int64_t>(pictures.size());
   result.passes = static_cast<std::int64_t>(groups.size());
   std::map<int, Statistics> statistics;
+  const auto channels = weighted_channels(parsed->main());
   const auto prepare = [&](int tensor) {
+    statistics[tensor].channel_sums.resize(channels[static_cast<std::size_t>(tensor)]);
     statistics[tensor].keep_average = options.method == RangeMethod::kMovingAverage;
   };
   const int input_tensor = parsed->main().inputs.at(0);
   const bool float_input = detector.runner().inputs()[0].type == litert::ElementType::kFloat32;
   if (float_input) prepare(input_tensor);
+  ThreadPool pool(options.detector.threads);
   std::int64_t done = 0;
   for (std::size_t group = 0; group < groups.size(); ++group) {
     for (const int tensor : groups[group]) prepare(tensor);
@@ -200,7 +242,7 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
         std::memcpy(values.data(), input.bytes.data(), input.bytes.size());
         statistics.at(input_tensor).add(values);
       }
-      ASSAY_RETURN_IF_ERROR(pass->run(input, statistics));
+      ASSAY_RETURN_IF_ERROR(pass->run(input, pool, statistics));
       progress.update("calibrating", ++done, result.pictures * result.passes);
     }
   }

@@ -55,6 +55,9 @@ struct Ranges {
 
 Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Model& model,
                            const TfliteQuantizeOptions& options, Progress& progress) {
+  if (!options.write_ranges.empty() && !options.calibration)
+    return Error{ErrorCode::kInvalidArgument,
+                 "--write-ranges needs --calibration: it writes what that finds"};
   if (options.target != TfliteTarget::kInt8Static) return Ranges{};
   if (options.calibration) {
     const auto start = std::chrono::steady_clock::now();
@@ -62,6 +65,10 @@ Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Mode
     ASSAY_TRY(const auto library, litert::Library::open());
     ASSAY_TRY(DetectorCalibration found,
               calibrate_detector(checked, library, *options.calibration, progress));
+    if (!options.write_ranges.empty()) {
+      ASSAY_RETURN_IF_ERROR(
+          write_file_atomically(options.write_ranges, write_activation_ranges(found.ranges, model)));
+    }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     return Ranges{std::move(found.ranges), std::move(found.warnings), found.pictures, seconds.count()};
   }
@@ -82,6 +89,18 @@ tflite::KeepFloat also_keep(const tflite::KeepFloat& keep_float, const std::vect
   };
 }
 
+tflite::StaticOptions static_options(const TfliteQuantizeOptions& options,
+                                     const tflite::KeepFloat& keep_float) {
+  tflite::StaticOptions how;
+  how.keep_float = keep_float;
+  how.full_integer = options.full_integer;
+  how.least_snr = options.least_snr;
+  how.int8_io = options.int8_io;
+  how.activations = options.activations;
+  how.correct_biases = options.correct_biases;
+  return how;
+}
+
 struct Budgeted {
   std::optional<Int8Budget> budget;
   double seconds = 0;
@@ -94,9 +113,11 @@ Result<Budgeted> find_budget(const std::filesystem::path& path, const tflite::Ac
   ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
   ASSAY_TRY(const CheckedTflite checked, CheckedTflite::open(path));
   ASSAY_TRY(const auto library, litert::Library::open());
+  tflite::StaticOptions how = static_options(options, filter.predicate());
+  how.least_snr = 0;
+  how.int8_io = false;
   ASSAY_TRY(Int8Budget found,
-            find_int8_budget(checked, library, ranges, {filter.predicate(), options.full_integer, 0, false},
-                             *options.budget, pool, progress));
+            find_int8_budget(checked, library, ranges, how, *options.budget, pool, progress));
   ASSAY_RETURN_IF_ERROR(*filter.status);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return Budgeted{std::move(found), seconds.count()};
@@ -105,10 +126,12 @@ Result<Budgeted> find_budget(const std::filesystem::path& path, const tflite::Ac
 Result<Outcome> quantize_static(const tflite::Model& model, const tflite::ActivationRanges& ranges,
                                 const TfliteQuantizeOptions& options, const std::optional<Int8Budget>& budget,
                                 const tflite::KeepFloat& keep_float) {
-  const tflite::StaticOptions static_options{budget ? also_keep(keep_float, budget->kept) : keep_float,
-                                             options.full_integer, budget ? 0 : options.least_snr,
-                                             options.int8_io};
-  ASSAY_TRY(auto result, tflite::quantize_static(model, ranges, static_options));
+  tflite::StaticOptions how = static_options(options, keep_float);
+  if (budget) {
+    how.keep_float = also_keep(keep_float, budget->kept);
+    how.least_snr = 0;
+  }
+  ASSAY_TRY(auto result, tflite::quantize_static(model, ranges, how));
   return Outcome{std::move(result.model), {result.report.conversion, result.report, budget}};
 }
 
@@ -161,9 +184,7 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   if (!converted) return converted.error().with_context(path.string());
   ASSAY_RETURN_IF_ERROR(tflite::validate(converted->model));
   ASSAY_TRY(const std::vector<std::byte> bytes, tflite::write(converted->model));
-  ASSAY_TRY(AtomicFile written, AtomicFile::create(out));
-  ASSAY_RETURN_IF_ERROR(written.write(bytes));
-  ASSAY_RETURN_IF_ERROR(written.commit());
+  ASSAY_RETURN_IF_ERROR(write_file_atomically(out, as_text(bytes)));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   TfliteQuantizeReport report = std::move(converted->report);
   report.conversion.warnings.insert(report.conversion.warnings.end(), ranges.warnings.begin(),

@@ -24,9 +24,12 @@ struct TfliteQuantizeOptions {
   // Of kInt8Static; see tflite::StaticOptions.
   std::filesystem::path ranges;  // a file as in activation_ranges_file.h, or else
   std::optional<DetectorCalibrationOptions> calibration;
+  std::filesystem::path write_ranges;  // where what the calibration finds goes, for `ranges`; empty: nowhere
   bool full_integer = false;
   double least_snr = tflite::StaticOptions{}.least_snr;
   bool int8_io = false;
+  tflite::Activations activations = tflite::Activations::kInt8;
+  bool correct_biases = true;
   // Instead of least_snr: what stays in float so that a share of the accuracy is kept, found by measuring.
   std::optional<Int8BudgetOptions> budget;
 };
@@ -35,17 +38,17 @@ struct TfliteQuantizeReport {
   tflite::ConversionReport conversion;
   std::optional<tflite::StaticReport> int8;  // of kInt8Static
   std::optional<Int8Budget> budget;
-  double budget_seconds = 0;                 // part of `seconds`
-  std::int64_t calibration_pictures = 0;     // 0: not calibrated here
-  double calibration_seconds = 0;            // part of `seconds`
+  double budget_seconds = 0;              // part of `seconds`
+  std::int64_t calibration_pictures = 0;  // 0: not calibrated here
+  double calibration_seconds = 0;         // part of `seconds`
   std::uint64_t input_bytes = 0;
   std::uint64_t output_bytes = 0;
   double seconds = 0;
 };
 
 // Writes `out` whole or not at all. Errors name the file: those of tflite::parse and of the conversion;
-// those of calibrate_detector and find_int8_budget; kCorrupt for a pattern that is none; kInvalidArgument when
-// `out` is the model itself; kIo.
+// those of calibrate_detector and find_int8_budget; kCorrupt for a pattern that is none; kInvalidArgument
+// when `out` is the model itself; kIo.
 Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& model,
                                              const std::filesystem::path& out,
                                              const TfliteQuantizeOptions& options, ThreadPool& pool,

@@ -125,6 +125,20 @@ TEST(QuantizeTflite, WritesEveryTypeThatCanBeReadAgain) {
   }
 }
 
+TEST(QuantizeTflite, WarnsThatInt16HasNoFastKernels) {
+  const TempDir folder;
+  const std::string model = write_model(folder).string();
+  const fs::path ranges = folder / "ranges.json";
+  write_bytes(ranges, R"({"ranges": [{"tensor": 0, "name": "x", "min": -1, "max": 1, "means": [0.5]},
+                                     {"tensor": 3, "min": -9, "max": 9}]})");
+  const std::string out = (folder / "out.tflite").string();
+  const RunResult run = run_assay({"quantize", model, "--to", "int8", "--int8", "int16x8", "--ranges",
+                                   ranges.string(), "--no-speed-check", "-o", out});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("no fast kernels for int16"));
+  EXPECT_EQ(run_json({"inspect", out})["operators"]["CONV_2D"], 1);
+}
+
 TEST(QuantizeTflite, NamesTheRangeThatDoesNotFit) {
   const TempDir folder;
   const std::string model = write_model(folder).string();

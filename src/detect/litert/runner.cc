@@ -313,8 +313,7 @@ Status Runner::invoke() {
 Result<std::vector<KernelTime>> Runner::profile() {
   const CApi& api = state_->library->api();
   const ProfilerHandle profiler = state_->profiler;
-  if (profiler == nullptr)
-    return Error{ErrorCode::kInvalidArgument, "the runner was made without profiling"};
+  if (profiler == nullptr) return Error{ErrorCode::kInvalidArgument, "the runner was made without profiling"};
   StatusCode code = api.ResetProfiler(profiler);
   if (code == kOk) code = api.StartProfiler(profiler);
   if (code != kOk) return state_->library->error("starting the profiler", code);
@@ -343,11 +342,17 @@ Status Runner::read_output(std::size_t index, std::span<std::byte> data) {
   ASSAY_CHECK(index < state_->outputs.size());
   const TensorDescription& tensor = state_->outputs[index];
   if (data.size() != tensor.num_bytes()) return wrong_size("output", tensor, data.size());
+  return visit_output(index, [&](ByteView bytes) { std::memcpy(data.data(), bytes.data(), bytes.size()); });
+}
+
+Status Runner::visit_output(std::size_t index, const std::function<void(ByteView)>& visit) {
+  ASSAY_CHECK(index < state_->outputs.size());
+  const TensorDescription& tensor = state_->outputs[index];
   const CApi& api = state_->library->api();
   void* memory = nullptr;
   StatusCode code = api.LockTensorBuffer(state_->output_buffers[index], &memory, kLockRead);
   if (code != kOk) return state_->library->error("output " + tensor.name, code);
-  std::memcpy(data.data(), memory, data.size());
+  visit({static_cast<const std::byte*>(memory), tensor.num_bytes()});
   code = api.UnlockTensorBuffer(state_->output_buffers[index]);
   if (code != kOk) return state_->library->error("output " + tensor.name, code);
   return {};

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -43,8 +44,8 @@ struct TensorDescription {
 };
 
 struct RunnerOptions {
-  int threads = 1;      // >= 1, the calling thread included
-  bool xnnpack = true;  // false: the built-in kernels, several times slower
+  int threads = 1;       // >= 1, the calling thread included
+  bool xnnpack = true;   // false: the built-in kernels, several times slower
   bool profile = false;  // makes profile() possible; takes 70 MB more and a few percent of the time
 };
 
@@ -82,6 +83,9 @@ class Runner {
   // kernels of XNNPACK, in the order of their end. Errors: kInvalidArgument without RunnerOptions::profile.
   Result<std::vector<KernelTime>> profile();
   Status read_output(std::size_t index, std::span<std::byte> data);
+  // The same without a copy: `visit` sees the bytes where they are, which is valid until it returns. Several
+  // threads may visit different outputs at the same time.
+  Status visit_output(std::size_t index, const std::function<void(ByteView)>& visit);
 
   // One inference: as many inputs as described, in that order; row-major.
   Result<std::vector<std::vector<std::byte>>> run(std::span<const ByteView> inputs);

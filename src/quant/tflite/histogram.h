@@ -34,6 +34,7 @@ class Histogram {
   double center(std::size_t bin) const;
 
  private:
+  void count_bins(std::span<const float> values);
   void widen();
 
   std::vector<std::uint64_t> bins_;

@@ -52,6 +52,20 @@ TEST(Histogram, CountsTheSameInAnyOrderAndInParts) {
   EXPECT_EQ(whole.min_max().max, 1e6f);
 }
 
+TEST(Histogram, PutsEveryValueIntoTheBinThatHoldsIt) {
+  auto values = normal_values(3001);
+  for (std::size_t i = 0; i < values.size(); i += 3) values[i] *= 1e-6f;
+  for (const float tiny : {-1e-40f, 1e-40f, -0.0f, -1e-30f}) values.push_back(tiny);
+  Histogram histogram;
+  histogram.add(values);
+  std::vector<std::uint64_t> expected(Histogram::kBins);
+  for (const float value : values) {
+    const double bin = std::floor(static_cast<double>(value) / histogram.width());
+    ++expected[static_cast<std::size_t>(bin + Histogram::kBins / 2)];
+  }
+  EXPECT_EQ(histogram.bins(), expected);
+}
+
 TEST(Histogram, OfAConstantHasThatValueAtBothEnds) {
   Histogram histogram;
   histogram.add(std::vector<float>{-3, -3});

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <utility>
 
+#include "quant/tflite/bias_correction.h"
 #include "quant/tflite/constants.h"
 #include "quant/tflite/fuse.h"
 #include "quant/tflite/space_to_depth.h"
@@ -15,17 +17,43 @@
 namespace assay::tflite {
 namespace {
 
-// A bias beyond this in units of its scale would leave no room in the 32-bit sum for the products.
-constexpr double kLargestBias = 1 << 30;
+// A bias beyond this in units of its scale would leave no room for the products in the sum, of which the
+// kernels use 32 bits for int8 and 48 for int16.
+double largest_bias(Activations activations) { return activations == Activations::kInt8 ? 0x1p30 : 0x1p46; }
+
+template <typename Code>
+std::vector<Code> round_all(const std::vector<float>& values, ScaleParams params) {
+  std::vector<Code> codes;
+  for (const float value : values) {
+    const float code = std::round(value / params.scale) + static_cast<float>(params.zero_point);
+    codes.push_back(std::isnan(code)
+                        ? Code{0}
+                        : static_cast<Code>(std::clamp<float>(code, std::numeric_limits<Code>::min(),
+                                                              std::numeric_limits<Code>::max())));
+  }
+  return codes;
+}
+
+template <typename Code>
+Data round_bias(const std::vector<float>& values, const std::vector<float>& scale, double limit) {
+  std::vector<Code> codes(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double code = std::round(static_cast<double>(values[i]) / static_cast<double>(scale[i]));
+    codes[i] = std::isnan(code) ? Code{0} : static_cast<Code>(std::clamp(code, -limit, limit));
+  }
+  return Data::own_values(codes);
+}
 
 // Writes the operators anew, with what the plan says; what stands between int8 and float comes in where
 // needed.
 class Rewriter {
  public:
-  Rewriter(Model& model, const StaticPlan& plan, const StaticOptions& options, StaticReport& report)
+  Rewriter(Model& model, const ActivationRanges& ranges, const StaticPlan& plan, const StaticOptions& options,
+           StaticReport& report)
       : model_(model),
         graph_(model.main()),
         original_(graph_),
+        ranges_(ranges),
         plan_(plan),
         options_(options),
         report_(report) {}
@@ -36,16 +64,22 @@ class Rewriter {
   Tensor& tensor(int index) { return graph_.tensors[static_cast<std::size_t>(index)]; }
   const Tensor& original(int index) const { return original_.tensors[static_cast<std::size_t>(index)]; }
   int add_tensor(Tensor added);
-  void set_params(Tensor& target, Int8Params params);
-  // A tensor as int8 with those parameters, or as float: itself, or what an inserted operator gives.
-  int as_int8(int index, Int8Params params);
+  void set_params(Tensor& target, ScaleParams params);
+  bool is_int8() const { return options_.activations == Activations::kInt8; }
+  TensorType type() const { return is_int8() ? TensorType::kInt8 : TensorType::kInt16; }
+  const char* suffix() const { return is_int8() ? "/int8" : "/int16"; }
+  // A tensor quantized with those parameters, or as float: itself, or what an inserted operator gives.
+  int as_quantized(int index, ScaleParams params);
   int as_float(int index);
-  int constant_int8(int index, Int8Params params);
+  int constant_quantized(int index, ScaleParams params);
   void convert(Op op, int from, int to);
   void quantize(Operator op);
   void quantize_weighted(Operator& op);
   bool clamps_as_quantize(const Operator& op) const;
-  int bias(int index, float input_scale, const std::vector<float>& weight_scale);
+  std::vector<float> corrected_bias(const Operator& op, const WeightedOp& roles,
+                                    const QuantizedWeights& weights);
+  int bias(int index, const std::vector<float>& values, float input_scale,
+           const std::vector<float>& weight_scale);
   int weights(int index, const QuantizedWeights& quantized, int dimension);
   void raise_for_bias(int bias_index, float input_scale, std::vector<float>& scale) const;
   void finish_outputs();
@@ -53,11 +87,12 @@ class Rewriter {
   Model& model_;
   Subgraph& graph_;
   const Subgraph original_;
+  const ActivationRanges& ranges_;
   const StaticPlan& plan_;
   const StaticOptions& options_;
   StaticReport& report_;
   std::vector<Operator> operators_;
-  std::map<std::pair<int, Int8Params>, int> int8_;
+  std::map<std::pair<int, ScaleParams>, int> quantized_;
   std::map<int, int> float_;
   std::map<std::pair<int, std::vector<float>>, int> weights_;
 };
@@ -67,8 +102,8 @@ int Rewriter::add_tensor(Tensor added) {
   return static_cast<int>(graph_.tensors.size()) - 1;
 }
 
-void Rewriter::set_params(Tensor& target, Int8Params params) {
-  target.type = TensorType::kInt8;
+void Rewriter::set_params(Tensor& target, ScaleParams params) {
+  target.type = type();
   target.quantization = {};
   target.quantization.scale = {params.scale};
   target.quantization.zero_point = {params.zero_point};
@@ -77,49 +112,43 @@ void Rewriter::set_params(Tensor& target, Int8Params params) {
 void Rewriter::convert(Op kind, int from, int to) {
   Operator op;
   op.op = kind;
-  op.version = 2;
+  op.version = is_int8() || kind == Op::kQuantize ? 2 : 3;
   op.inputs = {from};
   op.outputs = {to};
   operators_.push_back(std::move(op));
   ++report_.transitions;
 }
 
-int Rewriter::constant_int8(int index, Int8Params params) {
+int Rewriter::constant_quantized(int index, ScaleParams params) {
   Tensor constant = original(index);
-  std::vector<std::int8_t> codes;
-  for (const float value : Data::borrow(model_.data(constant)).values<float>()) {
-    const float code = std::round(value / params.scale) + static_cast<float>(params.zero_point);
-    codes.push_back(std::isnan(code) ? std::int8_t{0}
-                                     : static_cast<std::int8_t>(std::clamp(code, -128.0f, 127.0f)));
-  }
+  const auto values = Data::borrow(model_.data(constant)).values<float>();
   set_params(constant, params);
-  model_.set_data(constant, Data::own_values(codes));
+  model_.set_data(constant, is_int8() ? Data::own_values(round_all<std::int8_t>(values, params))
+                                      : Data::own_values(round_all<std::int16_t>(values, params)));
   ++report_.conversion.converted;
   return add_tensor(std::move(constant));
 }
 
-int Rewriter::as_int8(int index, Int8Params params) {
-  if (tensor(index).type == TensorType::kInt8 && plan_.own[static_cast<std::size_t>(index)] == params)
-    return index;
-  const auto found = int8_.find({index, params});
-  if (found != int8_.end()) return found->second;
+int Rewriter::as_quantized(int index, ScaleParams params) {
+  if (tensor(index).type == type() && plan_.own[static_cast<std::size_t>(index)] == params) return index;
+  const auto found = quantized_.find({index, params});
+  if (found != quantized_.end()) return found->second;
   int result;
   if (model_.is_constant(original(index))) {
-    result = constant_int8(index, params);
+    result = constant_quantized(index, params);
   } else {
     Tensor copy = original(index);
-    copy.name += "/int8";
+    copy.name += suffix();
     set_params(copy, params);
     result = add_tensor(std::move(copy));
     convert(Op::kQuantize, index, result);
   }
-  int8_[{index, params}] = result;
+  quantized_[{index, params}] = result;
   return result;
 }
 
 int Rewriter::as_float(int index) {
-  if (index < 0 || tensor(index).type != TensorType::kInt8 || original(index).type == TensorType::kInt8)
-    return index;
+  if (index < 0 || tensor(index).type != type() || original(index).type == type()) return index;
   const auto found = float_.find(index);
   if (found != float_.end()) return found->second;
   Tensor copy = original(index);
@@ -127,7 +156,7 @@ int Rewriter::as_float(int index) {
   const bool is_output =
       std::find(graph_.outputs.begin(), graph_.outputs.end(), index) != graph_.outputs.end();
   (is_output && !options_.int8_io ? tensor(index).name : copy.name) +=
-      is_output && !options_.int8_io ? "/int8" : "/float";
+      is_output && !options_.int8_io ? suffix() : "/float";
   const int result = add_tensor(std::move(copy));
   convert(Op::kDequantize, index, result);
   return float_[index] = result;
@@ -138,27 +167,40 @@ void Rewriter::raise_for_bias(int bias_index, float input_scale, std::vector<flo
   if (bias_index < 0) return;
   const auto values = Data::borrow(model_.data(original(bias_index))).values<float>();
   for (std::size_t i = 0; i < std::min(values.size(), scale.size()); ++i) {
-    const double least =
-        std::fabs(static_cast<double>(values[i])) / static_cast<double>(input_scale) / kLargestBias;
+    const double least = std::fabs(static_cast<double>(values[i])) / static_cast<double>(input_scale) /
+                         largest_bias(options_.activations);
     if (std::isfinite(least)) scale[i] = std::max(scale[i], static_cast<float>(least));
   }
 }
 
-int Rewriter::bias(int index, float input_scale, const std::vector<float>& weight_scale) {
+// The operator's bias, and what makes up for the mean of what the rounding of its weights does.
+std::vector<float> Rewriter::corrected_bias(const Operator& op, const WeightedOp& roles,
+                                            const QuantizedWeights& weights) {
+  auto bias = Data::borrow(model_.data(original(op.inputs[roles.bias]))).values<float>();
+  const auto& range = ranges_[static_cast<std::size_t>(op.inputs[roles.input])];
+  if (!options_.correct_biases || !range) return bias;
+  const Tensor& source = original(op.inputs[roles.weights]);
+  const auto shift = mean_shift(op.op, Data::borrow(model_.data(source)).values<float>(), source.shape,
+                                weights, range->channel_means);
+  for (std::size_t i = 0; i < shift.size(); ++i)
+    bias[i] = static_cast<float>(static_cast<double>(bias[i]) + shift[i]);
+  if (!shift.empty()) ++report_.corrected_biases;
+  return bias;
+}
+
+int Rewriter::bias(int index, const std::vector<float>& values, float input_scale,
+                   const std::vector<float>& weight_scale) {
   Tensor tensor = original(index);
-  const auto values = Data::borrow(model_.data(tensor)).values<float>();
-  std::vector<std::int32_t> codes(values.size());
   tensor.quantization = {};
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const float scale = input_scale * weight_scale[i];
-    const double code = std::round(static_cast<double>(values[i]) / static_cast<double>(scale));
-    codes[i] =
-        std::isnan(code) ? 0 : static_cast<std::int32_t>(std::clamp(code, -kLargestBias, kLargestBias));
-    tensor.quantization.scale.push_back(scale);
+    tensor.quantization.scale.push_back(input_scale * weight_scale[i]);
     tensor.quantization.zero_point.push_back(0);
   }
-  tensor.type = TensorType::kInt32;
-  model_.set_data(tensor, Data::own_values(codes));
+  const auto& scale = tensor.quantization.scale;
+  const double limit = largest_bias(options_.activations);
+  tensor.type = is_int8() ? TensorType::kInt32 : TensorType::kInt64;
+  model_.set_data(tensor, is_int8() ? round_bias<std::int32_t>(values, scale, limit)
+                                    : round_bias<std::int64_t>(values, scale, limit));
   return add_tensor(std::move(tensor));
 }
 
@@ -175,7 +217,7 @@ int Rewriter::weights(int index, const QuantizedWeights& quantized, int dimensio
 void Rewriter::quantize_weighted(Operator& op) {
   const WeightedOp roles = *weighted_op(op.op);
   const int input = op.inputs[roles.input];
-  const Int8Params params = *plan_.own[static_cast<std::size_t>(input)];
+  const ScaleParams params = *plan_.own[static_cast<std::size_t>(input)];
   const int weight_index = op.inputs[roles.weights];
   const int bias_index = op.inputs.size() > roles.bias ? op.inputs[roles.bias] : -1;
   const Tensor& source = original(weight_index);
@@ -185,21 +227,23 @@ void Rewriter::quantize_weighted(Operator& op) {
   raise_for_bias(bias_index, params.scale, quantized.scale);
   if (quantized.scale != scale)
     quantized.values = round_weights(values, source.shape, roles.dimension, quantized.scale);
-  op.inputs[roles.input] = as_int8(input, params);
+  if (bias_index >= 0)
+    op.inputs[roles.bias] =
+        bias(bias_index, corrected_bias(op, roles, quantized), params.scale, quantized.scale);
+  op.inputs[roles.input] = as_quantized(input, params);
   op.inputs[roles.weights] = weights(weight_index, quantized, roles.dimension);
-  if (bias_index >= 0) op.inputs[roles.bias] = bias(bias_index, params.scale, quantized.scale);
 }
 
 // Whether the ends of the output's scale are those of the activation, so that saturation does all the work.
 bool Rewriter::clamps_as_quantize(const Operator& op) const {
-  if (op.op != Op::kRelu && op.op != Op::kRelu6) return false;
-  const Int8Params params = *plan_.own[static_cast<std::size_t>(op.outputs[0])];
+  if (!is_int8() || (op.op != Op::kRelu && op.op != Op::kRelu6)) return false;
+  const ScaleParams params = *plan_.own[static_cast<std::size_t>(op.outputs[0])];
   constexpr float kSix = 6.0001f;
   return params.zero_point == -128 && (op.op == Op::kRelu || 255 * params.scale <= kSix);
 }
 
 void Rewriter::quantize(Operator op) {
-  const Int8Rule rule = *int8_rule(op.op);
+  const KernelRule rule = *kernel_rule(op.op, options_.activations);
   op.version = std::max(op.version, rule.version);
   ++report_.int8_operators[name_of(op.op)];
   if (rule.rule == ScaleRule::kWeighted) {
@@ -207,12 +251,18 @@ void Rewriter::quantize(Operator op) {
   } else {
     const Operator before = op;
     for (auto& input : op.inputs) {
-      if (const auto params = plan_.wanted(original_, before, input)) input = as_int8(input, *params);
+      if (const auto params = plan_.wanted(original_, before, input)) input = as_quantized(input, *params);
     }
   }
   for (const std::int32_t output : op.outputs) {
     if (original(output).type == TensorType::kFloat32)
       set_params(tensor(output), *plan_.own[static_cast<std::size_t>(output)]);
+  }
+  if (!is_int8() && (op.op == Op::kAdd || op.op == Op::kSub)) {
+    // The default of the schema is the older kernel, for scales that are powers of two.
+    if (!op.options.declares("pot_scale_int16"))
+      op.options = Object::make(op.op == Op::kAdd ? "AddOptions" : "SubOptions");
+    op.options.set_integer("pot_scale_int16", 0);
   }
   if (clamps_as_quantize(op)) {
     // XNNPACK takes a change of scale, but no RELU.
@@ -230,7 +280,7 @@ void Rewriter::finish_outputs() {
     if (!options_.int8_io) {
       output = as_float(output);
     } else if (tensor(output).type == TensorType::kFloat32 && own) {
-      output = as_int8(output, *own);
+      output = as_quantized(output, *own);
     }
     for (Signature& signature : model_.signatures) {
       if (signature.subgraph != 0) continue;
@@ -287,6 +337,11 @@ Result<StaticResult> quantize_static(const Model& model, const ActivationRanges&
     if (range && !(std::isfinite(range->min) && std::isfinite(range->max) && range->min <= range->max))
       range.reset();
   }
+  // Merging changed the order of its channels.
+  for (const Operator& op : result.model.main().operators) {
+    if (op.op != Op::kSpaceToDepth || op.outputs.size() != 1 || op.outputs[0] < 0) continue;
+    if (auto& range = finite[static_cast<std::size_t>(op.outputs[0])]) range->channel_means.clear();
+  }
   StaticPlan plan = plan_static(result.model, finite, options, {});
   if (options.least_snr > 0 && !options.full_integer) {
     const auto noisy = too_noisy(result.model, predicted_snr(result.model, finite, plan), options.least_snr);
@@ -301,7 +356,7 @@ Result<StaticResult> quantize_static(const Model& model, const ActivationRanges&
     return Error{
         ErrorCode::kUnsupported,
         "no operator could be quantized (is the model quantized already, or are all kept in float?)"};
-  Rewriter(result.model, plan, options, result.report).run();
+  Rewriter(result.model, finite, plan, options, result.report).run();
   result.report.wide_concats = plan.wide_concats;
   remove_unused(result.model);
   return result;

@@ -71,8 +71,8 @@ double NoiseModel::product_noise(const Operator& op) const {
 
 double NoiseModel::output_noise(const Operator& op) const {
   const int output = op.outputs[0];
-  const Int8Rule rule = *int8_rule(op.op);
-  if (rule.rule == ScaleRule::kWeighted || rule.rule == ScaleRule::kFixed) return rounding(output);
+  const ScaleRule rule = kernel_rule(op.op, Activations::kInt8)->rule;
+  if (rule == ScaleRule::kWeighted || rule == ScaleRule::kFixed) return rounding(output);
   if (op.op == Op::kMul && op.inputs.size() == 2) return product_noise(op) + rounding(output);
   double sum = 0;
   int count = 0;
@@ -81,7 +81,7 @@ double NoiseModel::output_noise(const Operator& op) const {
     sum += noise(input);
     ++count;
   }
-  if (rule.rule != ScaleRule::kSame) return sum + rounding(output);
+  if (rule != ScaleRule::kSame) return sum + rounding(output);
   return count > 1 ? sum / count + rounding(output) : sum;
 }
 
@@ -102,7 +102,7 @@ std::vector<double> NoiseModel::run() {
   for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
     if (!plan_.quantized[i]) continue;
     const Operator& op = graph_.operators[i];
-    if (int8_rule(op.op)->rule == ScaleRule::kWeighted) result[i] = snr(op);
+    if (kernel_rule(op.op, Activations::kInt8)->rule == ScaleRule::kWeighted) result[i] = snr(op);
     const double here = output_noise(op);
     for (const std::int32_t output : op.outputs) noise_[static_cast<std::size_t>(output)] = here;
   }

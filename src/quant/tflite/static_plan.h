@@ -1,38 +1,38 @@
-// Which operators become int8, and with which scales: decided before anything is changed.
+// Which operators are quantized, and with which scales: decided before anything is changed.
 #pragma once
 #include <optional>
 #include <vector>
 
 #include "formats/tflite/model.h"
 #include "quant/tflite/activation_ranges.h"
-#include "quant/tflite/int8_rules.h"
+#include "quant/tflite/kernel_rules.h"
 #include "quant/tflite/static.h"
 
 namespace assay::tflite {
 
-struct Int8Params {
+struct ScaleParams {
   float scale = 1;
   std::int64_t zero_point = 0;
-  friend auto operator<=>(const Int8Params&, const Int8Params&) = default;
+  friend auto operator<=>(const ScaleParams&, const ScaleParams&) = default;
 };
 
 // The scale that covers a range, zero among it exactly.
-Int8Params int8_params(Range range);
+ScaleParams scale_params(Range range, Activations activations);
 
 struct StaticPlan {
-  std::vector<bool> quantized;                 // by operator
-  std::vector<std::optional<Int8Params>> own;  // by tensor: as its producer writes it, where int8 touches it
-  std::vector<int> producer;                   // by tensor: index of operator, or -1
+  std::vector<bool> quantized;                  // by operator
+  std::vector<std::optional<ScaleParams>> own;  // by tensor: as its producer writes it, where quantized
+  std::vector<int> producer;                    // by tensor: index of operator, or -1
   std::vector<WideConcat> wide_concats;
 
-  // Whether the tensor is written as int8.
-  bool is_int8(int tensor) const {
+  // Whether the tensor is written as an integer.
+  bool is_quantized(int tensor) const {
     const int op = producer[static_cast<std::size_t>(tensor)];
     return op >= 0 && quantized[static_cast<std::size_t>(op)];
   }
   // With which scale a quantized operator wants its input; nothing for those that are not quantized
   // (indices).
-  std::optional<Int8Params> wanted(const Subgraph& graph, const Operator& op, int tensor) const;
+  std::optional<ScaleParams> wanted(const Subgraph& graph, const Operator& op, int tensor) const;
 };
 
 // `ranges` by tensor of the main subgraph; `forced_float` by operator, or empty: none.

@@ -63,12 +63,12 @@ std::vector<Op> ops_of(const Model& model) {
 }
 float scale_of(const Tensor& tensor) { return tensor.quantization.scale.at(0); }
 
-TEST(Int8Params, HoldZeroExactlyAndCoverTheRange) {
+TEST(ScaleParams, HoldZeroExactlyAndCoverTheRange) {
   Rng rng(7);
   for (int i = 0; i < 1000; ++i) {
     const Range range{static_cast<float>(-10 * rng.uniform() + 2),
                       static_cast<float>(10 * rng.uniform() + 2)};
-    const Int8Params params = int8_params(range);
+    const ScaleParams params = scale_params(range, Activations::kInt8);
     const auto code = [&](float value) {
       return std::round(value / params.scale) + static_cast<float>(params.zero_point);
     };
@@ -78,7 +78,7 @@ TEST(Int8Params, HoldZeroExactlyAndCoverTheRange) {
     ASSERT_GE(code(std::min(range.min, 0.0f)), -129) << "seed 7, round " << i;
     ASSERT_LE(code(std::max(range.max, 0.0f)), 128) << "seed 7, round " << i;
   }
-  EXPECT_GT(int8_params({0, 0}).scale, 0) << "of a tensor that is always zero";
+  EXPECT_GT(scale_params({0, 0}, Activations::kInt8).scale, 0) << "of a tensor that is always zero";
 }
 
 TEST(QuantizeStatic, StandsBetweenFloatInputsAndOutputs) {
@@ -111,6 +111,27 @@ TEST(QuantizeStatic, GivesBiasesTheScaleOfInputTimesWeights) {
   EXPECT_EQ(bias.quantization.scale[1], input_scale * weights.quantization.scale[1]);
   const auto codes = Data::borrow(result->model.data(bias)).values<std::int32_t>();
   EXPECT_NEAR(static_cast<float>(codes[0]) * bias.quantization.scale[0], 0.5f, bias.quantization.scale[0]);
+}
+
+TEST(QuantizeStatic, CorrectsBiasesWhereMeansOfChannelsAreKnown) {
+  const auto second_bias = [](std::vector<float> means, bool correct) {
+    Net net;
+    const int x = net.input();
+    net.b.output(net.conv(x, -4, 4));
+    net.ranges[static_cast<std::size_t>(x)]->channel_means = std::move(means);
+    StaticOptions options;
+    options.correct_biases = correct;
+    const auto result = net.quantize(options);
+    EXPECT_THAT(result, IsOk());
+    EXPECT_EQ(result->report.corrected_biases, correct ? 1u : 0u);
+    const Tensor& bias = at(result->model, only(result->model, Op::kConv2d).inputs[2]);
+    return static_cast<double>(Data::borrow(result->model.data(bias)).values<std::int32_t>()[1]) *
+           static_cast<double>(bias.quantization.scale[1]);
+  };
+  // The weight 0.25 becomes 16 of 127 steps of 2: too large by 0.00197.
+  const double error = 16 * 2.0 / 127 - 0.25;
+  EXPECT_NEAR(second_bias({100, 0}, false), -0.25, 1e-4);
+  EXPECT_NEAR(second_bias({100, 0}, true), -0.25 - 100 * error, 1e-4);
 }
 
 TEST(QuantizeStatic, MakesRoomForBiasesThatWouldOverflow) {
@@ -193,6 +214,47 @@ TEST(QuantizeStatic, KeepsProbabilitiesApartFromBoxes) {
   ASSERT_THAT(full, IsOk());
   EXPECT_EQ(at(full->model, only(full->model, Op::kConcatenation).inputs[1]).type, TensorType::kInt8);
   EXPECT_FALSE(full->report.wide_concats[0].kept_float);
+}
+
+// Boxes and logits in one tensor, which is turned over and put out.
+Net boxes_and_logits() {
+  Net net;
+  const int x = net.input();
+  const int boxes = net.computed(Op::kReshape, {net.conv(x, 0, 640)}, 0, 640);
+  const int logits = net.computed(Op::kReshape, {net.conv(x, -4, 4)}, -4, 4);
+  const int both = net.computed(Op::kConcatenation, {boxes, logits}, -4, 640, "ConcatenationOptions");
+  net.b.output(net.computed(Op::kTranspose, {both}, -4, 640));
+  return net;
+}
+
+TEST(QuantizeStatic, KeepsAWideConcatenationAtTheEndInFloat) {
+  Net net = boxes_and_logits();
+  const auto result = net.quantize();
+  ASSERT_THAT(result, IsOk());
+  ASSERT_EQ(result->report.wide_concats.size(), 1u);
+  EXPECT_TRUE(result->report.wide_concats[0].kept_float);
+  EXPECT_FLOAT_EQ(result->report.wide_concats[0].ratio, 80);
+  EXPECT_EQ(result->report.float_operators.at("CONCATENATION"), 1u);
+  EXPECT_EQ(result->report.float_operators.at("TRANSPOSE"), 1u);
+  EXPECT_EQ(result->report.int8_operators.at("RESHAPE"), 2u);
+  std::vector<float> scales;
+  for (const Operator& op : result->model.main().operators) {
+    if (op.op == Op::kDequantize) scales.push_back(scale_of(at(result->model, op.inputs[0])));
+  }
+  EXPECT_THAT(scales, ElementsAre(testing::FloatEq(640.0f / 255), testing::FloatEq(8.0f / 255)));
+}
+
+TEST(QuantizeStatic, OnlyWarnsOfAWideConcatenationThatCannotBeSplit) {
+  Net int8_out = boxes_and_logits();
+  const auto as_asked = int8_out.quantize({.int8_io = true});
+  ASSERT_THAT(as_asked, IsOk());
+  EXPECT_FALSE(as_asked->report.wide_concats.at(0).kept_float) << "the output shares one scale in any case";
+  Net read = boxes_and_logits();
+  const int both = read.b.model().main().outputs[0];
+  read.b.output(read.conv(both, -9, 9));
+  const auto result = read.quantize();
+  ASSERT_THAT(result, IsOk());
+  EXPECT_FALSE(result->report.wide_concats.at(0).kept_float) << "a convolution reads it";
 }
 
 TEST(QuantizeStatic, LeavesIslandsInFloatWhereThereIsNoKernel) {

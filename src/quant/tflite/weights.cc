@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace assay::tflite {
@@ -17,10 +18,28 @@ struct Layout {
     channels = static_cast<std::size_t>(shape[d]);
     for (std::size_t i = d + 1; i < shape.size(); ++i) inner *= static_cast<std::size_t>(shape[i]);
   }
-  std::size_t channel(std::size_t index) const { return index / inner % channels; }
+  // Calls visit(channel, begin, end) for each run of values of one channel.
+  template <typename Visit>
+  void each_run(std::size_t count, Visit visit) const {
+    if (channels == 1) return visit(0, std::size_t{0}, count);
+    std::size_t channel = 0;
+    for (std::size_t begin = 0; begin < count; begin += inner) {
+      visit(channel, begin, begin + inner);
+      if (++channel == channels) channel = 0;
+    }
+  }
   std::size_t channels = 1;
   std::size_t inner = 1;
 };
+
+// Halves away from zero, as std::round, which the compiler does not vectorize. The largest float below a half
+// gives that: with a half itself, what lies just below it would be rounded up by the addition.
+std::int8_t round_to_int8(float code) {
+  constexpr float kBelowHalf = 0x1.fffffep-2f;
+  const float number = code == code ? code : 0.0f;
+  const float clamped = std::min(std::max(number, -kLargest), kLargest);
+  return static_cast<std::int8_t>(static_cast<std::int32_t>(clamped + std::copysign(kBelowHalf, clamped)));
+}
 
 }  // namespace
 
@@ -44,10 +63,13 @@ QuantizedWeights quantize_weights(std::span<const float> values, std::span<const
                                   int dimension) {
   const Layout layout(shape, dimension);
   std::vector<float> scale(layout.channels, 0.0f);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    float& largest = scale[dimension < 0 ? 0 : layout.channel(i)];
-    if (std::isfinite(values[i])) largest = std::max(largest, std::fabs(values[i]));
-  }
+  layout.each_run(values.size(), [&](std::size_t channel, std::size_t begin, std::size_t end) {
+    constexpr float kMax = std::numeric_limits<float>::max();
+    for (std::size_t i = begin; i < end; ++i) {
+      const float size = std::fabs(values[i]);
+      if (size <= kMax && size > scale[channel]) scale[channel] = size;
+    }
+  });
   for (float& s : scale) {
     s = s > 0 ? s / kLargest : 1 / kLargest;
     // A subnormal scale has lost its precision, and its inverse may be infinite.
@@ -61,11 +83,9 @@ std::vector<std::int8_t> round_weights(std::span<const float> values, std::span<
                                        int dimension, std::span<const float> scale) {
   const Layout layout(shape, dimension);
   std::vector<std::int8_t> rounded(values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const float code = std::round(values[i] / scale[dimension < 0 ? 0 : layout.channel(i)]);
-    rounded[i] =
-        std::isnan(code) ? std::int8_t{0} : static_cast<std::int8_t>(std::clamp(code, -kLargest, kLargest));
-  }
+  layout.each_run(values.size(), [&](std::size_t channel, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) rounded[i] = round_to_int8(values[i] / scale[channel]);
+  });
   return rounded;
 }
 
