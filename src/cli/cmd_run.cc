@@ -43,6 +43,17 @@ std::string subject_text(const store::Subject& subject) {
   return printable(text);
 }
 
+std::string estimate_text(const StudyEstimate& estimate) {
+  return labelled(
+      {{"time",
+        fmt::format("about {}, {}", duration_text(estimate.seconds),
+                    estimate.calibrated_with > 0
+                        ? fmt::format("by {} measurements that were made here", estimate.calibrated_with)
+                        : "by the rates of another machine: nothing was measured here yet")},
+       {"memory", "about " + megabytes(estimate.memory_bytes)},
+       {"disk", "about " + megabytes(estimate.disk_bytes)}});
+}
+
 ordered_json run_json(const StudyRun& run) {
   ordered_json failures = ordered_json::array();
   for (const auto& failure : run.failures) {
@@ -51,7 +62,12 @@ ordered_json run_json(const StudyRun& run) {
                         {"kind", failure.subject.kind},
                         {"error", failure.message}});
   }
-  return {{"planned", run.planned},
+  return {{"estimate",
+           {{"seconds", run.estimate.seconds},
+            {"memory_bytes", run.estimate.memory_bytes},
+            {"disk_bytes", run.estimate.disk_bytes},
+            {"calibrated_with", run.estimate.calibrated_with}}},
+          {"planned", run.planned},
           {"reused", run.reused},
           {"measured", run.measured},
           {"failures", std::move(failures)}};
@@ -87,6 +103,7 @@ Status run(const Options& options, Session& session) {
   ASSAY_TRY(const StudyRun done, run_study(context, run_options));
   for (const auto& failure : done.failures)
     session.note(fmt::format("warning: {}: {}\n", subject_text(failure.subject), printable(failure.message)));
+  if (options.plan) session.print(estimate_text(done.estimate));
   session.print(labelled(
       {{"measurements", fmt::format("{}, of which {} were there already", done.planned, done.reused)},
        {options.plan ? "to measure" : "measured",

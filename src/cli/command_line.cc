@@ -56,13 +56,18 @@ std::string quoted_command(int argc, char** argv) {
   return line;
 }
 
-void print_error(std::string message) {
-  // One line, and no way for a file name to steer the terminal.
-  for (char& c : message) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-  }
+// A line for each line of the message, each marked as ours, and no way for a file name to steer the terminal.
+void print_error(const std::string& message) {
   const bool colour = isatty(STDERR_FILENO) != 0;
-  fmt::print(stderr, "{}assay:{} {}\n", colour ? "\033[31m" : "", colour ? "\033[0m" : "", message);
+  for (std::size_t start = 0; start <= message.size();) {
+    const std::size_t end = std::min(message.find('\n', start), message.size());
+    std::string line = message.substr(start, end - start);
+    for (char& c : line) {
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+    }
+    fmt::print(stderr, "{}assay:{} {}\n", colour ? "\033[31m" : "", colour ? "\033[0m" : "", line);
+    start = end + 1;
+  }
 }
 
 std::string command_path(const CLI::App& app) {

@@ -44,6 +44,7 @@ class DetectorStudy {
   Json about() const;
   Json quantize_settings(const std::string& variant) const;
   Json accuracy_settings(const std::string& variant) const;
+  TaskCost cost(const std::string& variant, const std::string& kind) const;
 
   fs::path file_of(const std::string& variant) const;
   fs::path detections_of(const std::string& variant) const;
@@ -66,6 +67,8 @@ class DetectorStudy {
   fs::path source_;
   std::string source_digest_, annotations_digest_, calibration_digest_;
   std::string weight_type_;
+  std::uint64_t float_bytes_ = 0;  // of the weights as float32
+  std::int64_t pictures_ = 0;
   std::shared_ptr<const litert::Library> library_;
 };
 
@@ -113,7 +116,13 @@ Status DetectorStudy::look() {
   ASSAY_TRY(source_digest_, sha256_of_file(source_));
   ASSAY_TRY(const TfliteInspection inspection, inspect_tflite(source_));
   weight_type_ = inspection.weight_type;
+  float_bytes_ = inspection.parameters * sizeof(float);
   ASSAY_TRY(annotations_digest_, sha256_of_file(spec_.annotations));
+  ASSAY_TRY(const MappedFile annotations, MappedFile::open(spec_.annotations));
+  const auto images = parse_coco_images(annotations.bytes());
+  if (!images) return images.error().with_context(spec_.annotations.string());
+  pictures_ = static_cast<std::int64_t>(images->size());
+  if (spec_.limit > 0) pictures_ = std::min(pictures_, spec_.limit);
   std::error_code error;
   if (!fs::is_directory(spec_.images, error))
     return Error{ErrorCode::kNotFound, spec_.images.string() + ": is no folder, expected the pictures that " +
@@ -167,6 +176,26 @@ Json DetectorStudy::accuracy_settings(const std::string& variant) const {
                 {"reference", nullptr}};
   if (!is_reference(variant)) settings["reference"] = quantize_settings(spec_.variants.front());
   return settings;
+}
+
+TaskCost DetectorStudy::cost(const std::string& variant, const std::string& kind) const {
+  constexpr double kSecondsPerByte = 6e-9;  // of one inference, by its float weights: 19 ms for 4 MB
+  constexpr double kPictureSeconds = 0.02;  // decoding, preparing and postprocessing
+  constexpr double kProcessBytes = 40e6;
+  const double inference = kSecondsPerByte * static_cast<double>(float_bytes_);
+  const double memory = kProcessBytes + 3 * static_cast<double>(float_bytes_);
+  TaskCost cost{0.5, 0, static_cast<std::uint64_t>(memory)};
+  if (kind == "accuracy") cost.seconds = static_cast<double>(pictures_) * (inference + kPictureSeconds);
+  if (kind == "latency")
+    cost.seconds = std::max(kRoundSeconds, (kWarmupRuns + kFewestRuns) * inference) + 0.2;
+  if (kind == "memory") cost.seconds = std::clamp(60 * inference, 2.5, 12.0);
+  if (kind == "quantize" && variant == "int8")
+    cost.seconds = static_cast<double>(spec_.calibration_samples) * 8 * (inference + kPictureSeconds);
+  if (kind == "quantize" && variant != "original") {
+    const double share = variant == "float32" ? 1 : variant == "float16" ? 0.5 : 0.27;
+    cost.disk_bytes = static_cast<std::uint64_t>(share * static_cast<double>(float_bytes_));
+  }
+  return cost;
 }
 
 fs::path DetectorStudy::file_of(const std::string& variant) const {
@@ -385,7 +414,8 @@ Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& 
   result.about = study->about();
   const auto add = [&](const std::string& variant, const char* kind, int round, Json settings, auto measure) {
     result.tasks.push_back({{store::Task::kDetector, spec.name, variant, kind, round, std::move(settings)},
-                            [study, variant, measure] { return measure(*study, variant); }});
+                            [study, variant, measure] { return measure(*study, variant); },
+                            study->cost(variant, kind)});
   };
   for (const auto& variant : spec.variants) {
     add(variant, "quantize", 0, study->quantize_settings(variant),

@@ -12,7 +12,7 @@
 #include "flow/calibration.h"
 #include "flow/digest.h"
 #include "flow/evaluate_llm.h"
-#include "flow/fnv.h"
+#include "flow/inspect.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
 #include "measure/environment.h"
@@ -60,6 +60,7 @@ class LlmStudy {
   Json about() const;
   Json quantize_settings(const std::string& variant) const;
   Json accuracy_settings(const std::string& variant) const;
+  TaskCost cost(const std::string& variant, const std::string& kind, std::int64_t tokens, bool prompt) const;
 
   Result<Json> quantize(const std::string& variant);
   Result<Json> accuracy(const std::string& variant);
@@ -77,6 +78,7 @@ class LlmStudy {
   fs::path source_;
   std::string source_digest_, data_digest_, calibration_digest_;
   std::vector<eval::ClozeExample> data_;
+  double parameters_ = 0, embedding_parameters_ = 0;
   LoadedModels loaded_;
 };
 
@@ -114,6 +116,9 @@ bool holds_quantized(const LanguageModel& model) {
 Status LlmStudy::look() {
   ASSAY_TRY(source_, resolve_model(spec_.model));
   ASSAY_TRY(source_digest_, digest_of_model(source_));
+  ASSAY_TRY(const ModelInspection inspection, inspect_model(source_));
+  parameters_ = static_cast<double>(inspection.parameters);
+  embedding_parameters_ = static_cast<double>(inspection.embedding_parameters);
   if (spec_.data.empty()) {
     data_digest_ = digest_of_text(context_.builtin.cloze);
     ASSAY_TRY(data_, eval::parse_cloze_examples(as_bytes(context_.builtin.cloze)));
@@ -174,6 +179,29 @@ Json LlmStudy::accuracy_settings(const std::string& variant) const {
                 {"reference", nullptr}};
   if (!is_reference(variant)) settings["reference"] = quantize_settings(spec_.variants.front());
   return settings;
+}
+
+TaskCost LlmStudy::cost(const std::string& variant, const std::string& kind, std::int64_t tokens,
+                        bool prompt) const {
+  // Seconds per parameter, of SmolLM2-135M on two cores.
+  constexpr double kGptq = 6.2e-7 / (128 * 512), kRtn = 2e-8;  // the former per token of calibration
+  constexpr double kExample = 5.4e-10, kGenerated = 4e-11, kPrompt = 6.7e-12;
+  constexpr double kLoadSeconds = 0.5;
+  const bool quantized = variant != "float";
+  TaskCost cost{kLoadSeconds, 0, static_cast<std::uint64_t>(4 * parameters_)};
+  if (kind == "accuracy") cost.seconds += kExample * parameters_ * static_cast<double>(data_.size());
+  if (kind == "throughput")
+    cost.seconds += (prompt ? kPrompt : kGenerated) * parameters_ * static_cast<double>(tokens);
+  if (kind == "quantize" && quantized) {
+    const auto calibration = static_cast<double>(spec_.calibration_samples * spec_.sequence_length);
+    cost.seconds += (spec_.method == "rtn" ? kRtn : kGptq * calibration) * parameters_;
+    constexpr double kBitsPerGroup = 16 + 4;  // scale and zero point
+    const double bits = variant.back() - '0' + kBitsPerGroup / spec_.group_size;
+    cost.disk_bytes = static_cast<std::uint64_t>((parameters_ - embedding_parameters_) * bits / 8 +
+                                                 2 * embedding_parameters_);
+    cost.memory_bytes *= 2;  // the model as floats beside what it becomes
+  }
+  return cost;
 }
 
 // The digest of the settings stands in the name, since a checkpoint of other settings must not be taken for
@@ -315,14 +343,16 @@ Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
   if (const Status looked = study->look(); !looked) return looked.error().with_context(spec.name);
   ModelTasks result;
   result.about = study->about();
-  const auto add = [&](const std::string& variant, const char* kind, int round, Json settings, auto measure) {
+  const auto add = [&](const std::string& variant, const char* kind, int round, Json settings, TaskCost cost,
+                       auto measure) {
     result.tasks.push_back({{store::Task::kLlm, spec.name, variant, kind, round, std::move(settings)},
-                            [study, variant, measure] { return measure(*study, variant); }});
+                            [study, variant, measure] { return measure(*study, variant); },
+                            cost});
   };
   for (const auto& variant : spec.variants) {
-    add(variant, "quantize", 0, study->quantize_settings(variant),
+    add(variant, "quantize", 0, study->quantize_settings(variant), study->cost(variant, "quantize", 0, false),
         [](LlmStudy& it, const std::string& v) { return it.quantize(v); });
-    add(variant, "accuracy", 0, study->accuracy_settings(variant),
+    add(variant, "accuracy", 0, study->accuracy_settings(variant), study->cost(variant, "accuracy", 0, false),
         [](LlmStudy& it, const std::string& v) { return it.accuracy(v); });
   }
   const MeasureSpec& measure = context.spec.measure;
@@ -330,13 +360,15 @@ Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
     for (const int threads : study->threads()) {
       for (const LlmTest test : {LlmTest::kGenerate, LlmTest::kPrompt}) {
         const bool prompt = test == LlmTest::kPrompt;
+        const std::int64_t tokens = prompt ? measure.prompt_tokens : measure.generated_tokens;
         for (const auto& variant : spec.variants) {
           add(variant, "throughput", round,
               {{"file", study->quantize_settings(variant)},
                {"test", prompt ? "prompt" : "generate"},
-               {"tokens", prompt ? measure.prompt_tokens : measure.generated_tokens},
+               {"tokens", tokens},
                {"threads", threads},
                {"kernels", name(*context.kernels.table)}},
+              study->cost(variant, "throughput", tokens, prompt),
               [test, threads](LlmStudy& it, const std::string& v) {
                 return it.throughput(v, test, threads);
               });

@@ -66,11 +66,9 @@ Result<StudyRun> run_study(const StudyContext& context, const StudyRunOptions& o
   std::vector<std::string> keys = keys_of(plan.tasks);
   StudyRun run;
   run.planned = static_cast<std::int64_t>(keys.size());
+  ASSAY_TRY(run.estimate, estimate_study(plan.tasks, context.store));
   if (options.plan_only) {
-    for (const auto& key : keys) {
-      ASSAY_TRY(const auto found, context.store.find(key));
-      run.reused += found ? 1 : 0;
-    }
+    run.reused = run.planned - run.estimate.measurements;
     return run;
   }
   ASSAY_RETURN_IF_ERROR(context.store.set_plan(keys, plan.study));

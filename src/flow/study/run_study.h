@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "flow/study/estimate.h"
 #include "flow/study/study_context.h"
 
 namespace assay {
@@ -18,6 +19,7 @@ struct StudyRun {
   std::int64_t reused = 0;    // that were there already
   std::int64_t measured = 0;  // by this call
   std::vector<StudyFailure> failures;
+  StudyEstimate estimate;  // of what was not there yet
 };
 
 struct StudyRunOptions {

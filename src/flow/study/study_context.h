@@ -35,11 +35,19 @@ struct StudyContext {
   Progress& progress;
 };
 
+// What a measurement is expected to take: seconds on two cores of a present-day server, to be corrected by
+// what was measured (estimate.h).
+struct TaskCost {
+  double seconds = 0;
+  std::uint64_t disk_bytes = 0, memory_bytes = 0;
+};
+
 // One measurement that the study asks for.
 struct StudyTask {
   store::Subject subject;
   // The figures of docs/records.md. Called only when the store has none.
   std::function<Result<store::Json>()> measure;
+  TaskCost cost;
 };
 
 // The tasks of one model, in the order to be run, and what the report says of the model as a whole.

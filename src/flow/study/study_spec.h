@@ -9,9 +9,9 @@
 namespace assay {
 
 struct DetectorSpec {
-  std::string name;           // in the report; unique among all models
-  std::string model;          // a .tflite file or a name that `assay models` lists
-  std::string head, classes;  // as DetectorOptions; empty: told from the model
+  std::string name;                       // in the report; unique among all models
+  std::string model;                      // a .tflite file or a name that `assay models` lists
+  std::string head, classes;              // as DetectorOptions; empty: told from the model
   std::string data_set, calibration_set;  // by the name that `assay models` lists, instead of paths
   std::filesystem::path images, annotations;
   std::int64_t limit = 0;             // the first so many pictures; 0: all
