@@ -31,6 +31,14 @@ Result<StudySpec> read_study(const std::string& path) {
   return std::move(parsed.spec);
 }
 
+// A plan writes nothing, not even the folder.
+Result<store::Store> open_records(const Options& options) {
+  if (!options.plan) return store::Store::open(options.out);
+  std::error_code error;
+  return fs::exists(fs::path(options.out) / store::kFileName, error) ? store::Store::open_to_read(options.out)
+                                                                     : store::Store::empty();
+}
+
 std::string subject_text(const store::Subject& subject) {
   std::string text = fmt::format("{} {} {}", subject.model, subject.variant, subject.kind);
   for (const char* key : {"test", "threads", "image"}) {
@@ -75,7 +83,7 @@ ordered_json run_json(const StudyRun& run) {
 
 Status run(const Options& options, Session& session) {
   ASSAY_TRY(const StudySpec spec, read_study(options.study));
-  ASSAY_TRY(store::Store records, store::Store::open(options.out));
+  ASSAY_TRY(store::Store records, open_records(options));
   if (records.set_aside()) {
     session.note(fmt::format(
         "warning: the records in {} were damaged; they are kept as {} and everything is measured anew\n",

@@ -205,6 +205,13 @@ Result<Store> Store::open(const fs::path& folder) {
   return store;
 }
 
+Result<Store> Store::empty() {
+  auto state = std::make_unique<State>();
+  state->path = ":memory:";
+  ASSAY_TRY(state->database, open_checked(state->path));
+  return Store(std::move(state));
+}
+
 Result<Store> Store::open_to_read(const fs::path& folder) {
   auto state = std::make_unique<State>();
   state->path = folder / kFileName;

@@ -26,6 +26,9 @@ class Store {
   // For reports: nothing is held or changed. Errors: kNotFound; kCorrupt; as above.
   static Result<Store> open_to_read(const std::filesystem::path& folder);
 
+  // Holds nothing, and nothing on disk: for plans of studies that were never run.
+  static Result<Store> empty();
+
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
   ~Store();

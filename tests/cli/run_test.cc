@@ -85,6 +85,18 @@ TEST_F(Study, MeasuresEverythingOnce) {
   EXPECT_EQ(records().size(), static_cast<std::size_t>(kPlanned));
 }
 
+TEST_F(Study, WritesNothingWhenAskedForThePlan) {
+  auto all = words();
+  all.insert(all.end(), {"--plan", "--json", "-"});
+  const RunResult result = run_assay(all);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const json told = json::parse(result.out, nullptr, false);
+  EXPECT_EQ(told["planned"], kPlanned);
+  EXPECT_EQ(told["measured"], 0);
+  EXPECT_GT(told["estimate"]["seconds"], 0);
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
 TEST_F(Study, MeasuresOnlyWhatAChangeOfSettingsTouches) {
   run();
   describe("[float, int8, int4]", 32, 3);
