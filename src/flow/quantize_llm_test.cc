@@ -103,6 +103,14 @@ TEST_P(QuantizeLlm, WritesAFolderThatLoadsToTheModelInMemory) {
   }
 }
 
+TEST_P(QuantizeLlm, FinishesACleanUpThatWasCutShort) {
+  fs::create_directories(dir_ / "out.partial.discarded");
+  write_bytes(dir_ / "out.partial.discarded/block-00001.json", "[]");
+  ASSERT_THAT(quantize(dir_ / "out"), IsOk());
+  EXPECT_FALSE(fs::exists(dir_ / "out.partial"));
+  EXPECT_FALSE(fs::exists(dir_ / "out.partial.discarded"));
+}
+
 TEST_P(QuantizeLlm, WritesTheSameBytesWhateverTheNumberOfThreads) {
   ASSERT_THAT(quantize(dir_ / "one", 1), IsOk());
   for (const int threads : {2, 3}) {

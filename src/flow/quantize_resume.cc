@@ -38,6 +38,16 @@ LayerReport report_from(const ordered_json& row) {
 
 Error io_error(const fs::path& path, const std::error_code& error) { return {ErrorCode::kIo, path.string() + ": " + error.message()}; }
 
+// In one step under its name, since a folder that is cut short while its files go would be taken for a run to go on from.
+void discard(const fs::path& folder) {
+  std::error_code error;
+  fs::path gone = folder;
+  gone += ".discarded";
+  fs::remove_all(gone, error);
+  fs::rename(folder, gone, error);
+  fs::remove_all(gone, error);
+}
+
 }  // namespace
 
 Result<QuantizeResume> QuantizeResume::open(const fs::path& out, const std::string& fingerprint, bool restart) {
@@ -46,7 +56,7 @@ Result<QuantizeResume> QuantizeResume::open(const fs::path& out, const std::stri
   folder += ".partial";
   const fs::path settings = folder / "settings.json";
   std::error_code error;
-  if (restart) fs::remove_all(folder, error);
+  if (restart) discard(folder);
   if (fs::exists(settings, error)) {
     ASSAY_TRY(const MappedFile file, MappedFile::open(settings));
     if (as_text(file.bytes()) != fingerprint) {
@@ -148,7 +158,7 @@ Status QuantizeResume::publish() const {
   if (!target.has_filename()) target = target.parent_path();
   fs::rename(folder_ / "result", target, error);
   if (error) return io_error(out_, error);
-  fs::remove_all(folder_, error);
+  discard(folder_);
   return {};
 }
 
