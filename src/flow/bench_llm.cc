@@ -173,7 +173,6 @@ Result<measure::TimingRecord> time_llm(const LanguageModel& model, LlmTest test,
                      " threads, expected 1 to the model's context of " +
                      std::to_string(model.config.max_positions) + " tokens and at least 1 thread"};
   }
-  constexpr std::int64_t kWarmupTokens = 8;
   ThreadPool pool(threads);
   const KernelContext kernels{&table, &pool, activations};
   const auto ids = random_tokens(tokens, model.config.vocab_size);

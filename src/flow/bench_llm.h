@@ -46,6 +46,9 @@ struct LlmBench {
 
 enum class LlmTest { kPrompt, kGenerate };
 
+// Before a timed run of time_llm, or so many as it has.
+inline constexpr std::int64_t kWarmupTokens = 8;
+
 // One timed run of one test, after a short one that warms up: for those who interleave several models.
 // tokens >= 1 and within the model's context, threads >= 1. Errors: kInvalidArgument, kInterrupted.
 Result<measure::TimingRecord> time_llm(const LanguageModel& model, LlmTest test, std::int64_t tokens,

@@ -17,6 +17,7 @@
 #include "flow/quantize_tflite.h"
 #include "flow/run_program.h"
 #include "flow/seeded_input.h"
+#include "flow/study/study_energy.h"
 #include "image/decode.h"
 #include "measure/statistics.h"
 #include "measure/throughput.h"
@@ -51,6 +52,7 @@ class DetectorStudy {
   Result<Json> quantize(const std::string& variant);
   Result<Json> accuracy(const std::string& variant);
   Result<Json> latency(const std::string& variant, int threads);
+  Result<Json> energy(const std::string& variant, int threads);
   Result<Json> memory(const std::string& variant, int threads);
   Result<Json> draw(const std::string& variant, const fs::path& picture);
 
@@ -188,6 +190,7 @@ TaskCost DetectorStudy::cost(const std::string& variant, const std::string& kind
   if (kind == "accuracy") cost.seconds = static_cast<double>(pictures_) * (inference + kPictureSeconds);
   if (kind == "latency")
     cost.seconds = std::max(kRoundSeconds, (kWarmupRuns + kFewestRuns) * inference) + 0.2;
+  if (kind == "energy") cost.seconds = std::max(2.0, inference) + 0.3;
   if (kind == "memory") cost.seconds = std::clamp(60 * inference, 2.5, 12.0);
   if (kind == "quantize" && variant == "int8")
     cost.seconds = static_cast<double>(spec_.calibration_samples) * 8 * (inference + kPictureSeconds);
@@ -363,6 +366,15 @@ Result<Json> DetectorStudy::latency(const std::string& variant, int threads) {
   return json;
 }
 
+Result<Json> DetectorStudy::energy(const std::string& variant, int threads) {
+  ASSAY_TRY(const CheckedTflite model, open(variant));
+  ASSAY_TRY(auto runtime, library());
+  ASSAY_TRY(litert::Runner runner, model.run_with(std::move(runtime), {.threads = threads}));
+  ASSAY_RETURN_IF_ERROR(fill_inputs(runner));
+  ASSAY_RETURN_IF_ERROR(runner.invoke());
+  return measure_energy([&]() -> Status { return runner.invoke(); }, 1, context_.spec.climate.watts_per_core);
+}
+
 // In a process that has loaded nothing else.
 Result<Json> DetectorStudy::memory(const std::string& variant, int threads) {
   ASSAY_TRY(const CheckedTflite model, open(variant));
@@ -431,6 +443,16 @@ Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& 
       add(variant, "memory", 0, {{"file", study->quantize_settings(variant)}, {"threads", threads}},
           [threads](DetectorStudy& it, const std::string& v) { return it.memory(v, threads); });
     }
+  }
+  const auto& watts = context.spec.climate.watts_per_core;
+  for (const auto& variant : spec.variants) {
+    if (!watts && !counts_energy()) break;
+    const int threads = study->threads().back();
+    add(variant, "energy", 0,
+        {{"file", study->quantize_settings(variant)},
+         {"threads", threads},
+         {"watts_per_core", watts ? Json(*watts) : Json(nullptr)}},
+        [threads](DetectorStudy& it, const std::string& v) { return it.energy(v, threads); });
   }
   for (int round = 0; round < context.spec.measure.repetitions; ++round) {
     for (const int threads : study->threads()) {

@@ -15,6 +15,7 @@
 #include "flow/inspect.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
+#include "flow/study/study_energy.h"
 #include "measure/environment.h"
 #include "tensor/dtype.h"
 
@@ -65,6 +66,7 @@ class LlmStudy {
   Result<Json> quantize(const std::string& variant);
   Result<Json> accuracy(const std::string& variant);
   Result<Json> throughput(const std::string& variant, LlmTest test, int threads);
+  Result<Json> energy(const std::string& variant, int threads);
 
  private:
   fs::path path_of(const std::string& variant) const;
@@ -336,6 +338,19 @@ Result<Json> LlmStudy::throughput(const std::string& variant, LlmTest test, int 
   return json;
 }
 
+Result<Json> LlmStudy::energy(const std::string& variant, int threads) {
+  ASSAY_TRY(const LanguageModel* model, load(variant));
+  const std::int64_t tokens = context_.spec.measure.generated_tokens;
+  const auto once = [&]() -> Status {
+    ASSAY_TRY(const auto timing, time_llm(*model, LlmTest::kGenerate, tokens, threads, Activations::kRounded,
+                                          *context_.kernels.table));
+    static_cast<void>(timing);
+    return {};
+  };
+  return measure_energy(once, static_cast<double>(tokens + kWarmupTokens),
+                        context_.spec.climate.watts_per_core);
+}
+
 }  // namespace
 
 Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
@@ -356,6 +371,18 @@ Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
         [](LlmStudy& it, const std::string& v) { return it.accuracy(v); });
   }
   const MeasureSpec& measure = context.spec.measure;
+  const auto& watts = context.spec.climate.watts_per_core;
+  for (const auto& variant : spec.variants) {
+    if (!watts && !counts_energy()) break;
+    const int threads = study->threads().back();
+    add(variant, "energy", 0,
+        {{"file", study->quantize_settings(variant)},
+         {"tokens", measure.generated_tokens},
+         {"threads", threads},
+         {"watts_per_core", watts ? Json(*watts) : Json(nullptr)}},
+        study->cost(variant, "throughput", 2 * measure.generated_tokens, false),
+        [threads](LlmStudy& it, const std::string& v) { return it.energy(v, threads); });
+  }
   for (int round = 0; round < measure.repetitions; ++round) {
     for (const int threads : study->threads()) {
       for (const LlmTest test : {LlmTest::kGenerate, LlmTest::kPrompt}) {

@@ -15,6 +15,14 @@ struct Plan {
   store::Json study;
 };
 
+store::Json climate_json(const ClimateSpec& climate) {
+  store::Json json{
+      {"country", nullptr}, {"gco2e_per_kwh", nullptr}, {"requests_per_day", climate.requests_per_day}};
+  if (!climate.country.empty()) json["country"] = climate.country;
+  if (climate.gco2e_per_kwh) json["gco2e_per_kwh"] = *climate.gco2e_per_kwh;
+  return json;
+}
+
 Result<Plan> plan_study(const StudyContext& context) {
   Plan plan;
   std::string missing;
@@ -38,7 +46,8 @@ Result<Plan> plan_study(const StudyContext& context) {
   if (!missing.empty()) return Error{ErrorCode::kNotFound, missing};
   plan.study = {{"title", context.spec.title}, {"author", context.spec.author},
                 {"texts", context.spec.texts}, {"detectors", std::move(detectors)},
-                {"llms", std::move(llms)},     {"file", context.spec.file}};
+                {"llms", std::move(llms)},     {"climate", climate_json(context.spec.climate)},
+                {"file", context.spec.file}};
   return plan;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,14 @@ struct MeasureSpec {
   int resamples = 1000;  // of bootstrap intervals
 };
 
+// For what a deployment costs the climate. Nothing is estimated unless the user gives a power model.
+struct ClimateSpec {
+  std::optional<double> watts_per_core;  // of a busy core, where the machine does not count its energy
+  std::string country;  // three letters, as models/grid/carbon_intensity.csv has them; empty: none
+  std::optional<double> gco2e_per_kwh;  // instead of the country's
+  std::int64_t requests_per_day = 0;    // 0: nothing is extrapolated
+};
+
 struct StudySpec {
   std::string title = "What does quantization cost, and what does it buy?";
   std::string author;
@@ -47,6 +56,7 @@ struct StudySpec {
   std::vector<DetectorSpec> detectors;
   std::vector<LlmSpec> llms;
   MeasureSpec measure;
+  ClimateSpec climate;
   std::string file;  // the text it was read from
 };
 

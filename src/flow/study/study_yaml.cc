@@ -93,6 +93,14 @@ void read_measure(YamlReader reader, MeasureSpec& measure) {
   reader.finish();
 }
 
+void read_climate(YamlReader reader, ClimateSpec& climate) {
+  reader.real("watts_per_core", "8", climate.watts_per_core);
+  reader.text("country", "DEU", climate.country);
+  reader.real("gco2e_per_kwh", "381", climate.gco2e_per_kwh);
+  reader.integer("requests_per_day", 1, "1000000", climate.requests_per_day);
+  reader.finish();
+}
+
 void read_study(const YAML::Node& node, const fs::path& folder, StudySpec& spec,
                 std::vector<StudyProblem>& problems) {
   YamlReader root(node, "", problems);
@@ -100,6 +108,7 @@ void read_study(const YAML::Node& node, const fs::path& folder, StudySpec& spec,
   root.text("author", "A. Student", spec.author);
   root.texts("texts", kSections, spec.texts);
   read_measure(root.map("measure"), spec.measure);
+  read_climate(root.map("climate"), spec.climate);
   std::set<std::string> names;
   const auto check_name = [&](YamlReader& reader, const std::string& name) {
     if (!name.empty() && !names.insert(name).second)

@@ -13,6 +13,7 @@ author: Me
 texts:
   introduction: Hello.
 measure: {repetitions: 3, threads: [1, 2]}
+climate: {watts_per_core: 8.5, country: DEU, requests_per_day: 1000}
 detectors:
   - model: models/yolox.tflite
     name: YOLOX
@@ -40,6 +41,9 @@ TEST(ParseStudy, ReadsEveryKey) {
   EXPECT_EQ(spec.texts.at("introduction"), "Hello.");
   EXPECT_EQ(spec.measure.repetitions, 3);
   EXPECT_THAT(spec.measure.threads, ElementsAre(1, 2));
+  EXPECT_EQ(spec.climate.watts_per_core, 8.5);
+  EXPECT_EQ(spec.climate.country, "DEU");
+  EXPECT_EQ(spec.climate.requests_per_day, 1000);
   ASSERT_EQ(spec.detectors.size(), 1u);
   EXPECT_EQ(spec.detectors[0].model, "/studies/models/yolox.tflite");
   EXPECT_EQ(spec.detectors[0].name, "YOLOX");
@@ -92,7 +96,8 @@ TEST(ParseStudy, RefusesANameThatStandsTwice) {
 TEST(ParseStudy, SurvivesNodesOfTheWrongKind) {
   for (const char* yaml :
        {"llms: 3", "llms: [3]", "llms: [[]]", "detectors: {a: b}", "texts: [x]", "measure: x",
-        "? {a: b}\n: c", "llms:\n  - model: [x]", "- a", "measure: {threads: 1}"}) {
+        "? {a: b}\n: c", "climate: {watts_per_core: -1}", "climate: {watts_per_core: nan}",
+        "llms:\n  - model: [x]", "- a", "measure: {threads: 1}"}) {
     EXPECT_THAT(messages(yaml), testing::Not(testing::IsEmpty())) << yaml;
   }
 }

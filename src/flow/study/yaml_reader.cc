@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <utility>
 
 namespace assay {
@@ -149,6 +150,18 @@ void YamlReader::integers(const char* key, std::int64_t least, const char* examp
     return;
   }
   target = std::move(numbers);
+}
+
+void YamlReader::real(const char* key, const char* example, std::optional<double>& target) {
+  const YAML::Node value = find(key);
+  if (!value.IsDefined()) return;
+  double number = 0;
+  if (!YAML::convert<double>::decode(value, number) || !(number > 0) || !std::isfinite(number)) {
+    problem(value,
+            name(key) + ": expected a number greater than 0, for example \"" + key + ": " + example + "\"");
+    return;
+  }
+  target = number;
 }
 
 void YamlReader::boolean(const char* key, bool& target) {

@@ -30,6 +30,8 @@ class YamlReader {
   void integer(const char* key, std::int64_t least, const char* example, Integer& target) {
     if (const auto value = read_integer(key, least, example)) target = static_cast<Integer>(*value);
   }
+  // Greater than 0.
+  void real(const char* key, const char* example, std::optional<double>& target);
   void boolean(const char* key, bool& target);
   void choice(const char* key, const std::vector<std::string>& allowed, std::string& target);
   // A list of some of `allowed`, each once, at least one.
