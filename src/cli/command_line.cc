@@ -58,7 +58,7 @@ std::string quoted_command(int argc, char** argv) {
 
 // A line for each line of the message, each marked as ours, and no way for a file name to steer the terminal.
 void print_error(const std::string& message) {
-  const bool colour = isatty(STDERR_FILENO) != 0;
+  const bool colour = isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
   for (std::size_t start = 0; start <= message.size();) {
     const std::size_t end = std::min(message.find('\n', start), message.size());
     std::string line = message.substr(start, end - start);

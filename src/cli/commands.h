@@ -18,5 +18,6 @@ void add_explain(CommandLine& line);
 void add_models(CommandLine& line);
 void add_fetch(CommandLine& line);
 void add_completion(CommandLine& line);
+void add_manual(CommandLine& line);
 
 }  // namespace assay::cli

@@ -18,5 +18,6 @@ int main(int argc, char** argv) {
   assay::cli::add_bench(line);
   assay::cli::add_generate(line);
   assay::cli::add_completion(line);
+  assay::cli::add_manual(line);
   return line.execute(argc, argv);
 }

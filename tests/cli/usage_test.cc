@@ -114,5 +114,22 @@ TEST(CommandLine, CompletionKnowsCommandsAndTheirOptions) {
   EXPECT_THAT(run.out, EndsWith("complete -o filenames -F _assay assay\n"));
 }
 
+TEST(Manual, HasEveryCommandWithItsOptions) {
+  const RunResult run = run_assay({"manual"});
+  ASSERT_EQ(run.exit_code, 0);
+  for (const char* part : {".SS assay quantize", ".SS assay eval lambada", ".SS assay run", "\\-\\-least\\-snr", ".SH EXIT STATUS"})
+    EXPECT_THAT(run.out, HasSubstr(part));
+}
+
+TEST(Manual, IsTakenByGroffWithoutAWarning) {
+  if (std::system("command -v groff >/dev/null") != 0) GTEST_SKIP() << "needs groff";
+  const TempDir folder;
+  write_bytes(folder / "assay.1", run_assay({"manual"}).out);
+  const std::string command = "groff -man -ww -Tutf8 " + (folder / "assay.1").string() + " 2>" +
+                              (folder / "warnings").string() + " >/dev/null";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(read_bytes(folder / "warnings"), "");
+}
+
 }  // namespace
 }  // namespace assay
