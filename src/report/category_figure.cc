@@ -84,7 +84,9 @@ std::optional<Figure> category_figure(const std::vector<Model>& detectors, const
   std::vector<Model> shown;
   Range range{0, 0};
   for (const Model& model : detectors) {
+    // A single category's change is that of AP itself.
     bool any = false;
+    if (shown_categories(model, 2).size() < 2) continue;
     for (const Variant& variant : model.variants) {
       for (const Category& category : variant.categories) {
         any = true;

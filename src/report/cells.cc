@@ -49,7 +49,7 @@ std::optional<PanelCell> memory_cell(const Model&, const Variant& variant) {
 }
 
 std::optional<PanelCell> energy_cell(const Model&, const Variant& variant) {
-  if (!variant.joules || variant.energy_method.rfind("estimated", 0) == 0) return absent_cell();
+  if (!variant.joules || variant.energy_estimated) return absent_cell();
   return PanelCell{Estimate{*variant.joules, std::nullopt}, significant(*variant.joules)};
 }
 

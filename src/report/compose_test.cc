@@ -110,6 +110,15 @@ TEST(Compose, ListsWhatFailedAndWhy) {
   EXPECT_THAT(text, HasSubstr("4 measurements failed"));
 }
 
+TEST(Compose, DrawsMeasuredEnergyAndListsEstimatesOnly) {
+  const Composition composition = composed(synthetic({.with_energy = true}));
+  EXPECT_TRUE(has_figure(composition, "detector-energy"));
+  EXPECT_FALSE(has_figure(composition, "llm-energy"));
+  const std::string text = file(composition, "report.md");
+  EXPECT_THAT(text, HasSubstr("estimated: 10 W per busy core"));
+  EXPECT_THAT(text, HasSubstr("100 g CO2e per kWh"));
+}
+
 TEST(Compose, PutsTheUsersTextsInAndWarnsOfSectionsThatDoNotExist) {
   Study study = synthetic({.detectors = 1, .llms = 0});
   study.texts = {{"Introduction", "Our own introduction."}, {"nowhere", "x"}};

@@ -32,7 +32,7 @@ std::vector<Figure> detector_figures(const Study& study, const Style& style) {
            ". The intervals overlap because all variants see the same pictures; the paired comparison in the "
            "table is the sharper one. The axis does not begin at zero.",
        "COCO average precision in percent",
-       {"AP", false, false, ""},
+       {"AP", false, false, "", 100},
        false,
        false,
        {}},
@@ -57,7 +57,7 @@ std::vector<Figure> detector_figures(const Study& study, const Style& style) {
            pictures + "; " + interval + ". Dotted lines join the variants of a model.",
        "Average precision against size in MB",
        {"size, MB", true, false, ""},
-       {"AP", false, false, ""},
+       {"AP", false, false, "", 100},
        true},
       models,
       [](const Model&, const Variant& variant) -> std::optional<Estimate> {
@@ -72,7 +72,7 @@ std::vector<Figure> detector_figures(const Study& study, const Style& style) {
            "); front, rings and intervals as in the figure before, those of the time over rounds.",
        "Average precision against inference time in seconds",
        {"inference time, s", true, false, ""},
-       {"AP", false, false, ""},
+       {"AP", false, false, "", 100},
        true},
       models,
       [](const Model&, const Variant& variant) -> std::optional<Estimate> {

@@ -67,7 +67,9 @@ std::map<std::string, std::string> make_facts(const Study& study) {
   add_models(facts, "llms", study.llms, "language model", "passages", "generate");
   facts["detectors.data"] = data_name(study.detectors, "COCO val2017", "val2017");
   facts["llms.data"] = data_name(study.llms, "LAMBADA", "lambada");
-  facts["both"] = !study.detectors.empty() && !study.llms.empty() ? "yes" : "";
+  std::string families = facts["detectors"];
+  if (!study.llms.empty()) families += (families.empty() ? "" : " and ") + facts["llms"];
+  facts["families"] = families;
   const Json& environment = study.environments.front();
   facts["machine.cpu"] = text_at(environment, "cpu_model");
   if (facts["machine.cpu"].empty()) facts["machine.cpu"] = "a processor whose name is not known";

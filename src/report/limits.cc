@@ -44,15 +44,20 @@ int comparisons(const std::vector<Model>& models) {
 std::vector<std::string> limits(const Study& study) {
   std::vector<std::string> result;
   if (const auto n = fewest(study.detectors); n > 0 && n < kAllPictures) {
-    result.push_back("The detectors were judged on " + count_text(study.detectors, "pictures") +
-                     " (COCO val2017 has 5,000). Categories with few "
-                     "objects weigh as much as the others, so this AP is not to be compared with published "
-                     "figures; variants of a model, which saw "
-                     "the same pictures, can be compared.");
+    const std::string data = data_name(study.detectors, "COCO val2017", "val2017");
+    result.push_back(
+        "The detectors were judged on " + count_text(study.detectors, "pictures") +
+        (data == "COCO val2017" ? " of the 5,000 of COCO val2017" : "") +
+        ". Categories with few objects weigh as much as the others, so this AP is not to be compared with "
+        "published figures; variants of a model, which saw the same pictures, can be compared.");
   }
   if (const auto n = fewest(study.llms); n > 0 && n < kAllPassages) {
+    const std::string data = data_name(study.llms, "LAMBADA", "lambada");
     result.push_back("The language models were judged on " + count_text(study.llms, "passages") +
-                     " (LAMBADA has 5,153). Differences smaller than the intervals cannot be seen.");
+                     (data == "LAMBADA" ? " of the 5,153 of LAMBADA"
+                                        : ", which are not LAMBADA's: these accuracies are not to be "
+                                          "compared with published ones") +
+                     ". Differences smaller than the intervals cannot be seen.");
   }
   std::set<std::string> dequantized, disturbed;
   for (const auto* models : {&study.detectors, &study.llms}) {

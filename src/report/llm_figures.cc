@@ -35,7 +35,7 @@ std::vector<Figure> llm_figures(const Study& study, const Style& style) {
                     "(top 1). Data: " +
                         data + ", n = " + passages + ", " + interval + ".",
                     "Accuracy, top 1, in percent",
-                    {"accuracy (top 1), %", false, true, ""},
+                    {"accuracy (top 1), %", false, true, "", 100},
                     false,
                     false,
                     {}},
@@ -46,7 +46,7 @@ std::vector<Figure> llm_figures(const Study& study, const Style& style) {
                     "passages. n = " +
                         passages + ", " + interval + ".",
                     "Accuracy, top 5, in percent",
-                    {"accuracy (top 5), %", false, true, ""},
+                    {"accuracy (top 5), %", false, true, "", 100},
                     false,
                     false,
                     {}},
@@ -78,7 +78,7 @@ std::vector<Figure> llm_figures(const Study& study, const Style& style) {
            passages + "; " + interval + ". Dotted lines join the variants of a model.",
        "Accuracy against size in MB",
        {"size, MB", true, false, ""},
-       {"accuracy, %", false, false, ""},
+       {"accuracy, %", false, false, "", 100},
        true},
       models,
       [](const Model&, const Variant& variant) -> std::optional<Estimate> {
@@ -94,7 +94,7 @@ std::vector<Figure> llm_figures(const Study& study, const Style& style) {
        "rings and intervals as in the figure before.",
        "Accuracy against tokens per second",
        {"generation, tokens/s", true, false, ""},
-       {"accuracy, %", false, false, ""},
+       {"accuracy, %", false, false, "", 100},
        false},
       models,
       [](const Model&, const Variant& variant) -> std::optional<Estimate> {

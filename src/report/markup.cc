@@ -255,7 +255,8 @@ class Parser {
         plain += "[" + numbers + "]";
         i = end + 1;
       } else {
-        plain += c;
+        // The typewriter's apostrophe as a printed one.
+        plain += c == '\'' ? std::string("\u2019") : std::string(1, c);
         ++i;
       }
     }
@@ -326,7 +327,7 @@ class Parser {
 std::string escape_markup(std::string_view text) {
   std::string escaped;
   for (const char c : text) {
-    if (std::string_view("\\*`{[#-").find(c) != std::string_view::npos) escaped += '\\';
+    if (std::string_view("\\*`{[#-'").find(c) != std::string_view::npos) escaped += '\\';
     escaped += c;
   }
   return escaped;

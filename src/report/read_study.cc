@@ -171,6 +171,7 @@ Status read_row(const store::Measurement& row, Variant& variant, std::vector<Rou
   } else if (kind == "energy") {
     variant.joules = number_at(row.figures, "joules_per_unit");
     variant.energy_method = text_at(row.figures, "method");
+    variant.energy_estimated = part_at(row.figures, "estimated") == Json(true);
   } else if (kind == "drawing") {
     variant.drawings.push_back({text_at(row.figures, "source"), text_at(row.figures, "image"),
                                 part_at(row.figures, "detections").size()});
@@ -254,14 +255,17 @@ Variant& variant_of(Model& model, const std::string& name) {
   return model.variants.back();
 }
 
-void describe(std::vector<Model>& models, const Json& descriptions) {
+// Models and variants as the study lists them: of one whose measurements failed there may be no other trace.
+void describe(store::Task task, std::vector<Model>& models, const Json& descriptions) {
   for (const Json& description : descriptions) {
-    for (Model& model : models) {
-      if (model.name != text_at(description, "name")) continue;
-      model.source = text_at(description, "source");
-      model.licence = text_at(description, "licence");
-      model.data = text_at(description, "data");
-    }
+    const std::string name = text_at(description, "name");
+    if (name.empty()) continue;
+    Model& model = model_of(models, {task, name, "", "", 0, Json::object()});
+    model.source = text_at(description, "source");
+    model.licence = text_at(description, "licence");
+    model.data = text_at(description, "data");
+    for (const Json& variant : part_at(description, "variants"))
+      if (variant.is_string()) variant_of(model, variant.get<std::string>());
   }
 }
 
@@ -315,13 +319,17 @@ Result<Study> read_study(store::Store& store) {
                  "nothing has been measured yet; 'assay run STUDY -o DIR' measures"};
   }
   Study study;
+  describe(store::Task::kDetector, study.detectors, part_at(about, "detectors"));
+  describe(store::Task::kLlm, study.llms, part_at(about, "llms"));
   RoundsOf rounds;
   for (const store::Measurement& row : rows) {
     auto& models = row.subject.task == store::Task::kDetector ? study.detectors : study.llms;
     Variant& variant = variant_of(model_of(models, row.subject), row.subject.variant);
     note_circumstances(row, study);
     if (const std::string error = text_at(row.figures, "error"); !error.empty()) {
-      study.failures.push_back({row.subject.model, row.subject.variant, row.subject.kind, error});
+      const std::string of = text_at(row.subject.settings, "of");
+      study.failures.push_back(
+          {row.subject.model, row.subject.variant, of.empty() ? row.subject.kind : of, error});
       continue;
     }
     ASSAY_RETURN_IF_ERROR(read_row(row, variant, rounds[{row.subject.model, row.subject.variant}]));
@@ -334,10 +342,14 @@ Result<Study> read_study(store::Store& store) {
   study.date = study.date.substr(0, 10);
   study.file = text_at(about, "file");
   study.texts = part_at(about, "texts");
-  describe(study.detectors, part_at(about, "detectors"));
-  describe(study.llms, part_at(about, "llms"));
-  for (auto* models : {&study.detectors, &study.llms})
+  const Json& climate = part_at(about, "climate");
+  study.country = text_at(climate, "country");
+  study.gco2e_per_kwh = number_at(climate, "gco2e_per_kwh");
+  study.requests_per_day = number_at(climate, "requests_per_day").value_or(0);
+  for (auto* models : {&study.detectors, &study.llms}) {
+    std::erase_if(*models, [](const Model& model) { return model.variants.empty(); });
     for (Model& model : *models) add_speeds(model, rounds);
+  }
   return study;
 }
 

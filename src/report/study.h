@@ -97,6 +97,7 @@ struct Variant {
   std::optional<double> peak_memory_bytes;
   std::optional<double> joules;  // per picture or generated token
   std::string energy_method;
+  bool energy_estimated = false;
   std::vector<Drawing> drawings;
 
   // The first of its kind: the number of threads that the figures show.
@@ -107,7 +108,7 @@ struct Variant {
 struct Model {
   store::Task task = store::Task::kDetector;
   std::string name, source, licence, data;
-  std::vector<Variant> variants;  // the reference first
+  std::vector<Variant> variants;  // as the study lists them: the reference first, unmeasured ones too
 
   const Variant& reference() const { return variants.front(); }
   const Variant* variant(const std::string& name) const;
@@ -123,7 +124,10 @@ struct Study {
   std::string file;             // the study's own description
   std::vector<Model> detectors, llms;
   std::vector<Failure> failures;
-  std::vector<Json> environments;  // those that differ, in order of appearance
+  std::string country;                  // whose electricity it is, "" where the study does not say
+  std::optional<double> gco2e_per_kwh;  // of it
+  double requests_per_day = 0;          // that a deployment would answer; 0: not given
+  std::vector<Json> environments;       // those that differ, in order of appearance
   std::vector<std::string> commands;
   std::string first_measured, last_measured;
 };

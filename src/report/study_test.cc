@@ -138,6 +138,20 @@ TEST_F(ReadStudy, ListsFailuresWithTheirReason) {
   EXPECT_FALSE(study->detectors[0].variants[0].quality);
 }
 
+TEST_F(ReadStudy, KeepsTheReferenceThatFailedBeforeAnythingOfItWasMeasured) {
+  auto failure = row("float32", "failed", 0, {{"error", "no such file"}});
+  failure.subject.settings = {{"of", "quantize"}};
+  write({row("int8", "quantize", 0, {{"output_bytes", 5}}), failure},
+        {{"detectors", {{{"name", "synthetic"}, {"variants", {"float32", "int8", "float16"}}}}}});
+  const auto study = read();
+  ASSERT_TRUE(study);
+  const Model& model = study->detectors.at(0);
+  ASSERT_EQ(model.variants.size(), 3u);
+  EXPECT_EQ(model.reference().name, "float32");
+  EXPECT_FALSE(model.variants[1].is_reference);
+  EXPECT_EQ(study->failures.at(0).kind, "quantize");
+}
+
 TEST_F(ReadStudy, NamesTheFieldThatARecordLacks) {
   write({row("float32", "accuracy", 0, {{"images", 10}})});
   const auto study = read();

@@ -79,6 +79,11 @@ class Maker {
       detector_accuracy(model, recipe, ap, reference);
       add(Task::kDetector, model, recipe.variant, "memory", 0,
           {{"peak_rss_bytes", 40e6 + 3 * bytes * recipe.size}});
+      if (options_.with_energy)
+        add(Task::kDetector, model, recipe.variant, "energy", 0,
+            {{"joules_per_unit", seconds * 12 / recipe.speed},
+             {"estimated", false},
+             {"method", "RAPL, whole machine"}});
       if (!options_.drawing.empty())
         add(Task::kDetector, model, recipe.variant, "drawing", 0,
             {{"image", options_.drawing},
@@ -182,6 +187,11 @@ class Maker {
                                         {"only_reference", lost},
                                         {"only_this", won}};
       }
+      if (options_.with_energy)
+        add(Task::kLlm, model, recipe.variant, "energy", 0,
+            {{"joules_per_unit", 0.4 / recipe.speed},
+             {"estimated", true},
+             {"method", "estimated: 10 W per busy core"}});
       add(Task::kLlm, model, recipe.variant, "accuracy", 0, figures);
     }
     for (int round = 0; round < options_.rounds; ++round) {
@@ -223,6 +233,8 @@ Json synthetic_description(const SyntheticOptions& options) {
                    {"file", "title: Synthetic figures, for tests only\n"},
                    {"detectors", Json::array()},
                    {"llms", Json::array()}};
+  if (options.with_energy)
+    description["climate"] = {{"country", "Nowhere"}, {"gco2e_per_kwh", 100}, {"requests_per_day", 1000000}};
   for (int i = 0; i < options.detectors; ++i)
     description["detectors"].push_back(
         {{"name", "synthetic-detector-" + std::to_string(i + 1) + options.name_suffix},

@@ -12,6 +12,7 @@ struct SyntheticOptions {
   int llms = 2;
   int rounds = 5;
   bool with_failure = false;  // the last variant of each model has no accuracy, but a reason
+  bool with_energy = false;   // measured for detectors, estimated for language models
   std::string name_suffix;    // of every model
   std::string drawing;        // a picture's path relative to the folder, for `drawing` rows; empty: none
 };

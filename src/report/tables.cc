@@ -291,16 +291,45 @@ Table llm_speed(const Study& study) {
 }
 
 Table energy_table(const Study& study) {
+  constexpr double kJoulesPerKilowattHour = 3.6e6;
   Table table{"energy",
-              "Energy per picture or generated token, measured or estimated as the last column says.",
-              {{"Model"}, {"Variant"}, {"joules", true}, {"How"}},
+              "Energy per picture or generated token; one measurement each, without an interval.",
+              {{"Model"}, {"Variant"}, {"joules", true}, {"Wh per 1,000", true}},
               {}};
+  if (study.gco2e_per_kwh) {
+    table.columns.push_back({"g CO2e per 1,000", true});
+    table.caption += " Electricity" + (study.country.empty() ? "" : " of " + study.country) + ": " +
+                     significant(*study.gco2e_per_kwh) + " g CO2e per kWh.";
+  }
+  const bool yearly = study.requests_per_day > 0;
+  if (yearly) {
+    table.columns.push_back({"kWh saved per year", true});
+    table.caption += " Saved per year: against the reference, at " +
+                     grouped(static_cast<std::int64_t>(study.requests_per_day)) +
+                     " pictures or tokens a day.";
+  }
+  table.columns.push_back({"How", false});
   ModelRows rows(table);
-  for (const auto* models : {&study.detectors, &study.llms})
-    for (const Model& model : *models)
-      for (const Variant& variant : model.variants)
-        if (variant.joules)
-          rows.add(model, {variant.name, significant(*variant.joules), variant.energy_method});
+  for (const auto* models : {&study.detectors, &study.llms}) {
+    for (const Model& model : *models) {
+      for (const Variant& variant : model.variants) {
+        if (!variant.joules) continue;
+        const double per_thousand = *variant.joules * 1000 / kJoulesPerKilowattHour;
+        std::vector<std::string> cells{variant.name, significant(*variant.joules),
+                                       significant(1000 * per_thousand)};
+        if (study.gco2e_per_kwh) cells.push_back(significant(per_thousand * *study.gco2e_per_kwh));
+        if (yearly) {
+          const auto& before = model.reference().joules;
+          cells.push_back(variant.is_reference || !before
+                              ? ""
+                              : significant((*before - *variant.joules) * study.requests_per_day * 365 /
+                                            kJoulesPerKilowattHour));
+        }
+        cells.push_back(variant.energy_method);
+        rows.add(model, std::move(cells));
+      }
+    }
+  }
   return table;
 }
 

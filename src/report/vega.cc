@@ -86,6 +86,7 @@ Json channel(const std::string& field, const Axis& axis, const Range& range) {
   } else {
     drawn["tickCount"] = 5;
   }
+  if (axis.most > 0) drawn["labelExpr"] = "datum.value > " + Json(axis.most).dump() + " ? '' : datum.label";
   return Json{{"field", field}, {"type", "quantitative"}, {"scale", scale}, {"axis", drawn}};
 }
 
@@ -114,7 +115,10 @@ double row_height(const Profile& profile, std::size_t panels, std::size_t rows) 
   return std::min(profile.row, profile.rows / std::max(lines, 1.0));
 }
 
-int panel_columns(std::size_t panels) { return static_cast<int>(std::min<std::size_t>(panels, 3)); }
+int panel_columns(std::size_t panels) {
+  if (panels == 4) return 2;
+  return static_cast<int>(std::min<std::size_t>(panels, 3));
+}
 
 Json panel_facet(const std::vector<std::string>& panels, const Profile& profile, int columns) {
   return Json{{"field", "panel"},

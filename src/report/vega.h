@@ -16,6 +16,7 @@ struct Axis {
   bool logarithmic = false;
   bool from_zero = false;
   std::string format;  // of d3; empty: as short as possible
+  double most = 0;     // ticks above it make no sense (percent); 0: no such bound
 };
 
 // An x or y channel over [low, high] widened by the shares given. REQUIRES: low <= high; low > 0 for a
