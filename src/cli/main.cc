@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   assay::cli::add_compare(line);
   assay::cli::add_bench(line);
   assay::cli::add_generate(line);
+  assay::cli::add_report(line);
   assay::cli::add_completion(line);
   assay::cli::add_manual(line);
   return line.execute(argc, argv);

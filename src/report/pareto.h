@@ -1,0 +1,24 @@
+// Which configurations are not beaten in size (or time) and accuracy at once.
+#pragma once
+#include <cstddef>
+#include <vector>
+
+#include "report/study.h"
+
+namespace assay::report {
+
+struct Tradeoff {
+  double cost = 0;   // less is better
+  Estimate quality;  // more is better
+};
+
+enum class Standing {
+  kFront,  // no other costs at most as much and is at least as good
+  kTied,   // beaten, but its interval reaches what the front has at its cost
+  kBeaten,
+};
+
+// One for each, in order. Of equal ones all are on the front.
+std::vector<Standing> pareto(const std::vector<Tradeoff>& all);
+
+}  // namespace assay::report
