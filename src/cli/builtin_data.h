@@ -13,6 +13,9 @@ std::string_view builtin_calibration();
 // COCO annotations for the pictures of the set "faces".
 std::string_view builtin_faces();
 
+// models/grid/carbon_intensity.csv.
+std::string_view builtin_grid();
+
 inline constexpr const char* kBuiltinClozeName = "cloze (built in)";
 inline constexpr const char* kBuiltinCalibrationName = "calibration text (built in)";
 

@@ -11,6 +11,8 @@
 #include "cli/text.h"
 #include "flow/study/run_study.h"
 #include "flow/study/study_yaml.h"
+#include "flow/write_report.h"
+#include "report/tables.h"
 
 namespace assay::cli {
 namespace {
@@ -20,7 +22,7 @@ using nlohmann::ordered_json;
 
 struct Options {
   std::string study, out;
-  bool plan = false;
+  bool plan = false, no_report = false;
 };
 
 Result<StudySpec> read_study(const std::string& path) {
@@ -81,6 +83,35 @@ ordered_json run_json(const StudyRun& run) {
           {"failures", std::move(failures)}};
 }
 
+// The main tables of the report.
+Status print_results(store::Store& records, Session& session) {
+  auto study = report::read_study(records);
+  // Where nothing could be measured there is nothing to show.
+  if (!study) return {};
+  for (const report::Table& table : report::make_tables(*study)) {
+    if (table.id != "detector-results" && !table.id.starts_with("llm-")) continue;
+    std::vector<TextTable::Column> columns;
+    for (const auto& column : table.columns)
+      columns.push_back({column.title, column.right ? TextTable::Align::kRight : TextTable::Align::kLeft});
+    TextTable text(std::move(columns));
+    for (const auto& row : table.rows) text.add_row(row);
+    session.print(text.render() + printable(table.caption) + "\n\n");
+  }
+  return {};
+}
+
+// Why there is no PDF, if so.
+Result<std::optional<Error>> report(const Options& options, ordered_json& json, Session& session) {
+  ASSAY_TRY(const ReportFiles written, write_report(options.out, {}));
+  for (const auto& warning : written.warnings) session.note("warning: " + printable(warning) + "\n");
+  json["report"] = ordered_json::array();
+  for (const auto& path : written.files) {
+    session.print(printable(path.string()) + "\n");
+    json["report"].push_back(path.string());
+  }
+  return written.not_rendered;
+}
+
 Status run(const Options& options, Session& session) {
   ASSAY_TRY(const StudySpec spec, read_study(options.study));
   ASSAY_TRY(store::Store records, open_records(options));
@@ -95,7 +126,7 @@ Status run(const Options& options, Session& session) {
                              fs::read_symlink("/proc/self/exe", error),
                              records,
                              session.kernels(),
-                             {builtin_cloze(), builtin_calibration()},
+                             {builtin_cloze(), builtin_calibration(), builtin_grid()},
                              session.progress()};
   StudyRunOptions run_options;
   run_options.plan_only = options.plan;
@@ -118,7 +149,16 @@ Status run(const Options& options, Session& session) {
         std::to_string(options.plan ? done.planned - done.reused : done.measured)},
        {"failed", std::to_string(done.failures.size())},
        {"records", (fs::path(options.out) / store::kFileName).string()}}));
-  ASSAY_RETURN_IF_ERROR(session.write_json(run_json(done)));
+  ordered_json json = run_json(done);
+  std::optional<Error> not_rendered;
+  if (!options.plan) {
+    ASSAY_RETURN_IF_ERROR(print_results(records, session));
+    if (!options.no_report) {
+      ASSAY_TRY(not_rendered, report(options, json, session));
+    }
+  }
+  ASSAY_RETURN_IF_ERROR(session.write_json(std::move(json)));
+  if (not_rendered) return not_rendered->with_context("everything was measured, but there is no PDF");
   if (done.failures.empty()) return {};
   return Error{ErrorCode::kUnsupported,
                fmt::format("{} of {} measurements failed; the same command tries them again",
@@ -137,6 +177,7 @@ void add_run(CommandLine& line) {
       ->required();
   command.add_option("-o,--out", options->out, "the folder of the study")->type_name("DIR")->required();
   command.add_flag("--plan", options->plan, "only tell what would be measured");
+  command.add_flag("--no-report", options->no_report, "measure only; `assay report DIR` writes the report");
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }
 

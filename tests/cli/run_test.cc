@@ -53,7 +53,7 @@ class Study : public testing::Test {
                     std::to_string(group_size) + "\n    quantizations: " + variants + "\n");
   }
   std::vector<std::string> words() const {
-    return {"run", (folder_ / "study.yaml").string(), "-o", (folder_ / "out").string()};
+    return {"run", (folder_ / "study.yaml").string(), "-o", (folder_ / "out").string(), "--no-report"};
   }
   json run() const {
     auto all = words();
@@ -183,7 +183,7 @@ TEST_F(Study, LosesAndRepeatsNothingWhenItIsKilledFiftyTimes) {
       dup2(null, STDERR_FILENO);
       dup2(null, STDOUT_FILENO);
       execl(ASSAY_BINARY, "assay", arguments[0].c_str(), arguments[1].c_str(), arguments[2].c_str(),
-            arguments[3].c_str(), nullptr);
+            arguments[3].c_str(), arguments[4].c_str(), nullptr);
       _exit(127);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20 + rng.below(120)));

@@ -5,6 +5,7 @@
 
 #include "base/interrupt.h"
 #include "flow/study/detector_tasks.h"
+#include "flow/study/grid_intensity.h"
 #include "flow/study/llm_tasks.h"
 
 namespace assay {
@@ -15,11 +16,17 @@ struct Plan {
   store::Json study;
 };
 
-store::Json climate_json(const ClimateSpec& climate) {
+Result<store::Json> climate_json(const ClimateSpec& climate, std::string_view grid) {
   store::Json json{
       {"country", nullptr}, {"gco2e_per_kwh", nullptr}, {"requests_per_day", climate.requests_per_day}};
-  if (!climate.country.empty()) json["country"] = climate.country;
-  if (climate.gco2e_per_kwh) json["gco2e_per_kwh"] = *climate.gco2e_per_kwh;
+  if (!climate.country.empty() && !climate.gco2e_per_kwh) {
+    ASSAY_TRY(const GridIntensity found, grid_intensity(grid, climate.country));
+    json["country"] = found.country + " in " + std::to_string(found.year);
+    json["gco2e_per_kwh"] = found.gco2e_per_kwh;
+  } else if (climate.gco2e_per_kwh) {
+    json["country"] = climate.country;
+    json["gco2e_per_kwh"] = *climate.gco2e_per_kwh;
+  }
   return json;
 }
 
@@ -43,10 +50,12 @@ Result<Plan> plan_study(const StudyContext& context) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     take(llm_tasks(spec, context), llms);
   }
+  auto climate = climate_json(context.spec.climate, context.builtin.grid);
+  if (!climate) missing += (missing.empty() ? "" : "\n") + climate.error().message;
   if (!missing.empty()) return Error{ErrorCode::kNotFound, missing};
   plan.study = {{"title", context.spec.title}, {"author", context.spec.author},
                 {"texts", context.spec.texts}, {"detectors", std::move(detectors)},
-                {"llms", std::move(llms)},     {"climate", climate_json(context.spec.climate)},
+                {"llms", std::move(llms)},     {"climate", *std::move(climate)},
                 {"file", context.spec.file}};
   return plan;
 }

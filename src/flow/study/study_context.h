@@ -19,9 +19,9 @@
 
 namespace assay {
 
-// Texts that the program carries, for studies that name no data.
+// Texts that the program carries: for studies that name no data, and the grids of countries.
 struct BuiltinTexts {
-  std::string_view cloze, calibration;
+  std::string_view cloze, calibration, grid;
 };
 
 // Everything is borrowed and outlives the study. One study at a time.
