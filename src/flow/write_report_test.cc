@@ -11,6 +11,7 @@
 
 #include "flow/renderer.h"
 #include "report/synthetic_testing.h"
+#include "support/testing.h"
 
 namespace assay {
 namespace {
@@ -27,18 +28,16 @@ std::string content(const fs::path& path) {
 class WriteReport : public testing::Test {
  protected:
   fs::path folder(const std::string& name, const report::SyntheticOptions& options = {}) {
-    const fs::path path = fs::path(testing::TempDir()) / "write_report" / name;
-    fs::remove_all(path);
+    const fs::path path = scratch_ / name;
     fs::create_directories(path);
     const Status written = report::write_synthetic_study(path, options);
     EXPECT_TRUE(written);
     return path;
   }
 
-  ~WriteReport() override {
-    unsetenv("ASSAY_RENDERER");
-    fs::remove_all(fs::path(testing::TempDir()) / "write_report");
-  }
+  ~WriteReport() override { unsetenv("ASSAY_RENDERER"); }
+
+  TempDir scratch_;
 };
 
 // The text of a PDF, or nothing where poppler's pdftotext is not installed.
@@ -123,9 +122,7 @@ TEST_F(WriteReport, LeavesOutADrawingThatIsNotThere) {
 }
 
 TEST_F(WriteReport, SaysThatAFolderHasNoStudy) {
-  const fs::path empty = fs::path(testing::TempDir()) / "write_report" / "empty";
-  fs::create_directories(empty);
-  EXPECT_FALSE(write_report(empty, ""));
+  EXPECT_FALSE(write_report(scratch_.path(), ""));
 }
 
 }  // namespace

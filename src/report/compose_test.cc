@@ -4,26 +4,23 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <regex>
 
 #include "report/findings.h"
 #include "report/slides.h"
 #include "report/synthetic_testing.h"
 #include "report/writers.h"
+#include "support/testing.h"
 
 namespace assay::report {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 Study synthetic(const SyntheticOptions& options) {
-  const fs::path folder = fs::path(testing::TempDir()) / "compose";
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  EXPECT_TRUE(write_synthetic_study(folder, options));
-  auto store = store::Store::open_to_read(folder);
+  const TempDir folder;
+  EXPECT_TRUE(write_synthetic_study(folder.path(), options));
+  auto store = store::Store::open_to_read(folder.path());
   EXPECT_TRUE(store);
   auto study = read_study(*store);
   EXPECT_TRUE(study) << study.error().message;

@@ -2,34 +2,25 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 
 #include "report/synthetic_testing.h"
+#include "support/testing.h"
 
 namespace assay::report {
 namespace {
 
-namespace fs = std::filesystem;
 
 class ReadStudy : public testing::Test {
  protected:
-  ReadStudy()
-      : folder_(fs::path(testing::TempDir()) /
-                testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~ReadStudy() override { fs::remove_all(folder_); }
-
   Result<Study> read() {
-    auto store = store::Store::open_to_read(folder_);
+    auto store = store::Store::open_to_read(folder_.path());
     if (!store) return store.error();
     return read_study(*store);
   }
 
   // The rows as given, in the plan.
   void write(const std::vector<store::Measurement>& rows, const Json& description = Json::object()) {
-    auto store = store::Store::open(folder_);
+    auto store = store::Store::open(folder_.path());
     ASSERT_TRUE(store) << store.error().message;
     std::vector<std::string> keys;
     for (const auto& row : rows) {
@@ -40,7 +31,7 @@ class ReadStudy : public testing::Test {
     ASSERT_TRUE(store->set_plan(keys, description));
   }
 
-  fs::path folder_;
+  TempDir folder_;
 };
 
 store::Measurement row(const std::string& variant, const std::string& kind, int round, Json figures) {
@@ -57,7 +48,7 @@ store::Measurement round_of(const std::string& variant, int number, double secon
 }
 
 TEST_F(ReadStudy, PutsTheRowsOfAVariantTogetherInTheOrderOfThePlan) {
-  ASSERT_TRUE(write_synthetic_study(folder_, {}));
+  ASSERT_TRUE(write_synthetic_study(folder_.path(), {}));
   const auto study = read();
   ASSERT_TRUE(study) << study.error().message;
   ASSERT_EQ(study->detectors.size(), 2u);

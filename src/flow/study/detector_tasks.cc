@@ -6,6 +6,7 @@
 
 #include "base/atomic_file.h"
 #include "base/mapped_file.h"
+#include "eval/coco/readers.h"
 #include "flow/calibrate_detector.h"
 #include "flow/detector.h"
 #include "flow/digest.h"
@@ -112,6 +113,19 @@ Status resolve_sets(DetectorSpec& spec) {
   return {};
 }
 
+// The picture with the most objects among the first so many, the first of several; nothing where none has
+// any.
+std::optional<std::string> busiest_picture(const eval::coco::Annotations& truth,
+                                           const std::vector<CocoImage>& images, std::int64_t count) {
+  std::vector<std::int64_t> objects(static_cast<std::size_t>(count));
+  for (const auto& box : truth.boxes) {
+    if (box.image < count && !box.crowd) ++objects[static_cast<std::size_t>(box.image)];
+  }
+  const auto most = std::max_element(objects.begin(), objects.end());
+  if (most == objects.end() || *most == 0) return std::nullopt;
+  return images[static_cast<std::size_t>(most - objects.begin())].file_name;
+}
+
 Status DetectorStudy::look() {
   ASSAY_TRY(source_, resolve_model(spec_.model));
   ASSAY_RETURN_IF_ERROR(resolve_sets(spec_));
@@ -125,6 +139,14 @@ Status DetectorStudy::look() {
   if (!images) return images.error().with_context(spec_.annotations.string());
   pictures_ = static_cast<std::int64_t>(images->size());
   if (spec_.limit > 0) pictures_ = std::min(pictures_, spec_.limit);
+  if (spec_.pictures.empty()) {
+    const auto truth = eval::coco::read_annotations(annotations.bytes());
+    if (!truth) return truth.error().with_context(spec_.annotations.string());
+    if (truth->annotations.images.size() == images->size()) {
+      const auto name = busiest_picture(truth->annotations, *images, pictures_);
+      if (name) spec_.pictures.push_back(spec_.images / *name);
+    }
+  }
   std::error_code error;
   if (!fs::is_directory(spec_.images, error))
     return Error{ErrorCode::kNotFound, spec_.images.string() + ": is no folder, expected the pictures that " +
@@ -434,7 +456,7 @@ Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& 
         [](DetectorStudy& it, const std::string& v) { return it.quantize(v); });
     add(variant, "accuracy", 0, study->accuracy_settings(variant),
         [](DetectorStudy& it, const std::string& v) { return it.accuracy(v); });
-    for (const auto& picture : spec.pictures) {
+    for (const auto& picture : study->spec().pictures) {
       add(variant, "drawing", 0,
           {{"file", study->quantize_settings(variant)}, {"image", picture.filename().string()}},
           [picture](DetectorStudy& it, const std::string& v) { return it.draw(v, picture); });

@@ -19,7 +19,7 @@ struct DetectorSpec {
   std::filesystem::path calibration;  // a folder of pictures; empty: nothing is calibrated
   std::int64_t calibration_samples = 64;
   std::vector<std::string> variants{"float32", "float16", "int8"};  // the first is the reference
-  std::vector<std::filesystem::path> pictures;                      // drawn with what each variant finds
+  std::vector<std::filesystem::path> pictures;  // drawn with what each variant finds; empty: one is chosen
 };
 
 struct LlmSpec {
