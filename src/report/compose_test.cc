@@ -166,5 +166,14 @@ TEST(Page, EscapesNames) {
   EXPECT_EQ(page.find("'</script>'"), std::string::npos);
 }
 
+TEST(Page, LeavesRegularExpressionsOfTheRuntimeAsTheyAre) {
+  const Composition composition = composed(synthetic({.detectors = 1, .llms = 0}));
+  Rendered rendered;
+  rendered.bundle = "x.replace(/</g, '&lt;');";
+  const std::string page =
+      to_page(composition.document, composition.figures, composition.tables, *Templates::read(""), rendered);
+  EXPECT_THAT(page, HasSubstr(rendered.bundle));
+}
+
 }  // namespace
 }  // namespace assay::report

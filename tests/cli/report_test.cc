@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "cli/run_binary.h"
+#include "run_binary.h"
 
 namespace assay {
 namespace {
