@@ -13,6 +13,8 @@ namespace {
 // COCO val2017 and LAMBADA as they are published.
 constexpr std::int64_t kAllPictures = 5000;
 constexpr std::int64_t kAllPassages = 5153;
+// More names than these are counted instead.
+constexpr std::size_t kNames = 4;
 // From this many rounds on, their range holds the median in more than 95 % of cases: 1 - 2^(1 - 6).
 constexpr int kRoundsForMedian = 6;
 
@@ -91,9 +93,11 @@ std::vector<std::string> limits(const Study& study) {
                      "from the original weights.");
   }
   if (!disturbed.empty()) {
-    result.push_back("Other programs used the processor while " + joined(disturbed) +
-                     " were timed, in so many rounds that they had to be used; these times are too long "
-                     "rather than too short.");
+    result.push_back(
+        "Other programs used the processor while " +
+        (disturbed.size() > kNames ? std::to_string(disturbed.size()) + " variants" : joined(disturbed)) +
+        " were timed, in so many rounds that they had to be used; these times are too long "
+        "rather than too short.");
   }
   for (const Json& environment : study.environments) {
     if (const auto cpus = number_at(environment, "usable_cpus"); cpus && *cpus <= 4) {
