@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
@@ -24,10 +25,13 @@ std::string content(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+// Tests of one program run side by side, each in a process of its own.
+fs::path scratch() { return fs::path(testing::TempDir()) / ("write_report" + std::to_string(getpid())); }
+
 class WriteReport : public testing::Test {
  protected:
   fs::path folder(const std::string& name, const report::SyntheticOptions& options = {}) {
-    const fs::path path = fs::path(testing::TempDir()) / "write_report" / name;
+    const fs::path path = scratch() / name;
     fs::remove_all(path);
     fs::create_directories(path);
     const Status written = report::write_synthetic_study(path, options);
@@ -37,7 +41,7 @@ class WriteReport : public testing::Test {
 
   ~WriteReport() override {
     unsetenv("ASSAY_RENDERER");
-    fs::remove_all(fs::path(testing::TempDir()) / "write_report");
+    fs::remove_all(scratch());
   }
 };
 
@@ -123,7 +127,7 @@ TEST_F(WriteReport, LeavesOutADrawingThatIsNotThere) {
 }
 
 TEST_F(WriteReport, SaysThatAFolderHasNoStudy) {
-  const fs::path empty = fs::path(testing::TempDir()) / "write_report" / "empty";
+  const fs::path empty = scratch() / "empty";
   fs::create_directories(empty);
   EXPECT_FALSE(write_report(empty, ""));
 }

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 Study synthetic(const SyntheticOptions& options) {
-  const fs::path folder = fs::path(testing::TempDir()) / "compose";
+  const fs::path folder = fs::path(testing::TempDir()) / ("compose" + std::to_string(getpid()));
   fs::remove_all(folder);
   fs::create_directories(folder);
   EXPECT_TRUE(write_synthetic_study(folder, options));
@@ -27,6 +28,7 @@ Study synthetic(const SyntheticOptions& options) {
   EXPECT_TRUE(store);
   auto study = read_study(*store);
   EXPECT_TRUE(study) << study.error().message;
+  fs::remove_all(folder);
   return *study;
 }
 

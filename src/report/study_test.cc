@@ -1,6 +1,7 @@
 #include "report/study.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -13,9 +14,7 @@ namespace fs = std::filesystem;
 
 class ReadStudy : public testing::Test {
  protected:
-  ReadStudy()
-      : folder_(fs::path(testing::TempDir()) /
-                testing::UnitTest::GetInstance()->current_test_info()->name()) {
+  ReadStudy() : folder_(fs::path(testing::TempDir()) / ("read_study" + std::to_string(getpid()))) {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }

@@ -1,6 +1,7 @@
 // assay report, as a user meets it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -14,7 +15,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 fs::path fresh_folder(const std::string& name) {
-  const fs::path path = fs::path(testing::TempDir()) / ("report_" + name);
+  const fs::path path = fs::path(testing::TempDir()) / ("report_" + name + std::to_string(getpid()));
   fs::remove_all(path);
   fs::create_directories(path);
   return path;
