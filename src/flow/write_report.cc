@@ -123,6 +123,12 @@ Result<ReportFiles> write_report(const fs::path& given, const fs::path& template
     result.files = {given / "report.pdf", given / "slides.pdf"};
   } else {
     result.not_rendered = status.error();
+    for (const char* name : {"report.pdf", "slides.pdf"}) {
+      std::error_code error;
+      if (fs::exists(folder / name, error))
+        result.warnings.push_back((given / name).string() +
+                                  ": is of an earlier run and may not fit the records");
+    }
   }
   ASSAY_RETURN_IF_ERROR(write_file_atomically(
       folder / "report.html",

@@ -121,9 +121,7 @@ TEST_F(WriteReport, LeavesOutADrawingThatIsNotThere) {
   EXPECT_THAT(report->warnings, testing::Contains(HasSubstr("absent.png: the drawing is not there")));
 }
 
-TEST_F(WriteReport, SaysThatAFolderHasNoStudy) {
-  EXPECT_FALSE(write_report(scratch_.path(), ""));
-}
+TEST_F(WriteReport, SaysThatAFolderHasNoStudy) { EXPECT_FALSE(write_report(scratch_.path(), "")); }
 
 }  // namespace
 }  // namespace assay

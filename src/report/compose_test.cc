@@ -24,6 +24,7 @@ Study synthetic(const SyntheticOptions& options) {
   EXPECT_TRUE(store);
   auto study = read_study(*store);
   EXPECT_TRUE(study) << study.error().message;
+  fs::remove_all(folder);
   return *study;
 }
 
@@ -161,6 +162,15 @@ TEST(Page, EscapesNames) {
   EXPECT_EQ(page.find("<script>alert"), std::string::npos);
   EXPECT_EQ(page.find("</script><b>"), std::string::npos);
   EXPECT_EQ(page.find("'</script>'"), std::string::npos);
+}
+
+TEST(Page, LeavesRegularExpressionsOfTheRuntimeAsTheyAre) {
+  const Composition composition = composed(synthetic({.detectors = 1, .llms = 0}));
+  Rendered rendered;
+  rendered.bundle = "x.replace(/</g, '&lt;');";
+  const std::string page =
+      to_page(composition.document, composition.figures, composition.tables, *Templates::read(""), rendered);
+  EXPECT_THAT(page, HasSubstr(rendered.bundle));
 }
 
 }  // namespace

@@ -119,6 +119,13 @@ TEST(Limits, CountTheComparisons) {
   EXPECT_THAT(limits(study_of(variants)), testing::Contains(HasSubstr("6 comparisons with a reference")));
 }
 
+TEST(Limits, TellWhatTheRangeOfFewRoundsIsWorth) {
+  Study study = study_of({reference(100, 0.3)});
+  study.llms[0].variants[0].speeds.push_back(speed(1, std::nullopt));
+  study.llms[0].variants[0].speeds[0].rounds = 3;
+  EXPECT_THAT(limits(study), testing::Contains(HasSubstr("in 75 % of cases")));
+}
+
 TEST(Limits, TellOfADequantizedReference) {
   Study study = study_of({reference(100, 0.3)});
   study.llms[0].variants[0].dequantized = true;

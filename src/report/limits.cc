@@ -1,3 +1,4 @@
+#include <cmath>
 #include <set>
 
 #include "report/cells.h"
@@ -12,6 +13,10 @@ namespace {
 // COCO val2017 and LAMBADA as they are published.
 constexpr std::int64_t kAllPictures = 5000;
 constexpr std::int64_t kAllPassages = 5153;
+// More names than these are counted instead.
+constexpr std::size_t kNames = 4;
+// From this many rounds on, their range holds the median in more than 95 % of cases: 1 - 2^(1 - 6).
+constexpr int kRoundsForMedian = 6;
 
 std::int64_t fewest(const std::vector<Model>& models) {
   std::int64_t count = 0;
@@ -37,6 +42,17 @@ int comparisons(const std::vector<Model>& models) {
     }
   }
   return count;
+}
+
+// Over everything that was timed more than once; 0 where nothing was.
+int fewest_rounds(const Study& study) {
+  int fewest = 0;
+  for (const auto* models : {&study.detectors, &study.llms})
+    for (const Model& model : *models)
+      for (const Variant& variant : model.variants)
+        for (const Speed& speed : variant.speeds)
+          if (speed.rounds >= 2 && (fewest == 0 || speed.rounds < fewest)) fewest = speed.rounds;
+  return fewest;
 }
 
 }  // namespace
@@ -77,9 +93,11 @@ std::vector<std::string> limits(const Study& study) {
                      "from the original weights.");
   }
   if (!disturbed.empty()) {
-    result.push_back("Other programs used the processor while " + joined(disturbed) +
-                     " were timed, in so many rounds that they had to be used; these times are too long "
-                     "rather than too short.");
+    result.push_back(
+        "Other programs used the processor while " +
+        (disturbed.size() > kNames ? std::to_string(disturbed.size()) + " variants" : joined(disturbed)) +
+        " were timed, in so many rounds that they had to be used; these times are too long "
+        "rather than too short.");
   }
   for (const Json& environment : study.environments) {
     if (const auto cpus = number_at(environment, "usable_cpus"); cpus && *cpus <= 4) {
@@ -89,6 +107,14 @@ std::vector<std::string> limits(const Study& study) {
                        "to similar ones.");
       break;
     }
+  }
+  if (const int rounds = fewest_rounds(study); rounds >= 2 && rounds < kRoundsForMedian) {
+    const double confidence = 1 - std::pow(2.0, 1 - rounds);
+    result.push_back(
+        "Intervals of times are those of few rounds. That of a median of " + std::to_string(rounds) +
+        " rounds can be no wider than their range, which holds the true median in " +
+        fixed(100 * confidence, 0) +
+        " % of cases and not in 95 %. Ratios of speeds have Student's intervals, which allow for that.");
   }
   if (study.environments.size() > 1) {
     result.push_back(

@@ -28,13 +28,27 @@ std::string escaped(const std::string& text) {
   return result;
 }
 
+void replace_all(std::string& text, std::string_view what, std::string_view with) {
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
+    text.replace(at, what.size(), with);
+}
+
 // So that no text in it can end the script element around it.
-std::string for_script(std::string json) {
-  for (auto at = json.find("</"); at != std::string::npos; at = json.find("</", at))
-    json.replace(at, 2, "<\\/");
-  for (auto at = json.find("<!--"); at != std::string::npos; at = json.find("<!--", at))
-    json.replace(at, 4, "\\u003c!--");
+std::string json_for_script(std::string json) {
+  replace_all(json, "</", "<\\/");
+  replace_all(json, "<!--", "\\u003c!--");
   return json;
+}
+
+// The same of a program, in which "<" may stand before the end of a regular expression: only what an HTML
+// parser looks for is changed, which a program has in texts and regular expressions alone.
+std::string code_for_script(std::string code) {
+  for (const char* name : {"</script", "</SCRIPT", "<!--"}) {
+    std::string safe(name);
+    safe.insert(1, "\\");
+    replace_all(code, name, safe);
+  }
+  return code;
 }
 
 std::string base64(const std::string& bytes) {
@@ -183,10 +197,10 @@ std::string to_page(const Document& document, const std::vector<Figure>& figures
       if (!figure.spec.is_null()) specs[figure.id] = figure.spec;
   }
   const std::map<std::string, std::string> parts{
-      {"title", escaped(document.title)},  {"author", escaped(document.author)},
-      {"date", escaped(document.date)},    {"style", templates.page_css},
-      {"contents", contents(document)},    {"body", body(document, figures, tables, rendered)},
-      {"specs", for_script(specs.dump())}, {"bundle", for_script(rendered.bundle)}};
+      {"title", escaped(document.title)},       {"author", escaped(document.author)},
+      {"date", escaped(document.date)},         {"style", templates.page_css},
+      {"contents", contents(document)},         {"body", body(document, figures, tables, rendered)},
+      {"specs", json_for_script(specs.dump())}, {"bundle", code_for_script(rendered.bundle)}};
   // In one pass: what is put in is not looked at again.
   std::string page;
   const std::string& source = templates.page_html;

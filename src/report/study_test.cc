@@ -2,13 +2,11 @@
 
 #include <gtest/gtest.h>
 
-
 #include "report/synthetic_testing.h"
 #include "support/testing.h"
 
 namespace assay::report {
 namespace {
-
 
 class ReadStudy : public testing::Test {
  protected:

@@ -290,6 +290,31 @@ Table llm_speed(const Study& study) {
   return table;
 }
 
+// Only where a study asks for more than one number of threads.
+Table threads_table(const Study& study) {
+  Table table{
+      "threads",
+      std::string("Times and speeds by number of threads: seconds per picture, or tokens per second. ") +
+          kLegend,
+      {{"Model"}, {"Variant"}, {"What"}, {"Threads", true}, {"Value", true}, {"× as fast", true}},
+      {}};
+  ModelRows rows(table);
+  bool several = false;
+  for (const auto* models : {&study.detectors, &study.llms}) {
+    for (const Model& model : *models) {
+      for (const Variant& variant : model.variants) {
+        for (const Speed& speed : variant.speeds) {
+          several = several || &speed != variant.speed(speed.test);
+          rows.add(model, {variant.name, speed.test, std::to_string(speed.threads), speed_text(&speed),
+                           speedup_text(variant, &speed)});
+        }
+      }
+    }
+  }
+  if (!several) table.rows.clear();
+  return table;
+}
+
 Table energy_table(const Study& study) {
   constexpr double kJoulesPerKilowattHour = 3.6e6;
   Table table{"energy",
@@ -347,9 +372,10 @@ Table failures_table(const Study& study) {
 
 std::vector<Table> make_tables(const Study& study) {
   std::vector<Table> tables;
-  for (Table& table : std::vector<Table>{machine_table(study), models_table(study), settings_table(study),
-                                         detector_results(study), detector_details(study), llm_results(study),
-                                         llm_speed(study), energy_table(study), failures_table(study)})
+  for (Table& table :
+       std::vector<Table>{machine_table(study), models_table(study), settings_table(study),
+                          detector_results(study), detector_details(study), llm_results(study),
+                          llm_speed(study), threads_table(study), energy_table(study), failures_table(study)})
     if (!table.rows.empty()) tables.push_back(std::move(table));
   return tables;
 }

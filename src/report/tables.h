@@ -7,7 +7,7 @@
 
 namespace assay::report {
 
-// "machine", "models", "settings", "detector-results", "detector-details", "llm-results", "llm-speed",
+// "machine", "models", "settings", "detector-results", "detector-details", "llm-results", "llm-speed", "threads",
 // "energy", "failures"; those that have rows.
 std::vector<Table> make_tables(const Study& study);
 
