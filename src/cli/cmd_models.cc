@@ -13,6 +13,13 @@ namespace {
 
 using nlohmann::ordered_json;
 
+// "s3.amazonaws.com" of an address; anything else as it is. The whole address stands in the JSON.
+std::string short_source(const std::string& source) {
+  constexpr std::string_view kScheme = "https://";
+  if (!source.starts_with(kScheme)) return source;
+  return source.substr(kScheme.size(), source.find('/', kScheme.size()) - kScheme.size());
+}
+
 Status list_models(Session& session) {
   ASSAY_TRY(const auto models, models_folder());
   ASSAY_TRY(const auto cache, hub_cache_folder());
@@ -24,7 +31,7 @@ Status list_models(Session& session) {
   for (const auto& item : items) {
     const bool known = item.download_bytes > 0;
     table.add_row({item.name, std::string(catalog_kind_name(item.kind)), item.description,
-                   known ? megabytes(item.download_bytes) : "?", item.licence, item.source,
+                   known ? megabytes(item.download_bytes) : "?", item.licence, short_source(item.source),
                    item.present ? "yes" : "no"});
     list.push_back({{"name", item.name},
                     {"kind", catalog_kind_name(item.kind)},

@@ -29,10 +29,11 @@ Status tell(const std::vector<CatalogItem>& items, Session& session) {
                     {"download_bytes", known ? ordered_json(item.download_bytes) : ordered_json(nullptr)},
                     {"path", item.path.string()}});
   }
-  session.print(lines_of(items) +
-                fmt::format("\nto fetch: {} {}; 'assay run --fetch' brings all of it. What is to be measured can be "
-                            "told once it is there.\n",
-                            all_known ? "about" : "more than", megabytes(bytes)));
+  session.print(
+      lines_of(items) +
+      fmt::format("\nto fetch: {} {}; 'assay run --fetch' brings all of it. What is to be measured can be "
+                  "told once it is there.\n",
+                  all_known ? "about" : "more than", megabytes(bytes)));
   return session.write_json({{"missing", list}});
 }
 
