@@ -73,7 +73,9 @@ TEST_F(Https, TriesAgainAfterErrorsOfTheServer) {
 
 TEST_F(Https, TriesAnAnswerAgainAsWell) {
   server_.failures_first = 3;
-  EXPECT_EQ(*http_get(address(), 1 << 20, options_), content_);
+  const auto answer = http_get(address(), 1 << 20, options_);
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(*answer, content_);
 }
 
 TEST_F(Https, GivesUpAfterFiveErrorsOfTheServer) {
