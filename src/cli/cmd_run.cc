@@ -8,6 +8,7 @@
 #include "cli/builtin_data.h"
 #include "cli/commands.h"
 #include "cli/environment_json.h"
+#include "cli/study_inputs.h"
 #include "cli/text.h"
 #include "flow/study/run_study.h"
 #include "flow/study/study_yaml.h"
@@ -22,7 +23,7 @@ using nlohmann::ordered_json;
 
 struct Options {
   std::string study, out;
-  bool plan = false, no_report = false;
+  bool plan = false, fetch = false, no_report = false;
 };
 
 Result<StudySpec> read_study(const std::string& path) {
@@ -114,6 +115,11 @@ Result<std::optional<Error>> report(const Options& options, ordered_json& json, 
 
 Status run(const Options& options, Session& session) {
   ASSAY_TRY(const StudySpec spec, read_study(options.study));
+  const MissingInputs missing = options.plan    ? MissingInputs::kTell
+                                : options.fetch ? MissingInputs::kFetch
+                                                : MissingInputs::kFail;
+  ASSAY_TRY(const bool complete, provide_inputs(spec, missing, session));
+  if (!complete) return {};
   ASSAY_TRY(store::Store records, open_records(options));
   if (records.set_aside()) {
     session.note(fmt::format(
@@ -176,7 +182,8 @@ void add_run(CommandLine& line) {
       ->type_name("STUDY.yaml")
       ->required();
   command.add_option("-o,--out", options->out, "the folder of the study")->type_name("DIR")->required();
-  command.add_flag("--plan", options->plan, "only tell what would be measured");
+  command.add_flag("--plan", options->plan, "only tell what would be fetched and measured");
+  command.add_flag("--fetch", options->fetch, "bring the models and data that are missing first");
   command.add_flag("--no-report", options->no_report, "measure only; `assay report DIR` writes the report");
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }

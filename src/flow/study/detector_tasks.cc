@@ -12,9 +12,9 @@
 #include "flow/digest.h"
 #include "flow/draw_detections.h"
 #include "flow/evaluate_coco.h"
+#include "flow/fetch/catalog.h"
 #include "flow/inspect_tflite.h"
 #include "flow/model_registry.h"
-#include "flow/picture_registry.h"
 #include "flow/quantize_tflite.h"
 #include "flow/run_program.h"
 #include "flow/seeded_input.h"
@@ -90,25 +90,27 @@ Result<std::string> digest_of_pictures(const fs::path& folder) {
 
 // Sets of pictures that were fetched by name become paths.
 Status resolve_sets(DetectorSpec& spec) {
-  const auto folder_of = [](const std::string& name) -> Result<fs::path> {
-    const RegisteredPictures* set = find_registered_pictures(name);
-    if (set == nullptr)
-      return Error{ErrorCode::kNotFound, name + ": is no set of pictures that `assay models` lists"};
-    ASSAY_TRY(const fs::path models, models_folder());
-    const fs::path folder = models / set->folder;
-    std::error_code error;
-    if (!fs::exists(folder / "annotations.json", error))
-      return Error{ErrorCode::kNotFound, name + ": is not there yet; run 'assay fetch " + name + "' first"};
-    return folder;
+  const auto find = [](const std::string& name) -> Result<PictureSet> {
+    ASSAY_TRY(PictureSet set, picture_set(name));
+    for (const auto& needed : set.items) {
+      ASSAY_TRY(const CatalogItem item, catalog_item(needed));
+      if (!item.present) return not_there_yet(item);
+    }
+    return set;
   };
   if (!spec.data_set.empty()) {
-    ASSAY_TRY(const fs::path folder, folder_of(spec.data_set));
-    spec.images = folder / "evaluation";
-    spec.annotations = folder / "annotations.json";
+    ASSAY_TRY(const PictureSet set, find(spec.data_set));
+    if (set.annotations.empty())
+      return Error{ErrorCode::kInvalidArgument, spec.data_set + ": has no annotations to evaluate with"};
+    spec.images = set.images;
+    spec.annotations = set.annotations;
   }
   if (!spec.calibration_set.empty()) {
-    ASSAY_TRY(const fs::path folder, folder_of(spec.calibration_set));
-    spec.calibration = folder / "calibration";
+    ASSAY_TRY(const PictureSet set, find(spec.calibration_set));
+    if (set.calibration.empty())
+      return Error{ErrorCode::kInvalidArgument,
+                   spec.calibration_set + ": is there to evaluate on, and has no pictures to calibrate with"};
+    spec.calibration = set.calibration;
   }
   return {};
 }
@@ -176,8 +178,8 @@ Json DetectorStudy::about() const {
       {"calibration", spec_.calibration_set.empty() ? spec_.calibration.string() : spec_.calibration_set},
       {"calibration_samples", spec_.calibration_samples},
       {"variants", spec_.variants}};
-  const RegisteredModel* registered = find_registered_model(spec_.model);
-  json["licence"] = registered != nullptr ? Json(registered->licence) : Json(nullptr);
+  const auto item = catalog_item(spec_.model);
+  json["licence"] = item && !item->licence.empty() ? Json(item->licence) : Json(nullptr);
   return json;
 }
 

@@ -12,6 +12,7 @@
 #include "flow/calibration.h"
 #include "flow/digest.h"
 #include "flow/evaluate_llm.h"
+#include "flow/fetch/catalog.h"
 #include "flow/inspect.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
@@ -121,6 +122,9 @@ Status LlmStudy::look() {
   ASSAY_TRY(const ModelInspection inspection, inspect_model(source_));
   parameters_ = static_cast<double>(inspection.parameters);
   embedding_parameters_ = static_cast<double>(inspection.embedding_parameters);
+  if (!spec_.data_set.empty()) {
+    ASSAY_TRY(spec_.data, passages(spec_.data_set));
+  }
   if (spec_.data.empty()) {
     data_digest_ = digest_of_text(context_.builtin.cloze);
     ASSAY_TRY(data_, eval::parse_cloze_examples(as_bytes(context_.builtin.cloze)));
@@ -147,18 +151,21 @@ std::vector<int> LlmStudy::threads() const {
 }
 
 Json LlmStudy::about() const {
+  const std::string data_name = !spec_.data_set.empty() ? spec_.data_set
+                                : spec_.data.empty()    ? "built-in cloze set"
+                                                        : spec_.data.string();
   Json json{{"name", spec_.name},
             {"source", spec_.model},
             {"sha256", source_digest_},
-            {"data", spec_.data.empty() ? "built-in cloze set" : spec_.data.string()},
+            {"data", data_name},
             {"examples", data_.size()},
             {"calibration", spec_.calibration.empty() ? "built-in text" : spec_.calibration.string()},
             {"method", spec_.method},
             {"group_size", spec_.group_size},
             {"symmetric", spec_.symmetric},
             {"variants", spec_.variants}};
-  const RegisteredModel* registered = find_registered_model(spec_.model);
-  json["licence"] = registered != nullptr ? Json(registered->licence) : Json(nullptr);
+  const auto item = catalog_item(spec_.model);
+  json["licence"] = item && !item->licence.empty() ? Json(item->licence) : Json(nullptr);
   return json;
 }
 

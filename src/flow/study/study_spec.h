@@ -24,6 +24,7 @@ struct DetectorSpec {
 
 struct LlmSpec {
   std::string name, model;
+  std::string data_set;        // by the name that `assay models` lists, instead of a path
   std::filesystem::path data;  // as `assay eval lambada --data`; empty: the built-in cloze set
   std::int64_t limit = 0;
   std::filesystem::path calibration;  // as `assay quantize --calibration`; empty: the built-in text

@@ -18,7 +18,11 @@ const std::vector<std::string> kSections{"introduction", "background", "experime
                                          "conclusions"};
 
 // The part of a path or name that a report would call the model.
-std::string short_name(const std::string& model) { return fs::path(model).stem().string(); }
+std::string short_name(const std::string& model) {
+  const fs::path path(model);
+  const bool is_file = path.extension() == ".tflite" || path.extension() == ".gguf";
+  return (is_file ? path.stem() : path.filename()).string();  // a dot may be part of the name: Qwen2.5-0.5B
+}
 
 // A path that exists relative to the file; a name of `assay models` stays as it is.
 std::string model_of(const std::string& given, const fs::path& folder) {
@@ -73,7 +77,9 @@ void read_llm(YamlReader& reader, const fs::path& folder, LlmSpec& spec) {
   reader.integer("group_size", 1, "64", spec.group_size);
   reader.boolean("symmetric", spec.symmetric);
   YamlReader data = reader.map("data");
+  data.text("set", "lambada", spec.data_set);
   data.path("file", "lambada_test.jsonl", folder, spec.data);
+  if (data.has("set") && data.has("file")) data.problem("data: set and file stand for the same; keep one of them, for example \"set: lambada\"");
   data.integer("limit", 1, "1000", spec.limit);
   data.finish();
   YamlReader calibration = reader.map("calibration");

