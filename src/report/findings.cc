@@ -163,6 +163,7 @@ std::optional<Finding> speed_finding(const std::string& topic, const std::string
   std::string best;
   double most = 0;
   int timed = 0;
+  bool broken_is_faster = false;
   for (const Model& model : models) {
     for (const Variant& variant : model.variants) {
       const Speed* speed = variant.speed(words.test);
@@ -170,7 +171,11 @@ std::optional<Finding> speed_finding(const std::string& topic, const std::string
       const SpeedVerdict said = speed_verdict(*speed);
       timed += said != SpeedVerdict::kUnknown ? 1 : 0;
       // What no longer works is not worth its speed.
-      if (said == SpeedVerdict::kFaster && speed->speedup->value > most && !is_broken(model, variant)) {
+      if (said == SpeedVerdict::kFaster && is_broken(model, variant)) {
+        broken_is_faster = true;
+        continue;
+      }
+      if (said == SpeedVerdict::kFaster && speed->speedup->value > most) {
         most = speed->speedup->value;
         best = variant.name;
       }
@@ -180,7 +185,8 @@ std::optional<Finding> speed_finding(const std::string& topic, const std::string
   }
   if (timed == 0) return std::nullopt;
   if (best.empty()) {
-    finding.headline = "No quantization made " + words.doing + " measurably faster on this CPU";
+    finding.headline = std::string("No quantization ") + (broken_is_faster ? "that still works " : "") +
+                       "made " + words.doing + " measurably faster on this CPU";
   } else {
     const Tally t = tally(models, best);
     finding.variant = best;

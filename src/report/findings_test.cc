@@ -66,6 +66,14 @@ TEST(Findings, SayNothingOfAccuracyWithoutAPairedComparison) {
   EXPECT_THAT(finding(findings, "int8").sentences[0], HasSubstr("not compared in pairs"));
 }
 
+TEST(Findings, DoNotCreditSpeedToWhatNoLongerWorks) {
+  Study study = study_of(
+      {reference(100, 0.3), variant("int2", 50, 0.0, Comparison{-0.3, Interval{-0.32, -0.28}, 1e-9})});
+  study.llms[0].variants[1].speeds.push_back(speed(1.2, Interval{1.1, 1.3}));
+  EXPECT_THAT(finding(llm_findings(study), "speed").headline,
+              HasSubstr("No quantization that still works made generation measurably faster"));
+}
+
 TEST(Findings, SayFasterOnlyWhereTheIntervalOfTheRatioExcludesOne) {
   const auto with = [&](std::optional<Interval> interval) {
     Study study =

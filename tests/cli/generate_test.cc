@@ -3,6 +3,7 @@
 
 #include "run_binary.h"
 #include "support/testing.h"
+#include "tiny_model.h"
 
 namespace assay {
 namespace {
@@ -12,17 +13,9 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// The golden checkpoint knows 89 tokens: here the characters '!' to 'x', and <|endoftext|>.
 class TinyModel : public testing::Test {
  protected:
-  TinyModel() {
-    fs::copy(golden("families/gpt2"), folder_ / "model", fs::copy_options::recursive);
-    json vocabulary;
-    for (int id = 0; id < 88; ++id) vocabulary[std::string(1, static_cast<char>('!' + id))] = id;
-    vocabulary["<|endoftext|>"] = 88;
-    write_bytes(folder_ / "model/vocab.json", vocabulary.dump());
-    write_bytes(folder_ / "model/merges.txt", "#version: 0.2\n");
-  }
+  TinyModel() { make_tiny_model(folder_ / "model"); }
   std::string model() const { return (folder_ / "model").string(); }
   json generate(std::vector<std::string> options) const {
     std::vector<std::string> words{"generate",     model(), "--prompt", "Hello,world",

@@ -13,6 +13,7 @@
 #include "run_binary.h"
 #include "store/store.h"
 #include "support/testing.h"
+#include "tiny_model.h"
 
 namespace assay {
 namespace {
@@ -26,12 +27,7 @@ constexpr std::uint64_t kSeed = 20;
 class Study : public testing::Test {
  protected:
   Study() {
-    fs::copy(golden("families/gpt2"), folder_ / "model", fs::copy_options::recursive);
-    json vocabulary;
-    for (int id = 0; id < 88; ++id) vocabulary[std::string(1, static_cast<char>('!' + id))] = id;
-    vocabulary["<|endoftext|>"] = 88;
-    write_bytes(folder_ / "model/vocab.json", vocabulary.dump());
-    write_bytes(folder_ / "model/merges.txt", "#version: 0.2\n");
+    make_tiny_model(folder_ / "model");
     std::string data, text;
     for (int i = 0; i < 6; ++i)
       data += R"({"text": "abc)" + std::string(1, static_cast<char>('A' + i)) +

@@ -41,8 +41,6 @@ class DetectorStudy {
 
   Status look();
   const DetectorSpec& spec() const { return spec_; }
-  const StudyContext& context() const { return context_; }
-  std::vector<int> threads() const;
   Json about() const;
   Json quantize_settings(const std::string& variant) const;
   Json accuracy_settings(const std::string& variant) const;
@@ -161,11 +159,6 @@ Status DetectorStudy::look() {
       return Error{ErrorCode::kNotFound, picture.string() + ": is not there, expected a picture to draw on"};
   }
   return {};
-}
-
-std::vector<int> DetectorStudy::threads() const {
-  if (!context_.spec.measure.threads.empty()) return context_.spec.measure.threads;
-  return {context_.kernels.pool->num_threads()};
 }
 
 Json DetectorStudy::about() const {
@@ -463,7 +456,7 @@ Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& 
           {{"file", study->quantize_settings(variant)}, {"image", picture.filename().string()}},
           [picture](DetectorStudy& it, const std::string& v) { return it.draw(v, picture); });
     }
-    for (const int threads : study->threads()) {
+    for (const int threads : context.timing_threads()) {
       add(variant, "memory", 0, {{"file", study->quantize_settings(variant)}, {"threads", threads}},
           [threads](DetectorStudy& it, const std::string& v) { return it.memory(v, threads); });
     }
@@ -471,7 +464,7 @@ Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& 
   const auto& watts = context.spec.climate.watts_per_core;
   for (const auto& variant : spec.variants) {
     if (!watts && !counts_energy()) break;
-    const int threads = study->threads().back();
+    const int threads = context.timing_threads().back();
     add(variant, "energy", 0,
         {{"file", study->quantize_settings(variant)},
          {"threads", threads},
@@ -479,7 +472,7 @@ Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& 
         [threads](DetectorStudy& it, const std::string& v) { return it.energy(v, threads); });
   }
   for (int round = 0; round < context.spec.measure.repetitions; ++round) {
-    for (const int threads : study->threads()) {
+    for (const int threads : context.timing_threads()) {
       for (const auto& variant : spec.variants) {
         add(variant, "latency", round, {{"file", study->quantize_settings(variant)}, {"threads", threads}},
             [threads](DetectorStudy& it, const std::string& v) { return it.latency(v, threads); });

@@ -58,7 +58,6 @@ class LlmStudy {
   LlmStudy(const LlmSpec& spec, const StudyContext& context) : spec_(spec), context_(context) {}
 
   Status look();
-  std::vector<int> threads() const;
   Json about() const;
   Json quantize_settings(const std::string& variant) const;
   Json accuracy_settings(const std::string& variant) const;
@@ -143,11 +142,6 @@ Status LlmStudy::look() {
     ASSAY_TRY(calibration_digest_, sha256_of_file(spec_.calibration));
   }
   return {};
-}
-
-std::vector<int> LlmStudy::threads() const {
-  if (!context_.spec.measure.threads.empty()) return context_.spec.measure.threads;
-  return {context_.kernels.pool->num_threads()};
 }
 
 Json LlmStudy::about() const {
@@ -381,7 +375,7 @@ Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
   const auto& watts = context.spec.climate.watts_per_core;
   for (const auto& variant : spec.variants) {
     if (!watts && !counts_energy()) break;
-    const int threads = study->threads().back();
+    const int threads = context.timing_threads().back();
     add(variant, "energy", 0,
         {{"file", study->quantize_settings(variant)},
          {"tokens", measure.generated_tokens},
@@ -391,7 +385,7 @@ Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
         [threads](LlmStudy& it, const std::string& v) { return it.energy(v, threads); });
   }
   for (int round = 0; round < measure.repetitions; ++round) {
-    for (const int threads : study->threads()) {
+    for (const int threads : context.timing_threads()) {
       for (const LlmTest test : {LlmTest::kGenerate, LlmTest::kPrompt}) {
         const bool prompt = test == LlmTest::kPrompt;
         const std::int64_t tokens = prompt ? measure.prompt_tokens : measure.generated_tokens;

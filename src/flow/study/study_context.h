@@ -33,6 +33,12 @@ struct StudyContext {
   KernelContext kernels;
   BuiltinTexts builtin;
   Progress& progress;
+
+  // With which numbers of threads timings are taken.
+  std::vector<int> timing_threads() const {
+    return spec.measure.threads.empty() ? std::vector<int>{kernels.pool->num_threads()}
+                                        : spec.measure.threads;
+  }
 };
 
 // What a measurement is expected to take: seconds on two cores of a present-day server, to be corrected by
