@@ -24,7 +24,6 @@ Study synthetic(const SyntheticOptions& options) {
   EXPECT_TRUE(store);
   auto study = read_study(*store);
   EXPECT_TRUE(study) << study.error().message;
-  fs::remove_all(folder);
   return *study;
 }
 
