@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/elapsed.h"
 #include "base/interrupt.h"
 #include "quant/llm/layer_error.h"
 #include "quant/llm/rtn.h"
@@ -14,10 +15,6 @@ namespace {
 // Rows computed at once: enough to amortize unpacking weights, few enough that a stage's buffers stay small.
 constexpr std::int64_t kChunkRows = 2048;
 constexpr std::int64_t kNumStages = 4;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <vector>
 
+#include "base/elapsed.h"
 #include "base/interrupt.h"
 #include "flow/seeded_input.h"
 #include "measure/statistics.h"
@@ -22,7 +23,7 @@ Result<double> time_once(litert::Runner& runner) {
   ASSAY_RETURN_IF_ERROR(check_interrupt());
   const auto start = Clock::now();
   ASSAY_RETURN_IF_ERROR(runner.invoke());
-  return std::chrono::duration<double>(Clock::now() - start).count();
+  return seconds_since(start);
 }
 
 Result<litert::Runner> warm_runner(const CheckedTflite& model,

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/elapsed.h"
 #include "detect/heads/choose_head.h"
 
 namespace assay {
@@ -11,10 +12,6 @@ namespace {
 using litert::ElementType;
 using litert::TensorDescription;
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Nothing for bool, which no detector puts out.
 std::optional<DType> dtype_of(ElementType type) {

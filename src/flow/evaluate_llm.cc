@@ -5,6 +5,7 @@
 #include <numeric>
 #include <string>
 
+#include "base/elapsed.h"
 #include "base/interrupt.h"
 #include "engine/forward.h"
 #include "eval/token_split.h"
@@ -16,8 +17,6 @@ using Clock = std::chrono::steady_clock;
 
 // Logits of this many rows at once: the whole head is unpacked once per call, the result is rows * vocabulary floats.
 constexpr std::int64_t kLogitRows = 256;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 eval::EncodeText encoder(const Tokenizer& tokenizer) {
   return [&tokenizer](std::string_view text, bool add_special) { return tokenizer.encode(text, add_special); };

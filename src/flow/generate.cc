@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/elapsed.h"
 #include "base/interrupt.h"
 #include "engine/forward.h"
 
@@ -14,10 +15,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kPromptChunk = 512;  // tokens between two looks at whether the user has asked to stop
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Bounds of the second byte for a lead byte, and the length of the character; length 0 where no character
 // starts so. Source: Unicode, table 3-7 (well-formed UTF-8 byte sequences).

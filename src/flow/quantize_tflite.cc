@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/atomic_file.h"
+#include "base/elapsed.h"
 #include "base/mapped_file.h"
 #include "flow/activation_ranges_file.h"
 #include "formats/gptq/module_pattern.h"
@@ -69,8 +70,8 @@ Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Mode
       ASSAY_RETURN_IF_ERROR(
           write_file_atomically(options.write_ranges, write_activation_ranges(found.ranges, model)));
     }
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    return Ranges{std::move(found.ranges), std::move(found.warnings), found.pictures, seconds.count()};
+    const double seconds = seconds_since(start);
+    return Ranges{std::move(found.ranges), std::move(found.warnings), found.pictures, seconds};
   }
   if (options.ranges.empty()) {
     return Error{
@@ -119,8 +120,8 @@ Result<Budgeted> find_budget(const std::filesystem::path& path, const tflite::Ac
   ASSAY_TRY(Int8Budget found,
             find_int8_budget(checked, library, ranges, how, *options.budget, pool, progress));
   ASSAY_RETURN_IF_ERROR(*filter.status);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return Budgeted{std::move(found), seconds.count()};
+  const double seconds = seconds_since(start);
+  return Budgeted{std::move(found), seconds};
 }
 
 Result<Outcome> quantize_static(const tflite::Model& model, const tflite::ActivationRanges& ranges,
@@ -185,7 +186,7 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   ASSAY_RETURN_IF_ERROR(tflite::validate(converted->model));
   ASSAY_TRY(const std::vector<std::byte> bytes, tflite::write(converted->model));
   ASSAY_RETURN_IF_ERROR(write_file_atomically(out, as_text(bytes)));
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const double seconds = seconds_since(start);
   TfliteQuantizeReport report = std::move(converted->report);
   report.conversion.warnings.insert(report.conversion.warnings.end(), ranges.warnings.begin(),
                                     ranges.warnings.end());
@@ -194,7 +195,7 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   report.calibration_seconds = ranges.seconds;
   report.input_bytes = file.bytes().size();
   report.output_bytes = bytes.size();
-  report.seconds = seconds.count();
+  report.seconds = seconds;
   return report;
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "base/elapsed.h"
 #include "base/rng.h"
 #include "measure/environment.h"
 #include "measure/read_kernel.h"
@@ -98,10 +99,6 @@ std::uint64_t read_all(std::span<const std::uint64_t> words, const ReadKernel& k
   std::uint64_t total = 0;
   for (const std::uint64_t sum : sums) total += sum;
   return total;
-}
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <ctime>
 
+#include "base/elapsed.h"
 #include "measure/energy.h"
 
 namespace assay {
@@ -32,7 +33,7 @@ Result<store::Json> measure_energy(const std::function<Status()>& once, double u
   while (seconds < kSeconds) {
     ASSAY_RETURN_IF_ERROR(once());
     done += units;
-    seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    seconds = seconds_since(start);
   }
   const double cpu = cpu_seconds() - cpu_before;
   double joules = cpu * watts_per_core.value_or(0);
