@@ -124,6 +124,18 @@ TEST_F(Study, ComparesEveryVariantWithTheReference) {
   }
 }
 
+TEST_F(Study, WritesResultsAsTheHarnessDoes) {
+  run();
+  const json result = json::parse(read_bytes(folder_ / "out/lambada/model-int8.json"), nullptr, false);
+  const json task = result["results"]["lambada_openai"];
+  for (const auto& row : records()) {
+    if (row.subject.kind != "accuracy" || row.subject.variant != "int8") continue;
+    EXPECT_EQ(task["acc,none"], row.figures["accuracy"].get<double>());
+    EXPECT_EQ(task["perplexity,none"], row.figures["perplexity"].get<double>());
+  }
+  EXPECT_EQ(result["n-samples"]["lambada_openai"]["effective"], 6);
+}
+
 TEST_F(Study, RecordsAFailureGoesOnAndTriesAgain) {
   describe("[float, int8]", 48, 1);
   auto all = words();

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/atomic_file.h"
 #include "base/mapped_file.h"
 #include "engine/load.h"
 #include "eval/cloze_data.h"
@@ -286,6 +287,20 @@ Result<Json> LlmStudy::quantize(const std::string& variant) {
   return json;
 }
 
+// As lm-evaluation-harness 0.4 writes its results, for tools that read those.
+Json harness_json(const eval::LambadaRecord& record, const std::string& model, const std::string& task) {
+  const auto or_na = [](const std::optional<double>& value) { return value ? Json(*value) : Json("N/A"); };
+  return {{"results",
+           {{task,
+             {{"alias", task},
+              {"perplexity,none", record.perplexity},
+              {"perplexity_stderr,none", or_na(record.perplexity_stderr)},
+              {"acc,none", record.accuracy},
+              {"acc_stderr,none", or_na(record.accuracy_stderr)}}}}},
+          {"n-samples", {{task, {{"original", record.examples}, {"effective", record.examples}}}}},
+          {"model_name", model}};
+}
+
 Result<Json> LlmStudy::accuracy(const std::string& variant) {
   ASSAY_TRY(const LanguageModel* model, load(variant));
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path_of(variant)));
@@ -298,6 +313,12 @@ Result<Json> LlmStudy::accuracy(const std::string& variant) {
     correct += flags.back() != 0 ? '1' : '0';
   }
   const eval::LambadaRecord& record = run.record;
+  std::error_code error;
+  fs::create_directories(context_.folder / "lambada", error);
+  const std::string task = spec_.data.empty() ? "cloze_builtin" : "lambada_openai";
+  ASSAY_RETURN_IF_ERROR(
+      write_file_atomically(context_.folder / "lambada" / (spec_.name + "-" + variant + ".json"),
+                            harness_json(record, spec_.name + "-" + variant, task).dump(2) + "\n"));
   Json json{{"examples", record.examples},     {"accuracy", record.accuracy}, {"accuracy_stderr", nullptr},
             {"perplexity", record.perplexity}, {"top_k", Json::object()},     {"near_ties", record.near_ties},
             {"seconds", run.seconds},          {"correct", correct}};
