@@ -1,9 +1,8 @@
 #include "store/record.h"
 
-#include <openssl/evp.h>
-
-#include <array>
 #include <ctime>
+
+#include "base/digest.h"
 
 namespace assay::store {
 
@@ -13,16 +12,7 @@ std::string Subject::key() const {
   const Json all{{"task", to_string(task)}, {"model", model},      {"variant", variant}, {"kind", kind},
                  {"round", round},          {"settings", settings}};
   const std::string text = all.dump(-1, ' ', true, Json::error_handler_t::replace);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i) {
-    constexpr const char* kDigits = "0123456789abcdef";
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
-  }
-  return hex;
+  return sha256_of(as_bytes(text));
 }
 
 std::string utc_now() {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -176,6 +177,42 @@ TEST_F(Study, RefusesAFolderThatAnotherProcessHolds) {
   const RunResult result = run_assay(words());
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("another assay process is working in this folder"));
+}
+
+// A detector of which one picture is looked at, calibrated on so many.
+std::string detector_study(int samples, int repetitions) {
+  return "measure: {repetitions: " + std::to_string(repetitions) +
+         ", threads: [1], resamples: 2}\ndetectors:\n  - model: " +
+         shared_data("models/yolox_nano/yolox_nano.tflite")->string() +
+         "\n    data: {images: " + shared_data("coco/val2017")->string() +
+         ", annotations: " + shared_data("coco/instances_val2017_100.json")->string() +
+         ", limit: 1}\n    calibration: {images: " + shared_data("coco/train2017")->string() +
+         ", samples: " + std::to_string(samples) + "}\n    quantizations: [float32, int8]\n";
+}
+
+TEST_F(Study, KeepsTheFilesOfOtherSettingsApart) {
+  if (!shared_data("models/yolox_nano/yolox_nano.tflite") || !fs::exists(ASSAY_LITERT_BUILD_PATH))
+    GTEST_SKIP() << "needs libLiteRt.so and ../shared";
+  const auto int8_files = [&] {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(folder_ / "out/models")) {
+      const std::string name = entry.path().filename().string();
+      if (name.find("int8") != std::string::npos) files[name] = read_bytes(entry.path());
+    }
+    return files;
+  };
+  write_bytes(folder_ / "study.yaml", detector_study(1, 1));
+  run();
+  const auto before = int8_files();
+  ASSERT_EQ(before.size(), 1u);
+  write_bytes(folder_ / "study.yaml", detector_study(2, 1));
+  run();
+  const auto both = int8_files();
+  EXPECT_EQ(both.size(), 2u);
+  // What was measured with the first settings counts again, so its file must still be the one it was measured
+  // on.
+  EXPECT_EQ(both.count(before.begin()->first), 1u);
+  EXPECT_TRUE(both.at(before.begin()->first) == before.begin()->second);
 }
 
 TEST_F(Study, LosesAndRepeatsNothingWhenItIsKilledFiftyTimes) {

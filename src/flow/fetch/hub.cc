@@ -8,7 +8,7 @@
 
 #include "base/atomic_file.h"
 #include "base/mapped_file.h"
-#include "flow/digest.h"
+#include "base/digest.h"
 #include "flow/fetch/file_lock.h"
 #include "formats/json/json_reader.h"
 

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "flow/digest.h"
+#include "base/digest.h"
 #include "flow/fetch/file_lock.h"
 #include "flow/fetch/https_server_testing.h"
 #include "support/testing.h"

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/atomic_file.h"
-#include "flow/digest.h"
+#include "base/digest.h"
 #include "flow/fetch/zip_archive.h"
 #include "flow/run_program.h"
 

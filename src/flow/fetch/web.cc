@@ -9,7 +9,7 @@
 
 #include "base/atomic_file.h"
 #include "base/interrupt.h"
-#include "flow/digest.h"
+#include "base/digest.h"
 #include "flow/fetch/file_lock.h"
 #include "flow/fetch/zip_archive.h"
 

@@ -2,7 +2,7 @@
 
 #include <zip.h>
 
-#include "flow/digest.h"
+#include "base/digest.h"
 #include "flow/fetch/https_server_testing.h"
 #include "support/testing.h"
 

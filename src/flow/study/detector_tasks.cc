@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "base/atomic_file.h"
+#include "base/digest.h"
 #include "base/mapped_file.h"
 #include "eval/coco/readers.h"
 #include "flow/calibrate_detector.h"
 #include "flow/detector.h"
-#include "flow/digest.h"
 #include "flow/draw_detections.h"
 #include "flow/evaluate_coco.h"
 #include "flow/fetch/catalog.h"
@@ -220,11 +220,13 @@ TaskCost DetectorStudy::cost(const std::string& variant, const std::string& kind
 
 fs::path DetectorStudy::file_of(const std::string& variant) const {
   if (variant == "original") return source_;
-  return context_.folder / "models" / (spec_.name + "-" + variant + ".tflite");
+  return context_.folder / "models" /
+         (spec_.name + "-" + variant + "-" + settings_id(quantize_settings(variant)) + ".tflite");
 }
 
 fs::path DetectorStudy::detections_of(const std::string& variant) const {
-  return context_.folder / "detections" / (spec_.name + "-" + variant + ".json");
+  return context_.folder / "detections" /
+         (spec_.name + "-" + variant + "-" + settings_id(accuracy_settings(variant)) + ".json");
 }
 
 Result<std::shared_ptr<const litert::Library>> DetectorStudy::library() {
@@ -427,8 +429,9 @@ Result<Json> DetectorStudy::draw(const std::string& variant, const fs::path& pic
   }
   std::error_code error;
   fs::create_directories(context_.folder / "drawings", error);
-  const fs::path drawn =
-      context_.folder / "drawings" / (spec_.name + "-" + variant + "-" + picture.stem().string() + ".png");
+  const fs::path drawn = context_.folder / "drawings" /
+                         (spec_.name + "-" + variant + "-" + settings_id(quantize_settings(variant)) + "-" +
+                          picture.stem().string() + ".png");
   ASSAY_RETURN_IF_ERROR(write_drawn(std::move(image), result->detections, found.classes(), drawn));
   return Json{
       {"image", relative(drawn)}, {"source", picture.filename().string()}, {"detections", std::move(boxes)}};

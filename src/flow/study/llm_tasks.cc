@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "base/atomic_file.h"
+#include "base/digest.h"
 #include "base/mapped_file.h"
 #include "engine/load.h"
 #include "eval/cloze_data.h"
 #include "eval/paired.h"
 #include "flow/bench_llm.h"
 #include "flow/calibration.h"
-#include "flow/digest.h"
 #include "flow/evaluate_llm.h"
 #include "flow/fetch/catalog.h"
 #include "flow/inspect.h"
@@ -85,12 +85,6 @@ class LlmStudy {
   LoadedModels loaded_;
 };
 
-std::string digest_of_text(std::string_view text) {
-  Sha256 digest;
-  digest.add(as_bytes(text));
-  return digest.finish();
-}
-
 // Of a file; of a folder the digests of its files by name, tokenizer and configuration among them.
 Result<std::string> digest_of_model(const fs::path& path) {
   std::error_code error;
@@ -105,7 +99,7 @@ Result<std::string> digest_of_model(const fs::path& path) {
     ASSAY_TRY(const std::string digest, sha256_of_file(file));
     lines += file.filename().string() + " " + digest + "\n";
   }
-  return digest_of_text(lines);
+  return sha256_of(as_bytes(lines));
 }
 
 bool holds_quantized(const LanguageModel& model) {
@@ -126,7 +120,7 @@ Status LlmStudy::look() {
     ASSAY_TRY(spec_.data, passages(spec_.data_set));
   }
   if (spec_.data.empty()) {
-    data_digest_ = digest_of_text(context_.builtin.cloze);
+    data_digest_ = sha256_of(as_bytes(context_.builtin.cloze));
     ASSAY_TRY(data_, eval::parse_cloze_examples(as_bytes(context_.builtin.cloze)));
   } else {
     ASSAY_TRY(data_digest_, sha256_of_file(spec_.data));
@@ -138,7 +132,7 @@ Status LlmStudy::look() {
   if (spec_.limit > 0 && data_.size() > static_cast<std::size_t>(spec_.limit))
     data_.resize(static_cast<std::size_t>(spec_.limit));
   if (spec_.calibration.empty()) {
-    calibration_digest_ = digest_of_text(context_.builtin.calibration);
+    calibration_digest_ = sha256_of(as_bytes(context_.builtin.calibration));
   } else {
     ASSAY_TRY(calibration_digest_, sha256_of_file(spec_.calibration));
   }
@@ -208,12 +202,10 @@ TaskCost LlmStudy::cost(const std::string& variant, const std::string& kind, std
   return cost;
 }
 
-// The digest of the settings stands in the name, since a checkpoint of other settings must not be taken for
-// this one.
 fs::path LlmStudy::path_of(const std::string& variant) const {
   if (variant == "float") return source_;
-  const std::string digest = digest_of_text(quantize_settings(variant).dump());
-  return context_.folder / "models" / (spec_.name + "-" + variant + "-" + digest.substr(0, 8));
+  return context_.folder / "models" /
+         (spec_.name + "-" + variant + "-" + settings_id(quantize_settings(variant)));
 }
 
 Result<CalibrationSet> LlmStudy::calibration(const LanguageModel& model) const {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/digest.h"
 #include "base/progress.h"
 #include "base/result.h"
 #include "base/thread_pool.h"
@@ -47,6 +48,11 @@ struct TaskCost {
   double seconds = 0;
   std::uint64_t disk_bytes = 0, memory_bytes = 0;
 };
+
+// For the names of files: those made with other settings must not be taken for these.
+inline std::string settings_id(const store::Json& settings) {
+  return sha256_of(as_bytes(settings.dump())).substr(0, 8);
+}
 
 // One measurement that the study asks for.
 struct StudyTask {

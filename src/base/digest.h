@@ -1,4 +1,4 @@
-// Digests, for checking what was downloaded.
+// Digests: of what was downloaded, to check it, and of what was measured, to know it again.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -24,6 +24,8 @@ class Sha256 {
  private:
   evp_md_ctx_st* context_;
 };
+
+std::string sha256_of(ByteView content);
 
 // Of a whole file. Errors: those of MappedFile, kInterrupted.
 Result<std::string> sha256_of_file(const std::filesystem::path& path);

@@ -1,4 +1,4 @@
-#include "flow/digest.h"
+#include "base/digest.h"
 
 #include <openssl/evp.h>
 
@@ -40,6 +40,12 @@ Sha256::~Sha256() { EVP_MD_CTX_free(context_); }
 void Sha256::add(ByteView bytes) { extend(context_, bytes); }
 
 std::string Sha256::finish() { return hexadecimal(context_); }
+
+std::string sha256_of(ByteView content) {
+  Sha256 hash;
+  hash.add(content);
+  return hash.finish();
+}
 
 Result<std::string> sha256_of_file(const std::filesystem::path& path) {
   constexpr std::size_t kStep = std::size_t{16} << 20;

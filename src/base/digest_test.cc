@@ -1,4 +1,4 @@
-#include "flow/digest.h"
+#include "base/digest.h"
 
 #include "support/testing.h"
 
