@@ -12,6 +12,7 @@ void add_run(CommandLine& line);
 void add_compare(CommandLine& line);
 void add_eval(CommandLine& line);
 void add_eval_coco(CommandLine& line, CLI::App& parent);        // below `assay eval`
+void add_convert(CommandLine& line);
 void add_detect(CommandLine& line);
 void add_eval_detections(CommandLine& line, CLI::App& parent);  // below `assay eval`
 void add_explain(CommandLine& line);

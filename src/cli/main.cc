@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   assay::cli::add_quantize(line);
   assay::cli::add_eval(line);
   assay::cli::add_explain(line);
+  assay::cli::add_convert(line);
   assay::cli::add_detect(line);
   assay::cli::add_run(line);
   assay::cli::add_compare(line);

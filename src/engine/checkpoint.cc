@@ -3,7 +3,7 @@
 #include <set>
 
 #include "engine/gguf_model.h"
-#include "engine/json_fields.h"
+#include "formats/json/json_fields.h"
 #include "formats/safetensors/safetensors.h"
 
 namespace assay {

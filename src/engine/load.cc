@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-#include "engine/json_fields.h"
+#include "formats/json/json_fields.h"
 #include "formats/gptq/gptq_tensors.h"
 
 namespace assay {

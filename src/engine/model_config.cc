@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "engine/json_fields.h"
+#include "formats/json/json_fields.h"
 #include "engine/rope.h"
 
 namespace assay {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "engine/json_fields.h"
+#include "formats/json/json_fields.h"
 
 namespace assay {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/json_fields.h"
+#include "formats/json/json_fields.h"
 
 #include "formats/json/json_reader.h"
 

@@ -1,0 +1,63 @@
+#include "detect/families/convert.h"
+
+#include <array>
+
+#include "detect/families/family.h"
+#include "formats/json/json_fields.h"
+
+namespace assay::detect {
+namespace {
+
+struct Family {
+  std::string_view model_type;
+  Result<Queries> (*build)(Network&, const nlohmann::json&, Value);
+};
+constexpr std::array<Family, 1> kFamilies = {{{"detr", build_detr}}};
+
+constexpr int kLargestSide = 8192;
+
+Result<Family> family_of(const std::string& model_type) {
+  std::string known;
+  for (const Family& family : kFamilies) {
+    if (family.model_type == model_type) return family;
+    known += (known.empty() ? "" : ", ") + std::string(family.model_type);
+  }
+  return Error{ErrorCode::kUnsupported,
+               "config.json: model_type: " + quote(model_type) + ", expected one of " + known};
+}
+
+}  // namespace
+
+Result<tflite::Model> convert_detector(std::string_view config_json, const TensorMap& tensors,
+                                       InputSize size) {
+  auto config = parse_json_object(as_bytes(config_json));
+  if (!config) return config.error().with_context("config.json");
+  JsonFields fields(*config);
+  const std::string model_type = fields.text("model_type", "");
+  ASSAY_RETURN_IF_ERROR(fields.status());
+  ASSAY_TRY(const Family family, family_of(model_type));
+  for (const int side : {size.height, size.width}) {
+    if (side < 1 || side > kLargestSide)
+      return Error{ErrorCode::kInvalidArgument,
+                   "size: " + std::to_string(size.height) + "x" + std::to_string(size.width) +
+                       ", expected height x width of 1 to " + std::to_string(kLargestSide) + " pixels"};
+  }
+  GraphBuilder graph;
+  CheckpointWeights weights(tensors);
+  // Counters of the training.
+  weights.ignore("num_batches_tracked");
+  Network net{graph, weights};
+  const Value pixels = graph.input("pixel_values", {1, size.height, size.width, 3});
+  auto queries = family.build(net, *config, pixels);
+  if (!queries) return queries.error().with_context("config.json");
+  ASSAY_RETURN_IF_ERROR(weights.finish());
+  graph.set_scope("");
+  const auto with_batch = [&](Value x) {
+    return graph.reshape(x, {1, graph.extent(x, 0), graph.extent(x, 1)});
+  };
+  graph.output("logits", with_batch(queries->logits));
+  graph.output("pred_boxes", with_batch(queries->boxes));
+  return graph.finish(model_type + " made from a checkpoint by Assay", {});
+}
+
+}  // namespace assay::detect

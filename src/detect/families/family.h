@@ -1,0 +1,22 @@
+// The detectors whose checkpoints can be made into graphs.
+#pragma once
+#include <nlohmann/json.hpp>
+
+#include "detect/families/layers.h"
+
+namespace assay::detect {
+
+// What a detector puts out, for each query: [queries, classes] before softmax or sigmoid, and boxes [queries,
+// 4] as center and size relative to the picture.
+struct Queries {
+  Value logits, boxes;
+};
+
+// One function for each: from pixels [1, height, width, 3] to queries, with the tensors named as on the hub.
+// Errors: kUnsupported and kCorrupt, naming the key of config.json; what is wrong with tensors is told by
+// net.weights.
+
+// Carion et al., "End-to-End Object Detection with Transformers"; transformers, modeling_detr.py.
+Result<Queries> build_detr(Network& net, const nlohmann::json& config, Value pixels);
+
+}  // namespace assay::detect
