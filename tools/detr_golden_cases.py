@@ -64,7 +64,8 @@ def json_of(architecture, timm_name=None):
             if hasattr(config, key):
                 written[key] = getattr(config, key)
         if timm_name:
-            written.update(backbone=timm_name, backbone_config=None, use_timm_backbone=True, use_pretrained_backbone=True)
+            written.update(backbone=timm_name, backbone_config=None, use_timm_backbone=True, use_pretrained_backbone=True,
+                           backbone_kwargs={"channels": list(CHANNELS), "layers": list(DEPTHS)})
         return written
     return write
 

@@ -47,12 +47,27 @@ Result<std::vector<int>> integers(const nlohmann::json& object, const char* key,
     }
     if (!result.empty() && result.size() == found->size() && result.size() <= kMostStages) return result;
   }
-  return Error{ErrorCode::kCorrupt, std::string("backbone_config.") + key + ": expected 1 to " +
+  return Error{ErrorCode::kCorrupt, std::string("backbone: ") + key + ": expected 1 to " +
                                         std::to_string(kMostStages) + " integers from 1 to " +
                                         std::to_string(most)};
 }
 
-// "stage3" or the fourth of out_indices.
+// timm's constructor takes other depths and widths, which config.json then names.
+Status apply_arguments(const nlohmann::json& config, Resnet& resnet) {
+  const auto found = config.find("backbone_kwargs");
+  if (found == config.end() || !found->is_object()) return {};
+  if (found->contains("layers")) {
+    ASSAY_TRY(resnet.depths, integers(*found, "layers", kMostBlocks));
+  }
+  if (found->contains("channels")) {
+    ASSAY_TRY(resnet.widths, integers(*found, "channels", kMostChannels / 4));
+    for (int& width : resnet.widths) width *= resnet.bottleneck ? 4 : 1;
+  }
+  if (resnet.depths.size() == 4 && resnet.widths.size() == 4) return {};
+  return Error{ErrorCode::kUnsupported, "backbone_kwargs: layers and channels: expected four of each"};
+}
+
+// "stage3", the last of those that are handed on.
 Result<int> used_stages(const nlohmann::json& config, int stages) {
   const auto features = config.find("out_features");
   if (features == config.end() || !features->is_array() || features->empty()) return stages;
@@ -168,6 +183,7 @@ Result<Resnet> read_resnet(const nlohmann::json& config) {
   if (!has_inner) {
     ASSAY_TRY(Resnet resnet, timm_resnet(timm_name.empty() ? "resnet50" : timm_name));
     resnet.dilate_last = dilated;
+    ASSAY_RETURN_IF_ERROR(apply_arguments(config, resnet));
     return resnet;
   }
   JsonFields inner_fields(*inner);

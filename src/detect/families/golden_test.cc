@@ -1,0 +1,118 @@
+// Against what transformers computes from the same checkpoints, see tests/goldens/detr; made by
+// tools/make_detr_goldens.py.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "detect/families/convert.h"
+#include "detect/litert/runner.h"
+#include "formats/safetensors/safetensors.h"
+#include "support/testing.h"
+
+namespace assay::detect {
+namespace {
+
+// How much further from the float64 result than transformers' own float32 result ours may be. Both round
+// differently at every operator; the largest of some hundred errors varies by less than this between two
+// orders of summation.
+constexpr double kTimesTheirError = 4.0;
+
+struct LoadedTensors {
+  std::string bytes;
+  SafetensorsFile file;
+  TensorMap map() const {
+    TensorMap tensors;
+    for (const TensorView& view : file.tensors) tensors.emplace(view.name, view);
+    return tensors;
+  }
+};
+
+LoadedTensors load(const std::filesystem::path& path) {
+  LoadedTensors loaded{read_bytes(path), {}};
+  auto parsed = parse_safetensors(as_bytes(loaded.bytes));
+  EXPECT_THAT(parsed, IsOk()) << path;
+  if (parsed) loaded.file = *std::move(parsed);
+  return loaded;
+}
+
+template <typename T>
+std::vector<T> values(const SafetensorsFile& file, const std::string& name) {
+  const TensorView* view = file.find(name);
+  if (view == nullptr) return {};
+  std::vector<T> result(view->bytes.size() / sizeof(T));
+  std::memcpy(result.data(), view->bytes.data(), view->bytes.size());
+  return result;
+}
+
+// Infinite where there is something to say against them before their difference.
+double largest_error(const std::vector<float>& found, const std::vector<double>& expected) {
+  if (found.size() != expected.size() || found.empty()) return std::numeric_limits<double>::infinity();
+  double largest = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const double error = std::abs(found[i] - expected[i]);
+    if (!(error <= std::numeric_limits<double>::max())) return std::numeric_limits<double>::infinity();
+    largest = std::max(largest, error);
+  }
+  return largest;
+}
+
+// The values of the outputs by name.
+std::map<std::string, std::vector<float>> run(const tflite::Model& model, const std::vector<float>& pixels) {
+  std::map<std::string, std::vector<float>> outputs;
+  const auto bytes = tflite::write(model);
+  const auto library = litert::Library::open();
+  EXPECT_THAT(library, IsOk());
+  if (!bytes || !library) return outputs;
+  auto runner = litert::Runner::from_bytes(*library, *bytes, {});
+  EXPECT_THAT(runner, IsOk());
+  if (!runner) return outputs;
+  EXPECT_THAT(runner->set_input(0, std::as_bytes(std::span(pixels))), IsOk());
+  EXPECT_THAT(runner->invoke(), IsOk());
+  for (std::size_t i = 0; i < runner->outputs().size(); ++i) {
+    auto& output = outputs[runner->outputs()[i].name];
+    output.resize(runner->outputs()[i].num_bytes() / sizeof(float));
+    EXPECT_THAT(runner->read_output(i, std::as_writable_bytes(std::span(output))), IsOk());
+  }
+  return outputs;
+}
+
+class FamilyGolden : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(FamilyGolden, GivesWhatTransformersGivesAtTwoSizes) {
+  const auto folder = golden("detr/" + std::string(GetParam()));
+  const LoadedTensors weights = load(folder / "model.safetensors"),
+                      expected = load(folder / "expected.safetensors");
+  const double their_error = std::stod(expected.file.metadata.at("float32_error"));
+  ASSERT_GT(their_error, 0);
+  const auto sizes = nlohmann::json::parse(expected.file.metadata.at("sizes"));
+  ASSERT_GE(sizes.size(), 2u);
+  for (const auto& [name, size] : sizes.items()) {
+    const auto model = convert_detector(read_bytes(folder / "config.json"), weights.map(),
+                                        {.height = size[0], .width = size[1]});
+    ASSERT_THAT(model, IsOk()) << name;
+    auto outputs = run(*model, values<float>(expected.file, name + ".pixel_values"));
+    for (const char* output : {"logits", "pred_boxes"}) {
+      const auto exact = values<double>(expected.file, name + "." + output + "64");
+      EXPECT_LE(largest_error(outputs[output], exact), kTimesTheirError * their_error)
+          << name << " " << output;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Detr, FamilyGolden,
+                         ::testing::Values("detr-native", "detr-native-v5", "detr-timm", "detr-dc5-timm"));
+
+TEST(LargestError, RejectsNanZerosASignFlipAndOneStep) {
+  const std::vector<double> exact = {0.5, -0.25};
+  EXPECT_EQ(largest_error({0.5f, -0.25f}, exact), 0);
+  EXPECT_GT(largest_error({0.5f, NAN}, exact), 1e9);
+  EXPECT_GT(largest_error({0.5f}, exact), 1e9);
+  EXPECT_GE(largest_error({0.0f, 0.0f}, exact), 0.5);
+  EXPECT_GE(largest_error({0.5f, 0.25f}, exact), 0.5);
+  EXPECT_GT(largest_error({std::nextafter(0.5f, 1.0f), -0.25f}, exact), 0);
+}
+
+}  // namespace
+}  // namespace assay::detect
