@@ -3,6 +3,8 @@
 #include <array>
 
 #include "detect/families/family.h"
+#include "detect/families/labels.h"
+#include "detect/heads/detector_card.h"
 #include "formats/json/json_fields.h"
 
 namespace assay::detect {
@@ -11,8 +13,10 @@ namespace {
 struct Family {
   std::string_view model_type;
   Result<Queries> (*build)(Network&, const nlohmann::json&, Value);
+  HeadKind head;           // how transformers' post_process_object_detection reads what it puts out
+  int max_detections = 0;  // that it keeps; 0: as many as there are queries
 };
-constexpr std::array<Family, 1> kFamilies = {{{"detr", build_detr}}};
+constexpr std::array<Family, 1> kFamilies = {{{"detr", build_detr, HeadKind::kDetr}}};
 
 constexpr int kLargestSide = 8192;
 
@@ -28,8 +32,8 @@ Result<Family> family_of(const std::string& model_type) {
 
 }  // namespace
 
-Result<tflite::Model> convert_detector(std::string_view config_json, const TensorMap& tensors,
-                                       InputSize size) {
+Result<tflite::Model> convert_detector(std::string_view config_json, const Processor& processor,
+                                       const TensorMap& tensors, InputSize size) {
   auto config = parse_json_object(as_bytes(config_json));
   if (!config) return config.error().with_context("config.json");
   JsonFields fields(*config);
@@ -57,7 +61,16 @@ Result<tflite::Model> convert_detector(std::string_view config_json, const Tenso
   };
   graph.output("logits", with_batch(queries->logits));
   graph.output("pred_boxes", with_batch(queries->boxes));
-  return graph.finish(model_type + " made from a checkpoint by Assay", {});
+  DetectorCard card;
+  card.architecture = model_type;
+  card.head = family.head;
+  card.max_detections = family.max_detections;
+  card.resize = processor.resize;
+  card.mean = processor.mean;
+  card.std = processor.std;
+  ASSAY_TRY(card.labels, labels_of(*config));
+  return graph.finish(model_type + " made from a checkpoint by Assay",
+                      {{std::string(kDetectorCardName), card_json(card)}});
 }
 
 }  // namespace assay::detect

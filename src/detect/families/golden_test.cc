@@ -89,7 +89,7 @@ TEST_P(FamilyGolden, GivesWhatTransformersGivesAtTwoSizes) {
   const auto sizes = nlohmann::json::parse(expected.file.metadata.at("sizes"));
   ASSERT_GE(sizes.size(), 2u);
   for (const auto& [name, size] : sizes.items()) {
-    const auto model = convert_detector(read_bytes(folder / "config.json"), weights.map(),
+    const auto model = convert_detector(read_bytes(folder / "config.json"), {}, weights.map(),
                                         {.height = size[0], .width = size[1]});
     ASSERT_THAT(model, IsOk()) << name;
     auto outputs = run(*model, values<float>(expected.file, name + ".pixel_values"));

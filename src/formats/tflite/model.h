@@ -108,6 +108,8 @@ Result<Model> parse(ByteView file);
 
 // The bytes of a file that parse() reads as the same model. Errors: kResourceLimit where it would pass 2 GB.
 Result<std::vector<std::byte>> write(const Model& model);
+// The same in pieces that follow each other, without copies of the model's constants: they live as long as those.
+Result<std::vector<Data>> write_pieces(const Model& model);
 
 // What parse() checks of a graph; what builds or changes one may ask for it. Errors: kCorrupt.
 Status validate(const Model& model);

@@ -88,9 +88,10 @@ TEST(TfliteModel, ReadsTheCodeOfFilesThatHaveOnlyTheOldOne) {
   root.set_integer("version", 3);
   root.set_tables("operator_codes", {code});
   root.set_tables("subgraphs", {subgraph});
-  const auto bytes = write_flatbuffer(root, "TFL3");
-  ASSERT_THAT(bytes, IsOk());
-  const auto model = parse(*bytes);
+  const auto pieces = write_flatbuffer(root, "TFL3");
+  ASSERT_THAT(pieces, IsOk());
+  const auto bytes = joined(*pieces);
+  const auto model = parse(bytes);
   ASSERT_THAT(model, IsOk());
   EXPECT_EQ(model->main().operators[0].op, Op::kConv2d);
 }
