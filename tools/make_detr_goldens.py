@@ -107,6 +107,12 @@ def hub_tensors(model, case):
     return tensors
 
 
+def write_checkpoint(model, config, case, folder):
+    safetensors.torch.save_file(hub_tensors(model, case), folder / "model.safetensors", {"format": "pt"})
+    for name, value in [("config", case["config_json"](config)), ("preprocessor_config", case["processor"])]:
+        (folder / f"{name}.json").write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
 def check_loading(info, case, folder):
     missing = [n for n in info["missing_keys"] if not re.search(case.get("ties", "$^"), n)]
     unexpected = [n for n in info["unexpected_keys"] if not re.search(case.get("unread", "$^"), n)]
@@ -125,9 +131,7 @@ def make(case, folder, seed):
             fill(model, seed)
             case.get("after_fill", lambda _: None)(model)
             model.tie_weights()
-        safetensors.torch.save_file(hub_tensors(model, case), folder / "model.safetensors", {"format": "pt"})
-        (folder / "config.json").write_text(json.dumps(case["config_json"](config), indent=2, sort_keys=True) + "\n")
-        (folder / "preprocessor_config.json").write_text(json.dumps(case["processor"], indent=2, sort_keys=True) + "\n")
+        write_checkpoint(model, config, case, folder)
         read, info = case["class"].from_pretrained(folder, output_loading_info=True, attn_implementation="eager")
         check_loading(info, case, folder)
         read = read.eval()
