@@ -12,6 +12,7 @@ scores are as good as equal, so their rows are paired with the nearest before th
 import argparse
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -94,15 +95,36 @@ ARCHITECTURES = {
 }
 
 
+def calm(model):
+    """Random refinement over many layers is chaotic, and attention over hundreds of random keys is an average in which
+    queries no longer differ. Smaller steps and less of the average leave errors that can be told from rounding."""
+    for name, tensor in model.state_dict().items():
+        if name.endswith("sampling_offsets.weight") or ("bbox_" in name and name.endswith("layers.2.weight")):
+            tensor.mul_(0.2)
+        elif name.endswith("query_position_embeddings.weight"):
+            tensor.mul_(3)
+        elif re.search(r"encoder\.layers\.\d+\.self_attn\.o_proj\.weight$", name):
+            tensor.mul_(0.3)
+
+
 def write_model(case, folder):
     torch.manual_seed(0)
     config = case["config"]()
     model = case["class"](config).eval()
     with torch.no_grad():
         fill(model, 1)
+        calm(model)
         model.tie_weights()
     folder.mkdir(parents=True, exist_ok=True)
     write_checkpoint(model, config, case, folder)
+
+
+def picture(height, width):
+    """Patches with noise on them: of noise alone a deep backbone would make features that are the same everywhere."""
+    generator = torch.Generator().manual_seed(3)
+    coarse = torch.randn((1, 3, -(-height // 32), -(-width // 32)), generator=generator)
+    patches = torch.nn.functional.interpolate(coarse, scale_factor=32)[:, :, :height, :width].permute(0, 2, 3, 1)
+    return (1.5 * patches + 0.5 * torch.randn((1, height, width, 3), generator=generator)).contiguous()
 
 
 def reference(case, folder, values, dtype):
@@ -127,16 +149,20 @@ def difference(expected, actual):
     one, other = (np.concatenate([side["logits"], side["pred_boxes"]], -1) for side in (expected, actual))
     if one.shape != other.shape or not np.isfinite(other).all():
         return {"logits": np.inf, "pred_boxes": np.inf}, len(one)
-    nearest = np.array([np.abs(other - row).max(-1).argmin() for row in one])
-    moved = int((nearest != np.arange(len(one))).sum())
-    if len(set(nearest)) != len(one):
-        nearest = np.arange(len(one))  # no pairing: the rows have to stand as they are
-    return {kind: np.abs(expected[kind] - actual[kind][nearest]).max() for kind in expected}, moved
+    places, free = np.arange(len(one)), []
+    for index, row in enumerate(one):  # a row that stands where it should, or has equals elsewhere, stays
+        if np.abs(other[index] - row).max() > 2 * np.abs(other - row).max(-1).min() + 1e-9:
+            free.append(index)
+    left = list(free)
+    for index in free:
+        places[index] = left.pop(int(np.abs(other[left] - one[index]).max(-1).argmin()))
+    moved = int((places != np.arange(len(one))).sum())
+    return {kind: np.abs(expected[kind] - actual[kind][places]).max() for kind in expected}, moved
 
 
 def verify(name, case, options, folder):
     height, width = options.size
-    values = torch.randn((1, height, width, 3), generator=torch.Generator().manual_seed(3))
+    values = picture(height, width)
     write_model(case, folder)
     tflite = folder / "model.tflite"
     start = time.perf_counter()
