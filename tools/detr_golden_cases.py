@@ -64,14 +64,14 @@ def json_of(architecture, timm_name=None):
             if hasattr(config, key):
                 written[key] = getattr(config, key)
         if timm_name:
-            written.update(backbone=timm_name, backbone_config=None, use_timm_backbone=True, use_pretrained_backbone=True,
-                           backbone_kwargs={"channels": list(CHANNELS), "layers": list(DEPTHS)})
+            written.update(backbone=timm_name, backbone_config=None, use_timm_backbone=True, use_pretrained_backbone=True)
         return written
     return write
 
 
 def timm_case(name, make, architecture, **more):
-    return dict(backbone=tiny_timm, config=make, config_json=json_of(architecture, name), timm=True, **more)
+    return dict(backbone=tiny_timm, config=make, config_json=json_of(architecture, name), timm=True,
+                unlike_published={"backbone_kwargs": {"channels": list(CHANNELS), "layers": list(DEPTHS)}}, **more)
 
 
 def native_case(make, architecture, **more):
