@@ -42,6 +42,7 @@ void print_static(const tflite::StaticReport& report, Session& session) {
       {{"quantized operators", counts_text(report.int8_operators)},
        {"float operators", counts_text(report.float_operators)},
        {"transitions", fmt::format("{} QUANTIZE and DEQUANTIZE", report.transitions)},
+       {"int8 weights", fmt::format("{} of products whose activations are float", report.int8_weights)},
        {"too noisy", fmt::format("{} operators in float for their predicted noise", report.too_noisy.size())},
        {"fused", fmt::format("{} activation functions", report.fused_activations)},
        {"biases", fmt::format("{} corrected for the rounding of weights", report.corrected_biases)}}));
@@ -53,6 +54,7 @@ nlohmann::ordered_json static_json(const tflite::StaticReport& report) {
                               {"transitions", report.transitions},
                               {"fused_activations", report.fused_activations},
                               {"corrected_biases", report.corrected_biases},
+                              {"int8_weights", report.int8_weights},
                               {"too_noisy", report.too_noisy},
                               {"wide_concats", nlohmann::ordered_json::array()}};
   for (const auto& concat : report.wide_concats)
@@ -179,7 +181,7 @@ void add_tflite_options(CLI::App& command, TfliteOptions& options) {
                                                    {"average", RangeMethod::kMovingAverage}};
   command
       .add_option("--range-method", options.range_method,
-                  "of static int8: which part of an activation's values int8 covers [percentile]")
+                  "of static int8: which part of an activation's values int8 covers [mse for models with attention, percentile for others]")
       ->type_name("minmax|percentile|mse|entropy|average")
       ->transform(CLI::CheckedTransformer(methods).description(""));
   command

@@ -18,7 +18,7 @@ struct TfliteOptions {
   std::string write_ranges;
   std::string calibration;  // a folder of pictures
   std::int64_t samples = 128;
-  RangeMethod range_method = RangeMethod::kPercentile;
+  std::optional<RangeMethod> range_method;
   bool full_integer = false;
   double least_snr = 20;
   bool int8_io = false;

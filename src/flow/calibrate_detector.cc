@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "formats/tflite/model.h"
 #include "image/decode.h"
+#include "quant/tflite/attention.h"
 #include "quant/tflite/histogram.h"
 #include "quant/tflite/range_estimators.h"
 #include "quant/tflite/weights.h"
@@ -52,9 +53,10 @@ struct Statistics {
     return range;
   }
 
+  // REQUIRES: options.method.
   std::optional<tflite::Range> range(const DetectorCalibrationOptions& options) const {
     if (histogram.count() == 0) return std::nullopt;
-    switch (options.method) {
+    switch (*options.method) {
       case RangeMethod::kMinMax:
         return histogram.min_max();
       case RangeMethod::kPercentile:
@@ -213,13 +215,16 @@ Result<std::vector<fs::path>> pictures_in(const fs::path& folder) {
 
 Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
                                                std::shared_ptr<const litert::Library> library,
-                                               const DetectorCalibrationOptions& options,
+                                               const DetectorCalibrationOptions& wanted,
                                                Progress& progress) {
+  DetectorCalibrationOptions options = wanted;
   ASSAY_TRY(const auto all, pictures_in(options.pictures));
   const auto pictures = spread_evenly(all, options.samples);
   ASSAY_TRY(const InputRecipe recipe, input_recipe(checked, library, options.detector));
   const auto parsed = tflite::parse(checked.bytes());
   if (!parsed) return parsed.error().with_context(checked.path().string());
+  if (!options.method)
+    options.method = tflite::has_attention(*parsed) ? RangeMethod::kMse : RangeMethod::kPercentile;
   const auto groups = group_tensors(*parsed, options.max_bytes_per_pass);
   DetectorCalibration result;
   result.pictures = static_cast<std::int64_t>(pictures.size());

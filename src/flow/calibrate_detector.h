@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,7 +19,8 @@ enum class RangeMethod { kMinMax, kPercentile, kMse, kEntropy, kMovingAverage };
 struct DetectorCalibrationOptions {
   std::filesystem::path pictures;  // a folder; its JPEG and PNG files count, in the order of their names
   std::int64_t samples = 128;      // at most so many, spread evenly over the folder
-  RangeMethod method = RangeMethod::kPercentile;
+  // Without one: kMse for graphs with attention, kPercentile for others (docs/results.md has the figures).
+  std::optional<RangeMethod> method;
   double percentile = 0.9999;  // of kPercentile
   // Of tensors that are looked at in one pass over the pictures; more passes for larger models. One tensor at
   // least.

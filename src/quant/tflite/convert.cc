@@ -164,33 +164,6 @@ int int8_candidate(const Model& model, const Subgraph& graph, const Operator& op
   return index;
 }
 
-void int8_graph(Model& model, Subgraph& graph, Int8Weights mode, const KeepFloat& keep_float,
-                ConversionReport& report) {
-  Dequantizers dequantizers(graph);
-  std::map<std::pair<int, int>, int> converted;  // constant and dimension to its int8 twin
-  for (Operator& op : graph.operators) {
-    const int index = int8_candidate(model, graph, op);
-    if (index < 0) continue;
-    if (keeps(keep_float, graph, op)) {
-      ++report.kept;
-      continue;
-    }
-    const WeightedOp roles = *weighted_op(op.op);
-    const auto [found, inserted] = converted.try_emplace({index, roles.dimension}, -1);
-    if (inserted) {
-      const Tensor tensor = graph.tensors[static_cast<std::size_t>(index)];
-      const auto values = Data::borrow(model.data(tensor)).values<float>();
-      found->second = add_int8_constant(
-          model, graph, tensor, quantize_weights(values, tensor.shape, roles.dimension), roles.dimension);
-      ++report.converted;
-    }
-    const bool dynamic = mode == Int8Weights::kDynamic && is_dynamic(op.op);
-    if (dynamic) mark_dynamic(op);
-    op.inputs[roles.weights] = dynamic ? found->second : dequantizers.of(found->second);
-  }
-  dequantizers.finish();
-}
-
 Result<Converted> start(const Model& model) {
   Converted result{model, {}};
   ASSAY_RETURN_IF_ERROR(fold_constants(result.model));
@@ -231,10 +204,40 @@ Result<Converted> quantize_float16(const Model& model, const KeepFloat& keep_flo
   return finish(std::move(result), "float16");
 }
 
+std::uint64_t quantize_int8_weights(Model& model, Subgraph& graph,
+                                    const std::function<std::optional<Int8Weights>(const Operator&)>& mode_of) {
+  Dequantizers dequantizers(graph);
+  std::map<std::pair<int, int>, int> converted;  // constant and dimension to its int8 twin
+  for (Operator& op : graph.operators) {
+    const int index = int8_candidate(model, graph, op);
+    const auto mode = index < 0 ? std::nullopt : mode_of(op);
+    if (!mode) continue;
+    const WeightedOp roles = *weighted_op(op.op);
+    const auto [found, inserted] = converted.try_emplace({index, roles.dimension}, -1);
+    if (inserted) {
+      const Tensor tensor = graph.tensors[static_cast<std::size_t>(index)];
+      const auto values = Data::borrow(model.data(tensor)).values<float>();
+      found->second = add_int8_constant(
+          model, graph, tensor, quantize_weights(values, tensor.shape, roles.dimension), roles.dimension);
+    }
+    const bool dynamic = *mode == Int8Weights::kDynamic && is_dynamic(op.op);
+    if (dynamic) mark_dynamic(op);
+    op.inputs[roles.weights] = dynamic ? found->second : dequantizers.of(found->second);
+  }
+  dequantizers.finish();
+  return converted.size();
+}
+
 Result<Converted> quantize_int8_weights(const Model& model, Int8Weights mode, const KeepFloat& keep_float) {
   ASSAY_TRY(Converted result, start(model));
-  for (Subgraph& graph : result.model.subgraphs)
-    int8_graph(result.model, graph, mode, keep_float, result.report);
+  for (Subgraph& graph : result.model.subgraphs) {
+    result.report.converted +=
+        quantize_int8_weights(result.model, graph, [&](const Operator& op) -> std::optional<Int8Weights> {
+          if (!keeps(keep_float, graph, op)) return mode;
+          ++result.report.kept;
+          return std::nullopt;
+        });
+  }
   return finish(std::move(result), "int8");
 }
 

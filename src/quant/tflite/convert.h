@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,5 +53,10 @@ enum class Int8Weights {
 // constants stays in float. Errors as quantize_float16.
 Result<Converted> quantize_int8_weights(const Model& model, Int8Weights mode,
                                         const KeepFloat& keep_float = {});
+
+// The same in place, for the operators of a graph for which `mode_of` gives a mode; constants have to be in float32.
+// How many constants were converted.
+std::uint64_t quantize_int8_weights(Model& model, Subgraph& graph,
+                                    const std::function<std::optional<Int8Weights>(const Operator&)>& mode_of);
 
 }  // namespace assay::tflite

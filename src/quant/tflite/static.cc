@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "quant/tflite/attention.h"
 #include "quant/tflite/bias_correction.h"
 #include "quant/tflite/constants.h"
 #include "quant/tflite/fuse.h"
@@ -324,6 +325,25 @@ Result<Model> prepare_static(const Model& model, StaticReport& report) {
   return prepared;
 }
 
+namespace {
+
+// What a graph with attention multiplies with weights between float activations, by its output.
+std::map<int, Int8Weights> hybrid_products(const Model& model, const StaticPlan& plan, const StaticOptions& options) {
+  std::map<int, Int8Weights> modes;
+  if (options.full_integer || options.activations != Activations::kInt8 || !has_attention(model)) return modes;
+  const Subgraph& graph = model.main();
+  const auto scores = score_projections(model);
+  for (std::size_t i = 0; i < graph.operators.size(); ++i) {
+    const Operator& op = graph.operators[i];
+    if (op.op != Op::kFullyConnected || plan.quantized[i] || op.outputs.empty()) continue;
+    if (options.keep_float && options.keep_float(operator_label(graph, op))) continue;
+    modes[op.outputs[0]] = scores[i] ? Int8Weights::kWeightOnly : Int8Weights::kDynamic;
+  }
+  return modes;
+}
+
+}  // namespace
+
 Result<StaticResult> quantize_static(const Model& model, const ActivationRanges& ranges,
                                      const StaticOptions& options) {
   if (ranges.size() != model.main().tensors.size())
@@ -352,11 +372,17 @@ Result<StaticResult> quantize_static(const Model& model, const ActivationRanges&
     }
     plan = plan_static(result.model, finite, options, noisy);
   }
-  if (std::find(plan.quantized.begin(), plan.quantized.end(), true) == plan.quantized.end())
+  const auto hybrid = hybrid_products(result.model, plan, options);
+  if (hybrid.empty() && std::find(plan.quantized.begin(), plan.quantized.end(), true) == plan.quantized.end())
     return Error{
         ErrorCode::kUnsupported,
         "no operator could be quantized (is the model quantized already, or are all kept in float?)"};
   Rewriter(result.model, finite, plan, options, result.report).run();
+  result.report.int8_weights = quantize_int8_weights(
+      result.model, result.model.main(), [&](const Operator& op) -> std::optional<Int8Weights> {
+        const auto found = op.outputs.empty() ? hybrid.end() : hybrid.find(op.outputs[0]);
+        return found == hybrid.end() ? std::nullopt : std::optional(found->second);
+      });
   result.report.wide_concats = plan.wide_concats;
   remove_unused(result.model);
   return result;

@@ -17,7 +17,10 @@ namespace assay::tflite {
 struct StaticOptions {
   KeepFloat keep_float;
   // Also what is more precise or faster in float: the parts of LayerNorm and attention, operators with a
-  // float input, PRELU and HARD_SWISH, and concatenations of values of different size.
+  // float input, PRELU and HARD_SWISH, and concatenations of values of different size. Without it, the
+  // FULLY_CONNECTED operators of a graph with attention have int8 weights but float activations: each row is
+  // rounded by the runtime with a scale of its own, and not at all for the queries and keys of the attention, whose
+  // products decide exponentially.
   bool full_integer = false;
   // What multiplies with weights must have at least this predicted signal to noise ratio (static_noise.h), in
   // dB; otherwise it stays in float with what feeds it. Only where ranges come with rms. 0: all as int8.
@@ -45,6 +48,7 @@ struct StaticReport {
   std::uint64_t transitions = 0;                         // QUANTIZE and DEQUANTIZE in the file
   std::uint64_t fused_activations = 0;
   std::uint64_t corrected_biases = 0;
+  std::uint64_t int8_weights = 0;  // constants that became int8 for operators with float activations
   std::vector<std::string> too_noisy;    // labels of operators that stayed in float for their predicted noise
   std::vector<WideConcat> wide_concats;  // ratio above 8, or kept in float
 };

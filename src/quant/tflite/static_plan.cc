@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "quant/tflite/attention.h"
 #include "quant/tflite/weights.h"
 
 namespace assay::tflite {
@@ -182,7 +183,8 @@ bool Planner::is_possible(const Operator& op, const KernelRule& rule) const {
 bool Planner::is_sensitive(const Operator& op, const KernelRule& rule) const {
   if (options_.activations != Activations::kInt8) return false;
   if (options_.activations == Activations::kInt16) return false;
-  return rule.sensitive || (has_attention_ && op.op == Op::kSoftmax) ||
+  // Products with weights then get int8 weights alone.
+  return rule.sensitive || (has_attention_ && (op.op == Op::kSoftmax || op.op == Op::kFullyConnected)) ||
          (has_layer_norm_ && op.op == Op::kMean);
 }
 
@@ -358,8 +360,8 @@ void Planner::find_ranges() {
 StaticPlan Planner::run() {
   plan_.producer = uses_.producer;
   plan_.quantized.assign(graph_.operators.size(), false);
+  has_attention_ = has_attention(model_);
   for (const Operator& op : graph_.operators) {
-    has_attention_ = has_attention_ || (op.op == Op::kBatchMatmul && activations(op).size() == 2);
     has_layer_norm_ = has_layer_norm_ || op.op == Op::kSquaredDifference || op.op == Op::kRsqrt;
   }
   for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
