@@ -142,8 +142,14 @@ Status run(const Options& options, Session& session) {
   // What changes from minute to minute would make every environment its own.
   run_options.environment.erase("load_average");
   run_options.command = context_json["command"];
-  run_options.announce = [&](const store::Subject& subject, std::int64_t position, std::int64_t of) {
-    session.note(fmt::format("[{}/{}] {}\n", position + 1, of, subject_text(subject)));
+  run_options.announce = [&](const StudyStep& step) {
+    session.progress().begin_step(step.seconds, step.later_seconds);
+    // In a file the time left would say nothing to whoever reads it later.
+    const std::string left =
+        session.progress().enabled()
+            ? fmt::format(", about {} left", duration_text(step.seconds + step.later_seconds))
+            : "";
+    session.note(fmt::format("[{}/{}] {}{}\n", step.position + 1, step.of, subject_text(step.subject), left));
   };
   ASSAY_TRY(const StudyRun done, run_study(context, run_options));
   for (const auto& failure : done.failures)
