@@ -272,7 +272,14 @@ void describe(store::Task task, std::vector<Model>& models, const Json& descript
 void note_circumstances(const store::Measurement& row, Study& study) {
   // The load differs from row to row; it says something about the row, not about the machine.
   Json environment = row.environment;
-  if (environment.is_object()) environment.erase("load_average");
+  const std::string pinning = text_at(environment, "pinning");
+  if (environment.is_object()) {
+    environment.erase("load_average");
+    environment.erase("pinning");  // of timings only
+  }
+  if (!pinning.empty() &&
+      std::find(study.pinnings.begin(), study.pinnings.end(), pinning) == study.pinnings.end())
+    study.pinnings.push_back(pinning);
   if (std::find(study.environments.begin(), study.environments.end(), environment) ==
       study.environments.end())
     study.environments.push_back(std::move(environment));

@@ -128,6 +128,7 @@ struct Study {
   std::optional<double> gco2e_per_kwh;  // of it
   double requests_per_day = 0;          // that a deployment would answer; 0: not given
   std::vector<Json> environments;       // those that differ, in order of appearance
+  std::vector<std::string> pinnings;    // to which cores timings were pinned or why not, those that differ
   std::vector<std::string> commands;
   std::string first_measured, last_measured;
 };

@@ -114,6 +114,9 @@ Table machine_table(const Study& study) {
   add("Assay", text_at(environment, "version"));
   add("BLAS", text_at(environment, "blas"));
   for (const char* key : {"litert", "litert_version"}) add("LiteRT", text_at(environment, key));
+  std::string pinnings;
+  for (const std::string& pinning : study.pinnings) pinnings += (pinnings.empty() ? "" : "; ") + pinning;
+  add("Threads of timings", pinnings);
   add("Measured", study.first_measured + " to " + study.last_measured);
   return table;
 }

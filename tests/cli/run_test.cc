@@ -73,6 +73,28 @@ TEST_F(Study, TakesTimingsOfTheVariantsInTurns) {
   EXPECT_THAT(order, testing::ElementsAre("float0", "int80", "int40", "float1", "int81", "int41"));
 }
 
+TEST_F(Study, RecordsWhereTheThreadsOfTimingsWerePinned) {
+  run();
+  for (const auto& row : records()) {
+    const bool timing = row.subject.kind == "throughput";
+    ASSERT_EQ(row.environment.contains("pinning"), timing) << row.subject.kind;
+    if (timing) {
+      EXPECT_THAT(row.environment["pinning"].get<std::string>(), testing::MatchesRegex("pinned to [0-9]+"));
+    }
+  }
+}
+
+TEST_F(Study, MeasuresTimingsAloneAnewWhenPinningIsTurnedOff) {
+  run();
+  describe("[float, int8, int4]", 32, 2, "off");
+  EXPECT_EQ(run()["measured"], 3 * 2 * 2);
+  for (const auto& row : records()) {
+    if (row.subject.settings.value("pin", "") == "off") {
+      EXPECT_EQ(row.environment["pinning"], "not pinned: the study has it off");
+    }
+  }
+}
+
 TEST_F(Study, ComparesEveryVariantWithTheReference) {
   run();
   for (const auto& row : records()) {

@@ -27,9 +27,10 @@ class Study : public testing::Test {
     describe("[float, int8, int4]", 32, 2);
   }
 
-  void describe(const std::string& variants, int group_size, int repetitions) {
+  void describe(const std::string& variants, int group_size, int repetitions,
+                const std::string& pin = "auto") {
     write_bytes(folder_ / "study.yaml",
-                "measure: {repetitions: " + std::to_string(repetitions) +
+                "measure: {repetitions: " + std::to_string(repetitions) + ", pin: " + pin +
                     ", threads: [1], prompt_tokens: 8, generated_tokens: 4}\n"
                     "llms:\n  - model: ./model\n    data: {file: data.jsonl}\n"
                     "    calibration: {file: text.txt, samples: 2, sequence_length: 16}\n"

@@ -444,26 +444,29 @@ Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& 
   if (const Status looked = study->look(); !looked) return looked.error().with_context(spec.name);
   ModelTasks result;
   result.about = study->about();
-  const auto add = [&](const std::string& variant, const char* kind, int round, Json settings, auto measure) {
+  const auto add = [&](const std::string& variant, const char* kind, int round, Json settings,
+                       int timed_threads, auto measure) {
     result.tasks.push_back({{store::Task::kDetector, spec.name, variant, kind, round, std::move(settings)},
                             [study, variant, measure] { return measure(*study, variant); },
-                            study->cost(variant, kind)});
+                            study->cost(variant, kind),
+                            timed_threads});
   };
   for (const auto& variant : spec.variants) {
-    add(variant, "quantize", 0, study->quantize_settings(variant),
+    add(variant, "quantize", 0, study->quantize_settings(variant), 0,
         [](DetectorStudy& it, const std::string& v) { return it.quantize(v); });
-    add(variant, "accuracy", 0, study->accuracy_settings(variant),
+    add(variant, "accuracy", 0, study->accuracy_settings(variant), 0,
         [](DetectorStudy& it, const std::string& v) { return it.accuracy(v); });
     for (const auto& picture : study->spec().pictures) {
       add(variant, "drawing", 0,
-          {{"file", study->quantize_settings(variant)}, {"image", picture.filename().string()}},
+          {{"file", study->quantize_settings(variant)}, {"image", picture.filename().string()}}, 0,
           [picture](DetectorStudy& it, const std::string& v) { return it.draw(v, picture); });
     }
     for (const int threads : context.timing_threads()) {
-      add(variant, "memory", 0, {{"file", study->quantize_settings(variant)}, {"threads", threads}},
+      add(variant, "memory", 0, {{"file", study->quantize_settings(variant)}, {"threads", threads}}, 0,
           [threads](DetectorStudy& it, const std::string& v) { return it.memory(v, threads); });
     }
   }
+  const std::string& pin = context.spec.measure.pin;
   const auto& watts = context.spec.climate.watts_per_core;
   for (const auto& variant : spec.variants) {
     if (!watts && !counts_energy()) break;
@@ -471,13 +474,15 @@ Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& 
     add(variant, "energy", 0,
         {{"file", study->quantize_settings(variant)},
          {"threads", threads},
+         {"pin", pin},
          {"watts_per_core", watts ? Json(*watts) : Json(nullptr)}},
-        [threads](DetectorStudy& it, const std::string& v) { return it.energy(v, threads); });
+        threads, [threads](DetectorStudy& it, const std::string& v) { return it.energy(v, threads); });
   }
   for (int round = 0; round < context.spec.measure.repetitions; ++round) {
     for (const int threads : context.timing_threads()) {
       for (const auto& variant : spec.variants) {
-        add(variant, "latency", round, {{"file", study->quantize_settings(variant)}, {"threads", threads}},
+        add(variant, "latency", round,
+            {{"file", study->quantize_settings(variant)}, {"threads", threads}, {"pin", pin}}, threads,
             [threads](DetectorStudy& it, const std::string& v) { return it.latency(v, threads); });
       }
     }

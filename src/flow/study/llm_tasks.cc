@@ -373,16 +373,17 @@ Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
   ModelTasks result;
   result.about = study->about();
   const auto add = [&](const std::string& variant, const char* kind, int round, Json settings, TaskCost cost,
-                       auto measure) {
+                       int timed_threads, auto measure) {
     result.tasks.push_back({{store::Task::kLlm, spec.name, variant, kind, round, std::move(settings)},
                             [study, variant, measure] { return measure(*study, variant); },
-                            cost});
+                            cost,
+                            timed_threads});
   };
   for (const auto& variant : spec.variants) {
     add(variant, "quantize", 0, study->quantize_settings(variant), study->cost(variant, "quantize", 0, false),
-        [](LlmStudy& it, const std::string& v) { return it.quantize(v); });
+        0, [](LlmStudy& it, const std::string& v) { return it.quantize(v); });
     add(variant, "accuracy", 0, study->accuracy_settings(variant), study->cost(variant, "accuracy", 0, false),
-        [](LlmStudy& it, const std::string& v) { return it.accuracy(v); });
+        0, [](LlmStudy& it, const std::string& v) { return it.accuracy(v); });
   }
   const MeasureSpec& measure = context.spec.measure;
   const auto& watts = context.spec.climate.watts_per_core;
@@ -393,8 +394,9 @@ Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
         {{"file", study->quantize_settings(variant)},
          {"tokens", measure.generated_tokens},
          {"threads", threads},
+         {"pin", measure.pin},
          {"watts_per_core", watts ? Json(*watts) : Json(nullptr)}},
-        study->cost(variant, "throughput", 2 * measure.generated_tokens, false),
+        study->cost(variant, "throughput", 2 * measure.generated_tokens, false), threads,
         [threads](LlmStudy& it, const std::string& v) { return it.energy(v, threads); });
   }
   for (int round = 0; round < measure.repetitions; ++round) {
@@ -408,8 +410,9 @@ Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
                {"test", prompt ? "prompt" : "generate"},
                {"tokens", tokens},
                {"threads", threads},
+               {"pin", measure.pin},
                {"kernels", name(*context.kernels.table)}},
-              study->cost(variant, "throughput", tokens, prompt),
+              study->cost(variant, "throughput", tokens, prompt), threads,
               [test, threads](LlmStudy& it, const std::string& v) {
                 return it.throughput(v, test, threads);
               });

@@ -1,6 +1,7 @@
 #include "flow/study/run_study.h"
 
 #include <chrono>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "flow/study/detector_tasks.h"
 #include "flow/study/grid_intensity.h"
 #include "flow/study/llm_tasks.h"
+#include "measure/pinning.h"
 
 namespace assay {
 namespace {
@@ -68,6 +70,16 @@ std::vector<std::string> keys_of(const std::vector<StudyTask>& tasks) {
   return keys;
 }
 
+// Timings of each on cores of its own, and noted which.
+Result<store::Json> measure_task(const StudyTask& task, bool pin, store::Json& environment) {
+  std::optional<measure::Pinning> pinning;
+  if (task.timed_threads > 0) {
+    if (pin) pinning.emplace(task.timed_threads);
+    environment["pinning"] = pinning ? pinning->description() : "not pinned: the study has it off";
+  }
+  return task.measure();
+}
+
 store::Measurement failed(store::Subject subject, const std::string& message, const std::string& at) {
   subject.settings = {{"of", subject.kind}, {"round", subject.round}, {"at", at}};
   subject.kind = "failed";
@@ -118,7 +130,7 @@ Result<StudyRun> run_study(const StudyContext& context, const StudyRunOptions& o
     store::Measurement measurement{task.subject,     {}, options.environment, options.command,
                                    store::utc_now(), {}};
     const auto start = std::chrono::steady_clock::now();
-    auto figures = task.measure();
+    auto figures = measure_task(task, context.spec.measure.pin == "auto", measurement.environment);
     measurement.finished = store::utc_now();
     if (figures) {
       outlook.pace.learn(task, seconds_since(start));

@@ -60,6 +60,7 @@ struct StudyTask {
   // The figures of docs/records.md. Called only when the store has none.
   std::function<Result<store::Json>()> measure;
   TaskCost cost;
+  int timed_threads = 0;  // of a timing, which may be pinned; 0: this is none
 };
 
 // The tasks of one model, in the order to be run, and what the report says of the model as a whole.
