@@ -172,6 +172,10 @@ Status read_row(const store::Measurement& row, Variant& variant, std::vector<Rou
     variant.joules = number_at(row.figures, "joules_per_unit");
     variant.energy_method = text_at(row.figures, "method");
     variant.energy_estimated = part_at(row.figures, "estimated") == Json(true);
+    variant.energy_threads = static_cast<int>(count_at(row.subject.settings, "threads").value_or(0));
+    const auto seconds = number_at(row.figures, "seconds");
+    const auto idle = number_at(row.figures, "idle_gpu_joules");
+    if (idle && seconds && *seconds > 0) variant.idle_gpu_watts = *idle / *seconds;
   } else if (kind == "drawing") {
     variant.drawings.push_back({text_at(row.figures, "source"), text_at(row.figures, "image"),
                                 part_at(row.figures, "detections").size()});
@@ -302,6 +306,12 @@ Verdict verdict(const Comparison& comparison) {
 const Speed* Variant::speed(const std::string& test) const {
   for (const Speed& speed : speeds)
     if (speed.test == test) return &speed;
+  return nullptr;
+}
+
+const Speed* Variant::speed(const std::string& test, int threads) const {
+  for (const Speed& speed : speeds)
+    if (speed.test == test && speed.threads == threads) return &speed;
   return nullptr;
 }
 

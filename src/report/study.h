@@ -98,10 +98,14 @@ struct Variant {
   std::optional<double> joules;  // per picture or generated token
   std::string energy_method;
   bool energy_estimated = false;
+  int energy_threads = 0;  // that it was measured with; 0: not told
+  std::optional<double> idle_gpu_watts;
   std::vector<Drawing> drawings;
 
   // The first of its kind: the number of threads that the figures show.
   const Speed* speed(const std::string& test) const;
+  // The one with that number of threads; nullptr where it was not timed.
+  const Speed* speed(const std::string& test, int threads) const;
   const Estimate* other(const std::string& name) const;
 };
 
