@@ -114,7 +114,7 @@ TEST(Compose, DrawsMeasuredEnergyAndListsEstimatesOnly) {
   const std::string text = file(composition, "report.md");
   EXPECT_THAT(text, HasSubstr("estimated: 10 W per busy core"));
   EXPECT_THAT(text, HasSubstr("100 g CO2e per kWh"));
-  EXPECT_THAT(text, HasSubstr("took up to 45 W meanwhile")) << "the GPU that idles";
+  EXPECT_THAT(text, HasSubstr("took up to 45.0 W meanwhile")) << "the GPU that idles";
 }
 
 TEST(Compose, TellsWhatAYearOfRequestsSavesWithAnInterval) {

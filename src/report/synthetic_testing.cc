@@ -86,7 +86,7 @@ class Maker {
              {"idle_gpu_joules", 90},
              {"estimated", false},
              {"method", "RAPL, whole machine"}});
-        rows_.back().subject.settings["threads"] = 2;
+        rows_.back().subject.settings["threads"] = 1;
       }
       if (!options_.drawing.empty())
         add(Task::kDetector, model, recipe.variant, "drawing", 0,
