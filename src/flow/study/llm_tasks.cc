@@ -223,12 +223,15 @@ Result<CalibrationSet> LlmStudy::calibration(const LanguageModel& model) const {
 
 Result<LlmQuantizeReport> LlmStudy::write_variant(const std::string& variant) {
   ASSAY_TRY(LanguageModel model, load_model(source_));
-  ASSAY_TRY(const CalibrationSet set, calibration(model));
   LlmQuantizeOptions options;
   options.method = spec_.method == "rtn" ? LlmMethod::kRtn : LlmMethod::kGptq;
   options.gptq.grid.bits = variant.back() - '0';
   options.gptq.grid.sym = spec_.symmetric;
   options.gptq.group_size = spec_.group_size;
+  CalibrationSet set;
+  if (needs_calibration(options)) {
+    ASSAY_TRY(set, calibration(model));
+  }
   std::error_code error;
   fs::create_directories(context_.folder / "models", error);
   // Without a record it is not known whether what stands there is whole.
