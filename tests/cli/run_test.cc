@@ -51,6 +51,34 @@ TEST_F(Study, WritesNothingWhenAskedForThePlan) {
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
+TEST_F(Study, PlansRoughlyWhatIsNotFetchedYet) {
+  write_bytes(folder_ / "study.yaml", "llms:\n  - model: smollm2-135m\n");
+  RunOptions options;
+  options.environment["ASSAY_MODELS_DIR"] = (folder_ / "nothing").string();
+  auto all = words();
+  all.insert(all.end(), {"--plan", "--json", "-"});
+  const RunResult result = run_assay(all, options);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const json told = json::parse(result.out, nullptr, false);
+  EXPECT_EQ(told["missing"].size(), 1u);
+  EXPECT_EQ(told["estimate"]["rough"], true);
+  EXPECT_GT(told["estimate"]["seconds"], 60);
+  EXPECT_GT(told["estimate"]["memory_bytes"], 4 * 100e6);
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+TEST_F(Study, PlansWhatIsMissingEvenWhereItsSizeIsNotKnown) {
+  write_bytes(folder_ / "study.yaml", "llms:\n  - model: hf:nobody/nothing\n");
+  RunOptions options;
+  options.environment["HF_HOME"] = (folder_ / "nothing").string();
+  auto all = words();
+  all.push_back("--plan");
+  const RunResult result = run_assay(all, options);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("assay fetch hf:nobody/nothing"));
+  EXPECT_THAT(result.out, HasSubstr("cannot be told yet"));
+}
+
 TEST_F(Study, MeasuresOnlyWhatAChangeOfSettingsTouches) {
   run();
   describe("[float, int8, int4]", 32, 3);

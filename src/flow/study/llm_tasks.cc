@@ -17,6 +17,7 @@
 #include "flow/inspect.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
+#include "flow/study/rough_sizes.h"
 #include "flow/study/study_energy.h"
 #include "measure/environment.h"
 #include "tensor/dtype.h"
@@ -59,6 +60,7 @@ class LlmStudy {
   LlmStudy(const LlmSpec& spec, const StudyContext& context) : spec_(spec), context_(context) {}
 
   Status look();
+  Status look_roughly();
   Json about() const;
   Json quantize_settings(const std::string& variant) const;
   Json accuracy_settings(const std::string& variant) const;
@@ -81,7 +83,7 @@ class LlmStudy {
   fs::path source_;
   std::string source_digest_, data_digest_, calibration_digest_;
   std::vector<eval::ClozeExample> data_;
-  double parameters_ = 0, embedding_parameters_ = 0;
+  double parameters_ = 0, embedding_parameters_ = 0, examples_ = 0;
   LoadedModels loaded_;
 };
 
@@ -131,11 +133,29 @@ Status LlmStudy::look() {
   }
   if (spec_.limit > 0 && data_.size() > static_cast<std::size_t>(spec_.limit))
     data_.resize(static_cast<std::size_t>(spec_.limit));
+  examples_ = static_cast<double>(data_.size());
   if (spec_.calibration.empty()) {
     calibration_digest_ = sha256_of(as_bytes(context_.builtin.calibration));
   } else {
     ASSAY_TRY(calibration_digest_, sha256_of_file(spec_.calibration));
   }
+  return {};
+}
+
+Status LlmStudy::look_roughly() {
+  const Status looked = look();
+  if (looked) return {};
+  if (parameters_ == 0) {
+    const auto parameters = rough_parameters(spec_.model);
+    if (!parameters) return looked;
+    parameters_ = *parameters;
+  }
+  examples_ = static_cast<double>(rough_passages(spec_.data_set));
+  if (spec_.data_set.empty() && spec_.data.empty()) {
+    ASSAY_TRY(const auto built_in, eval::parse_cloze_examples(as_bytes(context_.builtin.cloze)));
+    examples_ = static_cast<double>(built_in.size());
+  }
+  if (spec_.limit > 0) examples_ = static_cast<double>(spec_.limit);
   return {};
 }
 
@@ -187,7 +207,7 @@ TaskCost LlmStudy::cost(const std::string& variant, const std::string& kind, std
   constexpr double kLoadSeconds = 0.5;
   const bool quantized = variant != "float";
   TaskCost cost{kLoadSeconds, 0, static_cast<std::uint64_t>(4 * parameters_)};
-  if (kind == "accuracy") cost.seconds += kExample * parameters_ * static_cast<double>(data_.size());
+  if (kind == "accuracy") cost.seconds += kExample * parameters_ * examples_;
   if (kind == "throughput")
     cost.seconds += (prompt ? kPrompt : kGenerated) * parameters_ * static_cast<double>(tokens);
   if (kind == "quantize" && quantized) {
@@ -372,7 +392,9 @@ Result<Json> LlmStudy::energy(const std::string& variant, int threads) {
 
 Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
   const auto study = std::make_shared<LlmStudy>(spec, context);
-  if (const Status looked = study->look(); !looked) return looked.error().with_context(spec.name);
+  const bool rough = context.inputs == Inputs::kSomeMissing;
+  if (const Status looked = rough ? study->look_roughly() : study->look(); !looked)
+    return looked.error().with_context(spec.name);
   ModelTasks result;
   result.about = study->about();
   const auto add = [&](const std::string& variant, const char* kind, int round, Json settings, TaskCost cost,
