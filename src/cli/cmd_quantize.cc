@@ -59,19 +59,19 @@ std::int64_t fitting_group_size(const LanguageModel& model) {
   return -1;
 }
 
-bool needs_calibration(const Options& options) {
-  return options.quantize.method == LlmMethod::kGptq ||
-         options.quantize.gptq.grid.search == ScaleSearch::kWeighted || !options.calibration_file.empty();
+// A file that is named is read all the same: that it cannot be is told.
+bool reads_calibration(const Options& options) {
+  return needs_calibration(options.quantize) || !options.calibration_file.empty();
 }
 
 std::string calibration_name(const Options& options) {
-  if (!needs_calibration(options)) return "none";
+  if (!reads_calibration(options)) return "none";
   return options.calibration_file.empty() ? kBuiltinCalibrationName : options.calibration_file;
 }
 
 Result<CalibrationSet> read_calibration(const Options& options, const std::filesystem::path& path,
                                         const LanguageModel& model) {
-  if (!needs_calibration(options)) return CalibrationSet{};
+  if (!reads_calibration(options)) return CalibrationSet{};
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
   if (options.calibration_file.empty()) {
     return parse_calibration(as_bytes(builtin_calibration()), kBuiltinCalibrationName, tokenizer,

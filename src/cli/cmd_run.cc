@@ -54,15 +54,18 @@ std::string subject_text(const store::Subject& subject) {
   return printable(text);
 }
 
-std::string estimate_text(const StudyEstimate& estimate) {
+// Rough: by the sizes that the catalogue gives of what is not there yet.
+std::string estimate_text(const StudyEstimate& estimate, bool rough) {
+  const std::string about = rough ? "very roughly " : "about ";
   return labelled(
       {{"time",
-        fmt::format("about {}, {}", duration_text(estimate.seconds),
-                    estimate.calibrated_with > 0
+        fmt::format("{}{}, {}", about, duration_text(estimate.seconds),
+                    rough ? "by the sizes in the catalogue of what is not there yet"
+                    : estimate.calibrated_with > 0
                         ? fmt::format("by {} measurements that were made here", estimate.calibrated_with)
                         : "by the rates of another machine: nothing was measured here yet")},
-       {"memory", "about " + megabytes(estimate.memory_bytes)},
-       {"disk", "about " + megabytes(estimate.disk_bytes)}});
+       {"memory", about + megabytes(estimate.memory_bytes)},
+       {"disk", about + megabytes(estimate.disk_bytes)}});
 }
 
 ordered_json run_json(const StudyRun& run) {
@@ -118,8 +121,7 @@ Status run(const Options& options, Session& session) {
   const MissingInputs missing = options.plan    ? MissingInputs::kTell
                                 : options.fetch ? MissingInputs::kFetch
                                                 : MissingInputs::kFail;
-  ASSAY_TRY(const bool complete, provide_inputs(spec, missing, session));
-  if (!complete) return {};
+  ASSAY_TRY(const ordered_json still_missing, provide_inputs(spec, missing, session));
   ASSAY_TRY(store::Store records, open_records(options));
   if (records.set_aside()) {
     session.note(fmt::format(
@@ -133,7 +135,8 @@ Status run(const Options& options, Session& session) {
                              records,
                              session.kernels(),
                              {builtin_cloze(), builtin_calibration(), builtin_grid()},
-                             session.progress()};
+                             session.progress(),
+                             still_missing.empty() ? Inputs::kPresent : Inputs::kSomeMissing};
   StudyRunOptions run_options;
   run_options.plan_only = options.plan;
   ordered_json context_json;
@@ -142,13 +145,26 @@ Status run(const Options& options, Session& session) {
   // What changes from minute to minute would make every environment its own.
   run_options.environment.erase("load_average");
   run_options.command = context_json["command"];
-  run_options.announce = [&](const store::Subject& subject, std::int64_t position, std::int64_t of) {
-    session.note(fmt::format("[{}/{}] {}\n", position + 1, of, subject_text(subject)));
+  run_options.announce = [&](const StudyStep& step) {
+    session.progress().begin_step(step.seconds, step.later_seconds);
+    // In a file the time left would say nothing to whoever reads it later.
+    const std::string left =
+        session.progress().enabled()
+            ? fmt::format(", about {} left", duration_text(step.seconds + step.later_seconds))
+            : "";
+    session.note(fmt::format("[{}/{}] {}{}\n", step.position + 1, step.of, subject_text(step.subject), left));
   };
-  ASSAY_TRY(const StudyRun done, run_study(context, run_options));
+  const auto ran = run_study(context, run_options);
+  if (!ran && !still_missing.empty()) {
+    session.print("how long it takes cannot be told yet: " + printable(ran.error().message) + "\n");
+    return session.write_json({{"missing", still_missing}});
+  }
+  if (!ran) return ran.error();
+  const StudyRun& done = *ran;
   for (const auto& failure : done.failures)
     session.note(fmt::format("warning: {}: {}\n", subject_text(failure.subject), printable(failure.message)));
-  if (options.plan) session.print(estimate_text(done.estimate));
+  const bool rough = !still_missing.empty();
+  if (options.plan) session.print(estimate_text(done.estimate, rough));
   session.print(labelled(
       {{"measurements", fmt::format("{}, of which {} were there already", done.planned, done.reused)},
        {options.plan ? "to measure" : "measured",
@@ -156,6 +172,8 @@ Status run(const Options& options, Session& session) {
        {"failed", std::to_string(done.failures.size())},
        {"records", (fs::path(options.out) / store::kFileName).string()}}));
   ordered_json json = run_json(done);
+  json["estimate"]["rough"] = rough;
+  if (options.plan) json["missing"] = still_missing;
   std::optional<Error> not_rendered;
   if (!options.plan) {
     ASSAY_RETURN_IF_ERROR(print_results(records, session));

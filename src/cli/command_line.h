@@ -37,7 +37,7 @@ class Session {
   const KernelTable& kernel_table() const { return *table_; }
   KernelContext kernels(Activations activations = Activations::kFloat);
   ThreadPool& pool();  // started at the first call
-  Progress& progress() { return progress_; }
+  TerminalProgress& progress() { return progress_; }
 
   // Whether people read standard output: no JSON goes there.
   bool prints() const { return options_.json != "-"; }

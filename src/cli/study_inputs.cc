@@ -17,7 +17,7 @@ std::string lines_of(const std::vector<CatalogItem>& items) {
   return lines;
 }
 
-Status tell(const std::vector<CatalogItem>& items, Session& session) {
+ordered_json tell(const std::vector<CatalogItem>& items, Session& session) {
   std::uint64_t bytes = 0;
   bool all_known = true;
   ordered_json list = ordered_json::array();
@@ -29,12 +29,9 @@ Status tell(const std::vector<CatalogItem>& items, Session& session) {
                     {"download_bytes", known ? ordered_json(item.download_bytes) : ordered_json(nullptr)},
                     {"path", item.path.string()}});
   }
-  session.print(
-      lines_of(items) +
-      fmt::format("\nto fetch: {} {}; 'assay run --fetch' brings all of it. What is to be measured can be "
-                  "told once it is there.\n",
-                  all_known ? "about" : "more than", megabytes(bytes)));
-  return session.write_json({{"missing", list}});
+  session.print(lines_of(items) + fmt::format("\nto fetch: {} {}; 'assay run --fetch' brings all of it\n",
+                                              all_known ? "about" : "more than", megabytes(bytes)));
+  return list;
 }
 
 Status fetch(const std::vector<CatalogItem>& items, Session& session) {
@@ -49,20 +46,19 @@ Status fetch(const std::vector<CatalogItem>& items, Session& session) {
 
 }  // namespace
 
-Result<bool> provide_inputs(const StudySpec& spec, MissingInputs missing, Session& session) {
+Result<ordered_json> provide_inputs(const StudySpec& spec, MissingInputs missing, Session& session) {
   ASSAY_TRY(const auto items, missing_names(spec));
-  if (items.empty()) return true;
+  if (items.empty()) return ordered_json::array();
   switch (missing) {
     case MissingInputs::kFail:
       return Error{ErrorCode::kNotFound, lines_of(items)};
     case MissingInputs::kTell:
-      ASSAY_RETURN_IF_ERROR(tell(items, session));
-      return false;
+      return tell(items, session);
     case MissingInputs::kFetch:
       ASSAY_RETURN_IF_ERROR(fetch(items, session));
-      return true;
+      break;
   }
-  return true;
+  return ordered_json::array();
 }
 
 }  // namespace assay::cli

@@ -11,7 +11,8 @@ enum class MissingInputs {
   kFetch,  // they are brought
 };
 
-// True when nothing is missing any more. Errors besides: those of missing_names and fetch_by_name.
-Result<bool> provide_inputs(const StudySpec& spec, MissingInputs missing, Session& session);
+// What is still missing, a list of {name, download_bytes, path}. Errors besides: those of missing_names and
+// fetch_by_name.
+Result<nlohmann::ordered_json> provide_inputs(const StudySpec& spec, MissingInputs missing, Session& session);
 
 }  // namespace assay::cli

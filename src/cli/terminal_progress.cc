@@ -33,7 +33,7 @@ std::string duration_text(double seconds) {
 }
 
 std::string progress_line(std::string_view stage, std::int64_t done, std::int64_t total,
-                          double elapsed_seconds, int width) {
+                          double elapsed_seconds, std::optional<double> whole_seconds, int width) {
   const double share = std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0);
   const auto filled = static_cast<std::size_t>(share * kBarWidth);
   std::string bar(filled, '=');
@@ -42,9 +42,18 @@ std::string progress_line(std::string_view stage, std::int64_t done, std::int64_
                                  std::floor(100 * share), done, total);
   if (done > 0 && done < total)
     line += fmt::format(", {} left", duration_text(elapsed_seconds * (1 - share) / share));
+  if (whole_seconds) line += fmt::format("; all: {}", duration_text(*whole_seconds));
   // The last column stays free: some terminals wrap when it is written.
   if (static_cast<int>(line.size()) >= width) line.resize(static_cast<std::size_t>(std::max(0, width - 1)));
   return line;
+}
+
+double seconds_left(double expected, double elapsed, double stage_left, double later) {
+  return std::max({expected - elapsed, stage_left, 0.0}) + later;
+}
+
+void TerminalProgress::begin_step(double seconds, double later_seconds) {
+  step_ = Step{seconds, later_seconds, Clock::now()};
 }
 
 void TerminalProgress::update(std::string_view stage, std::int64_t done, std::int64_t total) {
@@ -58,7 +67,14 @@ void TerminalProgress::update(std::string_view stage, std::int64_t done, std::in
   last_update_ = now;
   const double elapsed = seconds_between(stage_start_, now);
   if (elapsed < kQuietSeconds || (visible_ && seconds_between(last_drawn_, now) < kRedrawSeconds)) return;
-  fmt::print(stderr, "\r\033[K{}", progress_line(stage, done, total, elapsed, terminal_width()));
+  std::optional<double> whole;
+  if (step_) {
+    const double stage_left =
+        done > 0 ? elapsed * static_cast<double>(total - done) / static_cast<double>(done) : 0;
+    whole =
+        seconds_left(step_->seconds, seconds_between(step_->start, now), stage_left, step_->later_seconds);
+  }
+  fmt::print(stderr, "\r\033[K{}", progress_line(stage, done, total, elapsed, whole, terminal_width()));
   std::fflush(stderr);
   visible_ = true;
   last_drawn_ = now;

@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,10 +10,15 @@
 
 namespace assay::cli {
 
-// "measuring [=====>    ]  52 %  13/25, 0:41 left"; without an estimate before there is one. At most `width`
-// columns.
+// "measuring [=====>    ]  52 %  13/25, 0:41 left"; without an estimate before there is one. `whole_seconds`:
+// what is left of the whole that the stage is part of, "...; all: 12:05". At most `width` columns.
 std::string progress_line(std::string_view stage, std::int64_t done, std::int64_t total,
-                          double elapsed_seconds, int width);
+                          double elapsed_seconds, std::optional<double> whole_seconds, int width);
+
+// What is left of a step that was expected to take `expected` seconds and has run for `elapsed`, and of all
+// after it. `stage_left`: what the stage of it that runs has left at its own pace, which is believed where it
+// is more.
+double seconds_left(double expected, double elapsed, double stage_left, double later);
 
 // "0:41", "12:05", "3:00:00"
 std::string duration_text(double seconds);
@@ -27,6 +33,12 @@ class TerminalProgress : public Progress {
   ~TerminalProgress() override { clear(); }
 
   void update(std::string_view stage, std::int64_t done, std::int64_t total) override;
+
+  // What follows is a step of something longer, whose time left is from now on shown with the bar: the step
+  // is expected to take `seconds`, all after it `later_seconds`.
+  void begin_step(double seconds, double later_seconds);
+  // Whether anybody sees it.
+  bool enabled() const { return enabled_; }
   // Removes the bar, so that other text may follow.
   void clear();
 
@@ -39,6 +51,11 @@ class TerminalProgress : public Progress {
   Clock::time_point last_update_ = Clock::now();
   Clock::time_point stage_start_;
   Clock::time_point last_drawn_;
+  struct Step {
+    double seconds, later_seconds;
+    Clock::time_point start;
+  };
+  std::optional<Step> step_;
 };
 
 }  // namespace assay::cli

@@ -47,15 +47,25 @@ TEST(DurationText, GrowsToHours) {
 }
 
 TEST(ProgressLine, EstimatesTheTimeLeftFromTheShareThatIsDone) {
-  EXPECT_EQ(progress_line("checking", 5, 20, 10, 100),
+  EXPECT_EQ(progress_line("checking", 5, 20, 10, std::nullopt, 100),
             "checking [======>                 ]  25 %  5/20, 0:30 left");
-  EXPECT_EQ(progress_line("checking", 0, 20, 10, 100), "checking [>                       ]   0 %  0/20");
-  EXPECT_EQ(progress_line("checking", 20, 20, 10, 100), "checking [========================] 100 %  20/20");
+  EXPECT_EQ(progress_line("checking", 5, 20, 10, 754, 100),
+            "checking [======>                 ]  25 %  5/20, 0:30 left; all: 12:34");
+  EXPECT_EQ(progress_line("checking", 0, 20, 10, std::nullopt, 100),
+            "checking [>                       ]   0 %  0/20");
+  EXPECT_EQ(progress_line("checking", 20, 20, 10, std::nullopt, 100),
+            "checking [========================] 100 %  20/20");
 }
 
 TEST(ProgressLine, NeverFillsTheTerminalsLine) {
   for (int width = 1; width < 100; ++width)
-    EXPECT_LT(progress_line("checking", 5, 20, 10, width).size(), static_cast<std::size_t>(width));
+    EXPECT_LT(progress_line("checking", 5, 20, 10, 3600, width).size(), static_cast<std::size_t>(width));
+}
+
+TEST(SecondsLeft, CountsDownWhatWasExpectedUnlessTheStageIsSlower) {
+  EXPECT_EQ(seconds_left(100, 30, 0, 1000), 1070);
+  EXPECT_EQ(seconds_left(100, 30, 250, 1000), 1250);
+  EXPECT_EQ(seconds_left(100, 130, 0, 1000), 1000) << "never below what comes after";
 }
 
 }  // namespace

@@ -150,8 +150,7 @@ Status quantize_blocks_calibrated(LanguageModel& model, const CalibrationSet& ca
 
 Status quantize_model(LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options, const KernelContext& kernels,
                       QuantizeResume& resume, Progress& progress, LlmQuantizeReport& report) {
-  const bool calibrated = options.method == LlmMethod::kGptq || options.gptq.grid.search == ScaleSearch::kWeighted;
-  if (calibrated) {
+  if (needs_calibration(options)) {
     report.calibration_sequences = static_cast<std::int64_t>(calibration.sequences.size());
     report.calibration_tokens = calibration.num_tokens();
     ASSAY_RETURN_IF_ERROR(quantize_blocks_calibrated(model, calibration, options, kernels, resume, progress, report));
@@ -165,6 +164,10 @@ Status quantize_model(LanguageModel& model, const CalibrationSet& calibration, c
 }  // namespace
 
 const char* to_string(LlmMethod method) { return method == LlmMethod::kRtn ? "rtn" : "gptq"; }
+
+bool needs_calibration(const LlmQuantizeOptions& options) {
+  return options.method == LlmMethod::kGptq || options.gptq.grid.search == ScaleSearch::kWeighted;
+}
 
 Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const fs::path& source, const fs::path& out, const CalibrationSet& calibration,
                                        const LlmQuantizeOptions& options, const KernelContext& kernels, Progress& progress) {

@@ -27,6 +27,9 @@ struct LlmQuantizeOptions {
   bool restart = false;                // forget what an interrupted run left
 };
 
+// Whether quantize_llm looks at calibration data.
+bool needs_calibration(const LlmQuantizeOptions& options);
+
 struct LayerReport {
   std::string name;
   int bits = 0;

@@ -22,8 +22,8 @@ bool is_there(const fs::path& folder) {
 Result<fs::path> find_renderer() {
   if (const char* named = std::getenv("ASSAY_RENDERER"); named != nullptr && *named != '\0') {
     if (is_there(named)) return fs::absolute(fs::path(named) / kPython);
-    return Error{ErrorCode::kNotFound,
-                 std::string("ASSAY_RENDERER names ") + named + ", which has no " + kPython};
+    return Error{ErrorCode::kNotFound, std::string("ASSAY_RENDERER names ") + named + ", which has no " +
+                                           kPython + "; tools/fetch-renderer fetches the renderer"};
   }
   std::vector<fs::path> places;
   std::error_code error;

@@ -3,6 +3,9 @@
 #include <ctime>
 #include <fstream>
 #include <iterator>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "base/atomic_file.h"
 #include "flow/renderer.h"
@@ -33,6 +36,22 @@ Status make_folder(const fs::path& path) {
   fs::create_directories(path, error);
   if (error) return Error{ErrorCode::kIo, path.string() + ": cannot be made: " + error.message()};
   return {};
+}
+
+// Figures of an earlier run that this one does not have, and pictures of those that are to be drawn anew:
+// beside newer figures they would be taken for ones of these records. What others put there stays.
+void remove_earlier_figures(const fs::path& figures, const report::Composition& composition) {
+  std::set<std::string> current;
+  for (const auto& [path, content] : composition.files) current.insert(fs::path(path).filename().string());
+  std::error_code error;
+  std::vector<fs::path> earlier;
+  for (const auto& entry : fs::directory_iterator(figures, error)) {
+    const std::string name = entry.path().filename().string();
+    const bool ours = (name.starts_with("detector-") || name.starts_with("llm-")) &&
+                      (name.ends_with(".vl.json") || name.ends_with(".csv") || name.ends_with(".svg"));
+    if (ours && !current.contains(name)) earlier.push_back(entry.path());
+  }
+  for (const auto& path : earlier) fs::remove(path, error);
 }
 
 // Midnight of the report's date in seconds; 0 for what is no date. PDF has a date of making, and the clock
@@ -114,6 +133,7 @@ Result<ReportFiles> write_report(const fs::path& given, const fs::path& template
 
   const fs::path workshop = folder / "report";
   ASSAY_RETURN_IF_ERROR(make_folder(workshop / "figures"));
+  remove_earlier_figures(workshop / "figures", composition);
   for (const auto& [path, content] : composition.files)
     ASSAY_RETURN_IF_ERROR(write_file_atomically(workshop / path, content));
 

@@ -123,5 +123,23 @@ TEST_F(WriteReport, LeavesOutADrawingThatIsNotThere) {
 
 TEST_F(WriteReport, SaysThatAFolderHasNoStudy) { EXPECT_FALSE(write_report(scratch_.path(), "")); }
 
+TEST_F(WriteReport, RemovesItsOwnFiguresOfEarlierRunsAndNoOtherFile) {
+  const fs::path study = folder("study");
+  const fs::path figures = study / "report/figures";
+  fs::create_directories(figures);
+  for (const char* name : {"llm-gone.vl.json", "llm-gone.svg", "detector-gone.slide.svg", "detector-gone.csv",
+                           "detector-size.svg", "mine.svg", "llm-notes.txt"})
+    write_bytes(figures / name, "earlier");
+  setenv("ASSAY_RENDERER", "/nowhere", 1);
+  ASSERT_TRUE(write_report(study, ""));
+  for (const char* name :
+       {"llm-gone.vl.json", "llm-gone.svg", "detector-gone.slide.svg", "detector-gone.csv"})
+    EXPECT_FALSE(fs::exists(figures / name)) << name;
+  EXPECT_FALSE(fs::exists(figures / "detector-size.svg")) << "it may not fit the records";
+  EXPECT_TRUE(fs::exists(figures / "detector-size.vl.json"));
+  for (const char* name : {"mine.svg", "llm-notes.txt"})
+    EXPECT_EQ(content(figures / name), "earlier") << name;
+}
+
 }  // namespace
 }  // namespace assay

@@ -51,13 +51,7 @@ Json panel_of(const Model& model, std::size_t most, const std::vector<std::strin
   if (all_rows != nullptr)
     for (const Json& row : rows) all_rows->push_back(row);
   const Json x = channel("difference", {"change of AP, points", false, false, ""}, range);
-  Json encoding{{"x", x},
-                {"y",
-                 {{"field", "category"},
-                  {"type", "nominal"},
-                  {"sort", labels},
-                  {"title", nullptr},
-                  {"axis", {{"grid", true}, {"ticks", false}, {"domain", false}}}}}};
+  Json encoding{{"x", x}, {"y", ruled_rows("category", labels)}};
   add_variant_channels(encoding, variants, style, true,
                        {{"title", nullptr}, {"orient", "bottom"}, {"symbolOpacity", 1}});
   return Json{{"title", {{"text", split_lines(broken_label(model.name, 36))}}},
@@ -68,14 +62,7 @@ Json panel_of(const Model& model, std::size_t most, const std::vector<std::strin
               {"layer",
                {{{"mark", {{"type", "rule"}, {"color", style.ink}, {"strokeWidth", 1}}},
                  {"encoding", {{"x", {{"datum", 0}}}}}},
-                {{"mark",
-                  {{"type", "point"},
-                   {"filled", true},
-                   {"size", profile.point * 0.8},
-                   {"opacity", 1},
-                   {"stroke", style.ink},
-                   {"strokeWidth", 0.5}}},
-                 {"encoding", encoding}}}}};
+                {{"mark", point_mark(style, profile.point * 0.8)}, {"encoding", encoding}}}}};
 }
 
 }  // namespace

@@ -114,6 +114,27 @@ TEST(Compose, DrawsMeasuredEnergyAndListsEstimatesOnly) {
   const std::string text = file(composition, "report.md");
   EXPECT_THAT(text, HasSubstr("estimated: 10 W per busy core"));
   EXPECT_THAT(text, HasSubstr("100 g CO2e per kWh"));
+  EXPECT_THAT(text, HasSubstr("took up to 45.0 W meanwhile")) << "the GPU that idles";
+}
+
+TEST(Compose, TellsWhatAYearOfRequestsSavesWithAnInterval) {
+  const Composition composition = composed(synthetic({.with_energy = true}));
+  const auto table = std::find_if(composition.tables.begin(), composition.tables.end(),
+                                  [](const Table& candidate) { return candidate.id == "energy"; });
+  ASSERT_NE(table, composition.tables.end());
+  const auto column = std::find_if(table->columns.begin(), table->columns.end(), [](const auto& candidate) {
+    return candidate.title == "kWh saved per year";
+  });
+  ASSERT_NE(column, table->columns.end());
+  const auto at = static_cast<std::size_t>(column - table->columns.begin());
+  for (const auto& row : table->rows) {
+    const bool reference = row[1] == "float32" || row[1] == "float";
+    if (reference) {
+      EXPECT_EQ(row[at], "");
+    } else {
+      EXPECT_THAT(row[at], testing::ContainsRegex("[0-9] \\[.*, .*\\]")) << row[1];
+    }
+  }
 }
 
 TEST(Compose, PutsTheUsersTextsInAndWarnsOfSectionsThatDoNotExist) {

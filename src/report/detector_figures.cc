@@ -59,12 +59,7 @@ std::vector<Figure> detector_figures(const Study& study, const Style& style) {
        {"size, MB", true, false, ""},
        {"AP", false, false, "", 100},
        true},
-      models,
-      [](const Model&, const Variant& variant) -> std::optional<Estimate> {
-        if (!variant.bytes) return std::nullopt;
-        return Estimate{*variant.bytes / 1e6, std::nullopt};
-      },
-      style));
+      models, size_in_megabytes, style));
   add(scatter_figure(
       {"detector-ap-time",
        "AP against inference time",
@@ -74,13 +69,7 @@ std::vector<Figure> detector_figures(const Study& study, const Style& style) {
        {"inference time, s", true, false, ""},
        {"AP", false, false, "", 100},
        true},
-      models,
-      [](const Model&, const Variant& variant) -> std::optional<Estimate> {
-        const Speed* speed = variant.speed("inference");
-        if (speed == nullptr) return std::nullopt;
-        return speed->value;
-      },
-      style));
+      models, median_speed("inference"), style));
   add(panel_figure({"detector-kept",
                     "AP kept",
                     "AP in percent of the reference of the same model, with the interval of the paired "

@@ -56,4 +56,14 @@ Estimate mean_ratio(std::span<const double> ratios) {
   return {std::exp(center), Interval{std::exp(center - half), std::exp(center + half)}};
 }
 
+Estimate energy_saved(double reference_joules, double joules, const std::optional<Estimate>& speedup) {
+  ASSAY_CHECK(reference_joules > 0 && joules > 0);
+  const double ratio = joules / reference_joules;
+  Estimate saved{1 - ratio, std::nullopt};
+  if (speedup && speedup->interval && speedup->interval->low > 0)
+    saved.interval = Interval{1 - ratio * speedup->value / speedup->interval->low,
+                              1 - ratio * speedup->value / speedup->interval->high};
+  return saved;
+}
+
 }  // namespace assay::report

@@ -20,4 +20,10 @@ Interval paired_share_interval(std::int64_t only_reference, std::int64_t only_th
 // REQUIRES: not empty, all > 0.
 Estimate mean_ratio(std::span<const double> ratios);
 
+// How much less energy a variant takes than its reference, as a share of the latter's; below 0: more. Each
+// was measured once, so that the interval is that of the paired times: `speedup` is how many times as fast
+// the variant is, and power is taken as it was measured. It is too narrow by whatever power varies. REQUIRES:
+// both energies > 0.
+Estimate energy_saved(double reference_joules, double joules, const std::optional<Estimate>& speedup);
+
 }  // namespace assay::report

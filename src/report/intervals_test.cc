@@ -38,5 +38,19 @@ TEST(MeanRatio, IsGeometricWithStudentsInterval) {
 
 TEST(MeanRatio, OfOneRoundHasNoInterval) { EXPECT_FALSE(mean_ratio(std::vector<double>{1.5}).interval); }
 
+TEST(EnergySaved, HasTheIntervalOfTheTimes) {
+  // Half the energy at twice the speed: the interval of the speed alone moves it.
+  const Estimate saved = energy_saved(2, 1, Estimate{2, Interval{1.6, 2.5}});
+  EXPECT_DOUBLE_EQ(saved.value, 0.5);
+  ASSERT_TRUE(saved.interval);
+  EXPECT_DOUBLE_EQ(saved.interval->low, 1 - 0.5 * 2 / 1.6);
+  EXPECT_DOUBLE_EQ(saved.interval->high, 1 - 0.5 * 2 / 2.5);
+}
+
+TEST(EnergySaved, OfAVariantThatWasNotTimedHasNoInterval) {
+  EXPECT_FALSE(energy_saved(2, 3, std::nullopt).interval);
+  EXPECT_DOUBLE_EQ(energy_saved(2, 3, std::nullopt).value, -0.5);
+}
+
 }  // namespace
 }  // namespace assay::report

@@ -80,12 +80,7 @@ std::vector<Figure> llm_figures(const Study& study, const Style& style) {
        {"size, MB", true, false, ""},
        {"accuracy, %", false, false, "", 100},
        true},
-      models,
-      [](const Model&, const Variant& variant) -> std::optional<Estimate> {
-        if (!variant.bytes) return std::nullopt;
-        return Estimate{*variant.bytes / 1e6, std::nullopt};
-      },
-      style));
+      models, size_in_megabytes, style));
   add(scatter_figure(
       {"llm-accuracy-speed",
        "Accuracy against speed",
@@ -96,13 +91,7 @@ std::vector<Figure> llm_figures(const Study& study, const Style& style) {
        {"generation, tokens/s", true, false, ""},
        {"accuracy, %", false, false, "", 100},
        false},
-      models,
-      [](const Model&, const Variant& variant) -> std::optional<Estimate> {
-        const Speed* speed = variant.speed("generate");
-        if (speed == nullptr) return std::nullopt;
-        return speed->value;
-      },
-      style));
+      models, median_speed("generate"), style));
   add(panel_figure({"llm-kept",
                     "Accuracy kept",
                     "Accuracy (top 1) in percent of the reference of the same model, with the interval of "

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "report/writers.h"
 
 namespace assay::report {
@@ -26,14 +28,31 @@ std::string inline_markdown(const Runs& runs) {
   return text;
 }
 
+// Captions have their numbers already, which the text refers to; pdflatex does not know three of our signs.
+constexpr const char* kLatexHeader =
+    "header-includes:\n"
+    "  - \\usepackage[labelformat=empty]{caption}\n"
+    "  - \\usepackage{newunicodechar}\n"
+    "  - \\newunicodechar{−}{\\ensuremath{-}}\n"
+    "  - \\newunicodechar{≈}{\\ensuremath{\\approx}}\n"
+    "  - \\newunicodechar{ᵀ}{\\ensuremath{^{\\mathsf{T}}}}\n";
+
 // As YAML takes any text.
 std::string quoted(const std::string& text) { return Json(text).dump(); }
 
+std::size_t letters(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
 std::string table_markdown(const Table& table, int number) {
   std::string text = "|", rule = "|";
-  for (const auto& column : table.columns) {
-    text += " " + escaped(column.title) + " |";
-    rule += column.right ? "---:|" : "---|";
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    // pandoc shares the width of the page among columns as the dashes are long.
+    std::size_t width = std::max<std::size_t>(3, letters(table.columns[i].title));
+    for (const auto& row : table.rows) width = std::max(width, letters(row[i]));
+    text += " " + escaped(table.columns[i].title) + " |";
+    rule += std::string(width, '-') + (table.columns[i].right ? ":|" : "|");
   }
   text += "\n" + rule + "\n";
   for (const auto& row : table.rows) {
@@ -60,7 +79,8 @@ std::string to_markdown(const Document& document, const std::vector<Figure>& fig
   std::string text = "---\ntitle: " + quoted(document.title) + "\nauthor: " + quoted(document.author) +
                      "\ndate: " + quoted(document.date) +
                      "\noutput: pdf_document\ndocumentclass: article\npapersize: a4\nfontsize: 10pt\n"
-                     "geometry: \"top=10mm, bottom=10mm, left=15mm, right=15mm, includefoot\"\n---\n";
+                     "geometry: \"top=10mm, bottom=10mm, left=15mm, right=15mm, includefoot\"\n" +
+                     kLatexHeader + "---\n";
   for (const Block& block : document.blocks) {
     text += "\n";
     switch (block.kind) {

@@ -32,7 +32,7 @@ class Parser {
   explicit Parser(const MarkupContext& context) : context_(context) {}
 
   Result<std::vector<Block>> parse(std::string_view text) {
-    ASSAY_TRY(const Lines kept, conditional(split(text)));
+    ASSAY_TRY(const Lines kept, conditional(without_header(split(text))));
     number_shown(kept);
     for (const auto& [number, line] : kept) ASSAY_RETURN_IF_ERROR(take(number, line, false));
     ASSAY_RETURN_IF_ERROR(flush());
@@ -45,6 +45,15 @@ class Parser {
   }
 
  private:
+  // pandoc's header, which a report.md that was written out begins with.
+  static Lines without_header(Lines lines) {
+    if (lines.empty() || lines.front().second != "---") return lines;
+    const auto end =
+        std::find_if(lines.begin() + 1, lines.end(), [](const auto& line) { return line.second == "---"; });
+    if (end != lines.end()) lines.erase(lines.begin(), end + 1);
+    return lines;
+  }
+
   // Takes out what {if} excludes, and the texts of the references.
   Result<Lines> conditional(const Lines& lines) {
     Lines kept;

@@ -29,7 +29,7 @@ struct MarkupContext {
   std::map<std::string, std::string> texts;                  // the user's, by section, markup too
 };
 
-// Figures and tables that the study lacks are left out. Errors: kInvalidArgument with the line for names,
+// A header between two lines "---" at the beginning is passed over. Figures and tables that the study lacks are left out. Errors: kInvalidArgument with the line for names,
 // keys and directives that do not exist, {end} without {if} and the reverse. References are numbered as they
 // appear, and only those that are cited are listed.
 Result<std::vector<Block>> parse_markup(std::string_view text, const MarkupContext& context);

@@ -59,12 +59,7 @@ std::optional<Figure> object_size_figure(const std::vector<Model>& detectors, co
       }
     }
     Json encoding{{"x", channel("value", {"AP", false, true, ""}, {0, high * 1.05})},
-                  {"y",
-                   {{"field", "metric"},
-                    {"type", "nominal"},
-                    {"sort", metrics},
-                    {"title", nullptr},
-                    {"axis", {{"grid", true}, {"ticks", false}, {"domain", false}}}}},
+                  {"y", ruled_rows("metric", metrics)},
                   {"yOffset", {{"field", "variant"}, {"sort", variants}}}};
     add_variant_channels(encoding, variants, style, true,
                          {{"title", nullptr}, {"orient", "bottom"}, {"symbolOpacity", 1}});
@@ -75,13 +70,7 @@ std::optional<Figure> object_size_figure(const std::vector<Model>& detectors, co
     spec["spec"] = {
         {"width", panel_width(profile, columns, 15)},
         {"height", std::min(profile.row * 1.5 * static_cast<double>(metrics.size()), profile.rows)},
-        {"mark",
-         {{"type", "point"},
-          {"filled", true},
-          {"size", profile.point * 0.8},
-          {"opacity", 1},
-          {"stroke", style.ink},
-          {"strokeWidth", 0.5}}},
+        {"mark", point_mark(style, profile.point * 0.8)},
         {"encoding", encoding}};
     return spec;
   };

@@ -1,5 +1,7 @@
 #include <openssl/evp.h>
 
+#include <algorithm>
+
 #include "report/writers.h"
 
 namespace assay::report {
@@ -79,8 +81,11 @@ std::string list(const char* tag, const std::vector<Runs>& lines) {
 }
 
 std::string table_html(const Table& table, int number) {
-  std::string text = "<figure class=\"table\" id=\"" + table.id +
-                     "\"><div class=\"wide\"><table class=\"sortable\">\n<thead><tr>";
+  // A list of properties has no titles, and no order but its own.
+  const bool sortable = std::any_of(table.columns.begin(), table.columns.end(),
+                                    [](const auto& column) { return !column.title.empty(); });
+  std::string text = "<figure class=\"table\" id=\"" + table.id + "\"><div class=\"wide\"><table" +
+                     (sortable ? " class=\"sortable\"" : "") + ">\n<thead><tr>";
   for (const auto& column : table.columns)
     text += std::string("<th scope=\"col\"") + (column.right ? " class=\"right\"" : "") + ">" +
             escaped(column.title) + "</th>";

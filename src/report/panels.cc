@@ -110,14 +110,7 @@ Json layers(const PanelPlot& plot, const Axis& axis, const Content& content, con
           {{"type", "bar"}, {"height", {{"band", 0.72}}}, {"stroke", style.ink}, {"strokeWidth", 0.6}}},
          {"encoding", encoding}});
   } else {
-    result.push_back({{"mark",
-                       {{"type", "point"},
-                        {"filled", true},
-                        {"size", profile.point},
-                        {"opacity", 1},
-                        {"stroke", style.ink},
-                        {"strokeWidth", 0.5}}},
-                      {"encoding", encoding}});
+    result.push_back({{"mark", point_mark(style, profile.point)}, {"encoding", encoding}});
   }
   result.push_back({{"transform", has_interval},
                     {"mark", {{"type", "rule"}, {"color", style.ink}, {"strokeWidth", profile.font / 9}}},

@@ -172,6 +172,10 @@ Status read_row(const store::Measurement& row, Variant& variant, std::vector<Rou
     variant.joules = number_at(row.figures, "joules_per_unit");
     variant.energy_method = text_at(row.figures, "method");
     variant.energy_estimated = part_at(row.figures, "estimated") == Json(true);
+    variant.energy_threads = static_cast<int>(count_at(row.subject.settings, "threads").value_or(0));
+    const auto seconds = number_at(row.figures, "seconds");
+    const auto idle = number_at(row.figures, "idle_gpu_joules");
+    if (idle && seconds && *seconds > 0) variant.idle_gpu_watts = *idle / *seconds;
   } else if (kind == "drawing") {
     variant.drawings.push_back({text_at(row.figures, "source"), text_at(row.figures, "image"),
                                 part_at(row.figures, "detections").size()});
@@ -272,7 +276,14 @@ void describe(store::Task task, std::vector<Model>& models, const Json& descript
 void note_circumstances(const store::Measurement& row, Study& study) {
   // The load differs from row to row; it says something about the row, not about the machine.
   Json environment = row.environment;
-  if (environment.is_object()) environment.erase("load_average");
+  const std::string pinning = text_at(environment, "pinning");
+  if (environment.is_object()) {
+    environment.erase("load_average");
+    environment.erase("pinning");  // of timings only
+  }
+  if (!pinning.empty() &&
+      std::find(study.pinnings.begin(), study.pinnings.end(), pinning) == study.pinnings.end())
+    study.pinnings.push_back(pinning);
   if (std::find(study.environments.begin(), study.environments.end(), environment) ==
       study.environments.end())
     study.environments.push_back(std::move(environment));
@@ -295,6 +306,12 @@ Verdict verdict(const Comparison& comparison) {
 const Speed* Variant::speed(const std::string& test) const {
   for (const Speed& speed : speeds)
     if (speed.test == test) return &speed;
+  return nullptr;
+}
+
+const Speed* Variant::speed(const std::string& test, int threads) const {
+  for (const Speed& speed : speeds)
+    if (speed.test == test && speed.threads == threads) return &speed;
   return nullptr;
 }
 

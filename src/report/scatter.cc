@@ -183,14 +183,7 @@ Json specification(const ScatterPlot& plot, const std::vector<Point>& points,
                                      {{"field", "variant"}},
                                      {{"field", "x"}, {"title", plot.x.title}},
                                      {{"field", "y"}, {"title", plot.y.title}}});
-  layer.push_back({{"mark",
-                    {{"type", "point"},
-                     {"filled", true},
-                     {"size", profile.point},
-                     {"opacity", 1},
-                     {"stroke", style.ink},
-                     {"strokeWidth", 0.5}}},
-                   {"encoding", encoding}});
+  layer.push_back({{"mark", point_mark(style, profile.point)}, {"encoding", encoding}});
   layer.push_back({{"transform", {{{"filter", "datum.standing === 'tied'"}}}},
                    {"mark",
                     {{"type", "point"},
@@ -240,6 +233,19 @@ std::string alt_text(const ScatterPlot& plot, const std::vector<Point>& points) 
 }
 
 }  // namespace
+
+std::optional<Estimate> size_in_megabytes(const Model&, const Variant& variant) {
+  if (!variant.bytes) return std::nullopt;
+  return Estimate{*variant.bytes / 1e6, std::nullopt};
+}
+
+CostOf median_speed(const std::string& test) {
+  return [test](const Model&, const Variant& variant) -> std::optional<Estimate> {
+    const Speed* speed = variant.speed(test);
+    if (speed == nullptr) return std::nullopt;
+    return speed->value;
+  };
+}
 
 std::optional<Figure> scatter_figure(const ScatterPlot& plot, const std::vector<Model>& models,
                                      const CostOf& cost, const Style& style) {

@@ -98,10 +98,14 @@ struct Variant {
   std::optional<double> joules;  // per picture or generated token
   std::string energy_method;
   bool energy_estimated = false;
+  int energy_threads = 0;  // that it was measured with; 0: not told
+  std::optional<double> idle_gpu_watts;
   std::vector<Drawing> drawings;
 
   // The first of its kind: the number of threads that the figures show.
   const Speed* speed(const std::string& test) const;
+  // The one with that number of threads; nullptr where it was not timed.
+  const Speed* speed(const std::string& test, int threads) const;
   const Estimate* other(const std::string& name) const;
 };
 
@@ -128,6 +132,7 @@ struct Study {
   std::optional<double> gco2e_per_kwh;  // of it
   double requests_per_day = 0;          // that a deployment would answer; 0: not given
   std::vector<Json> environments;       // those that differ, in order of appearance
+  std::vector<std::string> pinnings;    // to which cores timings were pinned or why not, those that differ
   std::vector<std::string> commands;
   std::string first_measured, last_measured;
 };

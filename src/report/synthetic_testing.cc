@@ -79,11 +79,15 @@ class Maker {
       detector_accuracy(model, recipe, ap, reference);
       add(Task::kDetector, model, recipe.variant, "memory", 0,
           {{"peak_rss_bytes", 40e6 + 3 * bytes * recipe.size}});
-      if (options_.with_energy)
+      if (options_.with_energy) {
         add(Task::kDetector, model, recipe.variant, "energy", 0,
             {{"joules_per_unit", seconds * 12 / recipe.speed},
+             {"seconds", 2},
+             {"idle_gpu_joules", 90},
              {"estimated", false},
              {"method", "RAPL, whole machine"}});
+        rows_.back().subject.settings["threads"] = 1;
+      }
       if (!options_.drawing.empty())
         add(Task::kDetector, model, recipe.variant, "drawing", 0,
             {{"image", options_.drawing},
@@ -187,11 +191,13 @@ class Maker {
                                         {"only_reference", lost},
                                         {"only_this", won}};
       }
-      if (options_.with_energy)
+      if (options_.with_energy) {
         add(Task::kLlm, model, recipe.variant, "energy", 0,
             {{"joules_per_unit", 0.4 / recipe.speed},
              {"estimated", true},
              {"method", "estimated: 10 W per busy core"}});
+        rows_.back().subject.settings["threads"] = 2;
+      }
       add(Task::kLlm, model, recipe.variant, "accuracy", 0, figures);
     }
     for (int round = 0; round < options_.rounds; ++round) {

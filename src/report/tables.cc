@@ -1,6 +1,9 @@
 #include "report/tables.h"
 
+#include <algorithm>
+
 #include "report/cells.h"
+#include "report/intervals.h"
 #include "report/json_fields.h"
 #include "report/numbers.h"
 
@@ -114,6 +117,9 @@ Table machine_table(const Study& study) {
   add("Assay", text_at(environment, "version"));
   add("BLAS", text_at(environment, "blas"));
   for (const char* key : {"litert", "litert_version"}) add("LiteRT", text_at(environment, key));
+  std::string pinnings;
+  for (const std::string& pinning : study.pinnings) pinnings += (pinnings.empty() ? "" : "; ") + pinning;
+  add("Threads of timings", pinnings);
   add("Measured", study.first_measured + " to " + study.last_measured);
   return table;
 }
@@ -315,10 +321,41 @@ Table threads_table(const Study& study) {
   return table;
 }
 
+constexpr double kJoulesPerKilowattHour = 3.6e6;
+
+// What a year of the study's requests takes less than by the reference, in kWh times `factor`.
+std::string saved_text(const Study& study, const Model& model, const Variant& variant, double factor) {
+  const auto& before = model.reference().joules;
+  if (variant.is_reference) return "";
+  if (!before || *before <= 0 || *variant.joules <= 0) return kAbsent;
+  const char* test = model.task == store::Task::kDetector ? "inference" : "generate";
+  const Speed* speed = variant.speed(test, variant.energy_threads);
+  const Estimate saved =
+      energy_saved(*before, *variant.joules, speed == nullptr ? std::nullopt : speed->speedup);
+  const double yearly = *before * study.requests_per_day * 365 / kJoulesPerKilowattHour * factor;
+  std::string text = significant(saved.value * yearly);
+  if (saved.interval)
+    text += " [" + significant(saved.interval->low * yearly) + ", " +
+            significant(saved.interval->high * yearly) + "]";
+  return text;
+}
+
+// Nothing computes on them.
+std::string idle_gpu_text(const Study& study) {
+  double watts = 0;
+  for (const auto* models : {&study.detectors, &study.llms})
+    for (const Model& model : *models)
+      for (const Variant& variant : model.variants)
+        watts = std::max(watts, variant.idle_gpu_watts.value_or(0));
+  if (watts <= 0) return "";
+  return " Not counted: the machine's GPUs, which compute nothing here and took up to " + significant(watts) +
+         " W meanwhile.";
+}
+
 Table energy_table(const Study& study) {
-  constexpr double kJoulesPerKilowattHour = 3.6e6;
   Table table{"energy",
-              "Energy per picture or generated token; one measurement each, without an interval.",
+              "Energy per picture or generated token; one measurement each, without an interval." +
+                  idle_gpu_text(study),
               {{"Model"}, {"Variant"}, {"joules", true}, {"Wh per 1,000", true}},
               {}};
   if (study.gco2e_per_kwh) {
@@ -329,9 +366,12 @@ Table energy_table(const Study& study) {
   const bool yearly = study.requests_per_day > 0;
   if (yearly) {
     table.columns.push_back({"kWh saved per year", true});
-    table.caption += " Saved per year: against the reference, at " +
-                     grouped(static_cast<std::int64_t>(study.requests_per_day)) +
-                     " pictures or tokens a day.";
+    table.caption +=
+        " Saved per year: against the reference, at " +
+        grouped(static_cast<std::int64_t>(study.requests_per_day)) +
+        " pictures or tokens a day; in brackets the 95 % interval of the paired times, with power as it "
+        "was measured.";
+    if (study.gco2e_per_kwh) table.columns.push_back({"kg CO2e saved per year", true});
   }
   table.columns.push_back({"How", false});
   ModelRows rows(table);
@@ -344,11 +384,9 @@ Table energy_table(const Study& study) {
                                        significant(1000 * per_thousand)};
         if (study.gco2e_per_kwh) cells.push_back(significant(per_thousand * *study.gco2e_per_kwh));
         if (yearly) {
-          const auto& before = model.reference().joules;
-          cells.push_back(variant.is_reference || !before
-                              ? ""
-                              : significant((*before - *variant.joules) * study.requests_per_day * 365 /
-                                            kJoulesPerKilowattHour));
+          cells.push_back(saved_text(study, model, variant, 1));
+          if (study.gco2e_per_kwh)
+            cells.push_back(saved_text(study, model, variant, *study.gco2e_per_kwh / 1000));
         }
         cells.push_back(variant.energy_method);
         rows.add(model, std::move(cells));

@@ -174,4 +174,17 @@ std::vector<std::string> variants_of(const std::vector<Model>& models) {
   return names;
 }
 
+Json point_mark(const Style& style, double size) {
+  return {{"type", "point"}, {"filled", true},      {"size", size},
+          {"opacity", 1},    {"stroke", style.ink}, {"strokeWidth", 0.5}};
+}
+
+Json ruled_rows(const char* field, const std::vector<std::string>& names) {
+  return {{"field", field},
+          {"type", "nominal"},
+          {"sort", names},
+          {"title", nullptr},
+          {"axis", {{"grid", true}, {"ticks", false}, {"domain", false}}}};
+}
+
 }  // namespace assay::report

@@ -52,4 +52,10 @@ Json split_lines(const std::string& text);
 // Variants of the models, in order of first appearance.
 std::vector<std::string> variants_of(const std::vector<Model>& models);
 
+// A point of a variant, filled, with an outline so that it stands out from lines; `size` in square pixels.
+Json point_mark(const Style& style, double size);
+
+// The rows of a dot plot by the names in `field`, in the order given, each on a line of the grid.
+Json ruled_rows(const char* field, const std::vector<std::string>& names);
+
 }  // namespace assay::report

@@ -30,7 +30,9 @@ void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_fi
 void Database::Close::operator()(sqlite3* database) const { sqlite3_close(database); }
 
 Error Database::error(int code) const {
-  return {code_of(code), path_.string() + ": " + sqlite3_errmsg(database_.get())};
+  std::string message = path_.string() + ": " + sqlite3_errmsg(database_.get());
+  if ((code & 0xff) == SQLITE_BUSY) message += "; another program holds it, end that first";
+  return {code_of(code), std::move(message)};
 }
 
 Result<Database> Database::open(const std::filesystem::path& path, bool read_only) {

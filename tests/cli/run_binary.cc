@@ -55,8 +55,8 @@ pid_t start(const std::vector<std::string>& words, const RunOptions& options, co
   posix_spawn_file_actions_adddup2(&actions, err.write_end, STDERR_FILENO);
   const auto variables = environment_with(options.environment);
   pid_t child = 0;
-  ASSAY_CHECK(posix_spawn(&child, ASSAY_BINARY, &actions, nullptr, pointers(words).data(),
-                          pointers(variables).data()) == 0);
+  ASSAY_CHECK(posix_spawnp(&child, words.front().c_str(), &actions, nullptr, pointers(words).data(),
+                           pointers(variables).data()) == 0);
   posix_spawn_file_actions_destroy(&actions);
   return child;
 }
@@ -83,13 +83,15 @@ void wait_for_handler(pid_t child) {
 }  // namespace
 
 RunResult run_assay(const std::vector<std::string>& arguments, const RunOptions& options) {
-  std::vector<std::string> words{"assay"};
+  std::vector<std::string> words = options.started_by;
+  words.push_back(ASSAY_BINARY);
   words.insert(words.end(), arguments.begin(), arguments.end());
   const Pipe out = open_pipe(), err = open_pipe();
   const pid_t child = start(words, options, out, err);
   close(out.write_end);
   close(err.write_end);
   RunResult result;
+  bool interrupted = false;
   if (options.interrupt) {
     wait_for_handler(child);
     kill(child, SIGINT);
@@ -103,6 +105,9 @@ RunResult run_assay(const std::vector<std::string>& arguments, const RunOptions&
       const ssize_t count = read(waiting[i].fd, buffer.data(), buffer.size());
       if (count > 0) {
         (i == 0 ? result.out : result.err).append(buffer.data(), static_cast<std::size_t>(count));
+        if (!interrupted && !options.interrupt_at.empty() &&
+            result.err.find(options.interrupt_at) != std::string::npos)
+          interrupted = kill(child, SIGINT) == 0;
       } else {
         waiting[i].fd = -1;
       }

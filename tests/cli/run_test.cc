@@ -1,5 +1,6 @@
 // assay run, on a tiny GPT-2 with a vocabulary of single characters.
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@
 #include "run_binary.h"
 #include "store/store.h"
 #include "support/testing.h"
-#include "tiny_model.h"
+#include "tiny_study.h"
 
 namespace assay {
 namespace {
@@ -24,50 +25,6 @@ using nlohmann::json;
 using testing::HasSubstr;
 
 constexpr std::uint64_t kSeed = 20;
-
-class Study : public testing::Test {
- protected:
-  Study() {
-    make_tiny_model(folder_ / "model");
-    std::string data, text;
-    for (int i = 0; i < 6; ++i)
-      data += R"({"text": "abc)" + std::string(1, static_cast<char>('A' + i)) +
-              R"( x"})"
-              "\n";
-    for (int i = 0; i < 200; ++i) text += static_cast<char>('!' + i % 80);
-    write_bytes(folder_ / "data.jsonl", data);
-    write_bytes(folder_ / "text.txt", text);
-    describe("[float, int8, int4]", 32, 2);
-  }
-
-  void describe(const std::string& variants, int group_size, int repetitions) {
-    write_bytes(folder_ / "study.yaml",
-                "measure: {repetitions: " + std::to_string(repetitions) +
-                    ", threads: [1], prompt_tokens: 8, generated_tokens: 4}\n"
-                    "llms:\n  - model: ./model\n    data: {file: data.jsonl}\n"
-                    "    calibration: {file: text.txt, samples: 2, sequence_length: 16}\n"
-                    "    group_size: " +
-                    std::to_string(group_size) + "\n    quantizations: " + variants + "\n");
-  }
-  std::vector<std::string> words() const {
-    return {"run", (folder_ / "study.yaml").string(), "-o", (folder_ / "out").string(), "--no-report"};
-  }
-  json run() const {
-    auto all = words();
-    all.insert(all.end(), {"--json", "-"});
-    const RunResult result = run_assay(all);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return json::parse(result.out, nullptr, false);
-  }
-  std::vector<store::Measurement> records() const {
-    auto records = store::Store::open_to_read(folder_ / "out");
-    EXPECT_THAT(records, IsOk());
-    auto rows = records->all();
-    EXPECT_THAT(rows, IsOk());
-    return *std::move(rows);
-  }
-  TempDir folder_;
-};
 
 // 3 variants: quantize, accuracy, and 2 rounds of 2 tests.
 constexpr int kPlanned = 3 * (2 + 2 * 2);
@@ -94,6 +51,34 @@ TEST_F(Study, WritesNothingWhenAskedForThePlan) {
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
+TEST_F(Study, PlansRoughlyWhatIsNotFetchedYet) {
+  write_bytes(folder_ / "study.yaml", "llms:\n  - model: smollm2-135m\n");
+  RunOptions options;
+  options.environment["ASSAY_MODELS_DIR"] = (folder_ / "nothing").string();
+  auto all = words();
+  all.insert(all.end(), {"--plan", "--json", "-"});
+  const RunResult result = run_assay(all, options);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const json told = json::parse(result.out, nullptr, false);
+  EXPECT_EQ(told["missing"].size(), 1u);
+  EXPECT_EQ(told["estimate"]["rough"], true);
+  EXPECT_GT(told["estimate"]["seconds"], 60);
+  EXPECT_GT(told["estimate"]["memory_bytes"], 4 * 100e6);
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+TEST_F(Study, PlansWhatIsMissingEvenWhereItsSizeIsNotKnown) {
+  write_bytes(folder_ / "study.yaml", "llms:\n  - model: hf:nobody/nothing\n");
+  RunOptions options;
+  options.environment["HF_HOME"] = (folder_ / "nothing").string();
+  auto all = words();
+  all.push_back("--plan");
+  const RunResult result = run_assay(all, options);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("assay fetch hf:nobody/nothing"));
+  EXPECT_THAT(result.out, HasSubstr("cannot be told yet"));
+}
+
 TEST_F(Study, MeasuresOnlyWhatAChangeOfSettingsTouches) {
   run();
   describe("[float, int8, int4]", 32, 3);
@@ -114,6 +99,28 @@ TEST_F(Study, TakesTimingsOfTheVariantsInTurns) {
       order.push_back(row.subject.variant + std::to_string(row.subject.round));
   }
   EXPECT_THAT(order, testing::ElementsAre("float0", "int80", "int40", "float1", "int81", "int41"));
+}
+
+TEST_F(Study, RecordsWhereTheThreadsOfTimingsWerePinned) {
+  run();
+  for (const auto& row : records()) {
+    const bool timing = row.subject.kind == "throughput";
+    ASSERT_EQ(row.environment.contains("pinning"), timing) << row.subject.kind;
+    if (timing) {
+      EXPECT_THAT(row.environment["pinning"].get<std::string>(), testing::MatchesRegex("pinned to [0-9]+"));
+    }
+  }
+}
+
+TEST_F(Study, MeasuresTimingsAloneAnewWhenPinningIsTurnedOff) {
+  run();
+  describe("[float, int8, int4]", 32, 2, "off");
+  EXPECT_EQ(run()["measured"], 3 * 2 * 2);
+  for (const auto& row : records()) {
+    if (row.subject.settings.value("pin", "") == "off") {
+      EXPECT_EQ(row.environment["pinning"], "not pinned: the study has it off");
+    }
+  }
 }
 
 TEST_F(Study, ComparesEveryVariantWithTheReference) {
@@ -169,6 +176,34 @@ TEST_F(Study, NamesEveryMissingInputBeforeMeasuring) {
   EXPECT_THAT(result.err, HasSubstr("nowhere"));
   EXPECT_THAT(result.err, HasSubstr("smollm9"));
   EXPECT_THAT(records(), testing::IsEmpty());
+}
+
+// What a terminal shows of the program.
+std::string terminal_output(const std::vector<std::string>& arguments) {
+  int terminal = -1;
+  winsize size{24, 120, 0, 0};
+  const pid_t child = forkpty(&terminal, nullptr, nullptr, &size);
+  if (child == 0) {
+    std::vector<char*> words{const_cast<char*>("assay")};
+    for (const auto& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+    words.push_back(nullptr);
+    execv(ASSAY_BINARY, words.data());
+    _exit(127);
+  }
+  std::string shown;
+  char buffer[4096];
+  for (ssize_t count; (count = ::read(terminal, buffer, sizeof buffer)) > 0;)
+    shown.append(buffer, static_cast<std::size_t>(count));
+  ::close(terminal);
+  waitpid(child, nullptr, 0);
+  return shown;
+}
+
+TEST_F(Study, TellsTheTimeLeftOnATerminalOnly) {
+  EXPECT_THAT(run_assay(words()).err, testing::Not(HasSubstr(" left")));
+  fs::remove_all(folder_ / "out");
+  EXPECT_THAT(terminal_output(words()),
+              testing::ContainsRegex("\\[1/18\\] .*, about [0-9]+:[0-9][0-9] left"));
 }
 
 TEST_F(Study, RefusesAFolderThatAnotherProcessHolds) {

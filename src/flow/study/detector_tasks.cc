@@ -18,6 +18,8 @@
 #include "flow/quantize_tflite.h"
 #include "flow/run_program.h"
 #include "flow/seeded_input.h"
+#include "flow/study/detector_inputs.h"
+#include "flow/study/rough_sizes.h"
 #include "flow/study/study_energy.h"
 #include "image/decode.h"
 #include "measure/statistics.h"
@@ -40,6 +42,7 @@ class DetectorStudy {
   DetectorStudy(const DetectorSpec& spec, const StudyContext& context) : spec_(spec), context_(context) {}
 
   Status look();
+  Status look_roughly();
   const DetectorSpec& spec() const { return spec_; }
   Json about() const;
   Json quantize_settings(const std::string& variant) const;
@@ -73,66 +76,13 @@ class DetectorStudy {
   std::shared_ptr<const litert::Library> library_;
 };
 
-// Names and sizes stand for the pictures: reading all of them at every start would take minutes.
-Result<std::string> digest_of_pictures(const fs::path& folder) {
-  ASSAY_TRY(const auto pictures, pictures_in(folder));
-  Sha256 digest;
-  for (const auto& path : pictures) {
-    std::error_code error;
-    const auto size = fs::file_size(path, error);
-    const std::string line = path.filename().string() + " " + std::to_string(error ? 0 : size) + "\n";
-    digest.add(as_bytes(line));
-  }
-  return digest.finish();
-}
-
-// Sets of pictures that were fetched by name become paths.
-Status resolve_sets(DetectorSpec& spec) {
-  const auto find = [](const std::string& name) -> Result<PictureSet> {
-    ASSAY_TRY(PictureSet set, picture_set(name));
-    for (const auto& needed : set.items) {
-      ASSAY_TRY(const CatalogItem item, catalog_item(needed));
-      if (!item.present) return not_there_yet(item);
-    }
-    return set;
-  };
-  if (!spec.data_set.empty()) {
-    ASSAY_TRY(const PictureSet set, find(spec.data_set));
-    if (set.annotations.empty())
-      return Error{ErrorCode::kInvalidArgument, spec.data_set + ": has no annotations to evaluate with"};
-    spec.images = set.images;
-    spec.annotations = set.annotations;
-  }
-  if (!spec.calibration_set.empty()) {
-    ASSAY_TRY(const PictureSet set, find(spec.calibration_set));
-    if (set.calibration.empty())
-      return Error{ErrorCode::kInvalidArgument,
-                   spec.calibration_set + ": is there to evaluate on, and has no pictures to calibrate with"};
-    spec.calibration = set.calibration;
-  }
-  return {};
-}
-
-// The picture with the most objects among the first so many, the first of several; nothing where none has
-// any.
-std::optional<std::string> busiest_picture(const eval::coco::Annotations& truth,
-                                           const std::vector<CocoImage>& images, std::int64_t count) {
-  std::vector<std::int64_t> objects(static_cast<std::size_t>(count));
-  for (const auto& box : truth.boxes) {
-    if (box.image < count && !box.crowd) ++objects[static_cast<std::size_t>(box.image)];
-  }
-  const auto most = std::max_element(objects.begin(), objects.end());
-  if (most == objects.end() || *most == 0) return std::nullopt;
-  return images[static_cast<std::size_t>(most - objects.begin())].file_name;
-}
-
 Status DetectorStudy::look() {
   ASSAY_TRY(source_, resolve_model(spec_.model));
-  ASSAY_RETURN_IF_ERROR(resolve_sets(spec_));
   ASSAY_TRY(source_digest_, sha256_of_file(source_));
   ASSAY_TRY(const TfliteInspection inspection, inspect_tflite(source_));
   weight_type_ = inspection.weight_type;
   float_bytes_ = inspection.parameters * sizeof(float);
+  ASSAY_RETURN_IF_ERROR(resolve_sets(spec_));
   ASSAY_TRY(annotations_digest_, sha256_of_file(spec_.annotations));
   ASSAY_TRY(const MappedFile annotations, MappedFile::open(spec_.annotations));
   const auto images = parse_coco_images(annotations.bytes());
@@ -158,6 +108,19 @@ Status DetectorStudy::look() {
     if (!fs::exists(picture, error))
       return Error{ErrorCode::kNotFound, picture.string() + ": is not there, expected a picture to draw on"};
   }
+  return {};
+}
+
+Status DetectorStudy::look_roughly() {
+  const Status looked = look();
+  if (looked) return {};
+  if (float_bytes_ == 0) {
+    const auto bytes = rough_detector_bytes(spec_.model);
+    if (!bytes) return looked;
+    float_bytes_ = *bytes;
+  }
+  pictures_ = rough_pictures(spec_.data_set);
+  if (spec_.limit > 0) pictures_ = spec_.limit;
   return {};
 }
 
@@ -441,29 +404,34 @@ Result<Json> DetectorStudy::draw(const std::string& variant, const fs::path& pic
 
 Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& context) {
   const auto study = std::make_shared<DetectorStudy>(spec, context);
-  if (const Status looked = study->look(); !looked) return looked.error().with_context(spec.name);
+  const bool rough = context.inputs == Inputs::kSomeMissing;
+  if (const Status looked = rough ? study->look_roughly() : study->look(); !looked)
+    return looked.error().with_context(spec.name);
   ModelTasks result;
   result.about = study->about();
-  const auto add = [&](const std::string& variant, const char* kind, int round, Json settings, auto measure) {
+  const auto add = [&](const std::string& variant, const char* kind, int round, Json settings,
+                       int timed_threads, auto measure) {
     result.tasks.push_back({{store::Task::kDetector, spec.name, variant, kind, round, std::move(settings)},
                             [study, variant, measure] { return measure(*study, variant); },
-                            study->cost(variant, kind)});
+                            study->cost(variant, kind),
+                            timed_threads});
   };
   for (const auto& variant : spec.variants) {
-    add(variant, "quantize", 0, study->quantize_settings(variant),
+    add(variant, "quantize", 0, study->quantize_settings(variant), 0,
         [](DetectorStudy& it, const std::string& v) { return it.quantize(v); });
-    add(variant, "accuracy", 0, study->accuracy_settings(variant),
+    add(variant, "accuracy", 0, study->accuracy_settings(variant), 0,
         [](DetectorStudy& it, const std::string& v) { return it.accuracy(v); });
     for (const auto& picture : study->spec().pictures) {
       add(variant, "drawing", 0,
-          {{"file", study->quantize_settings(variant)}, {"image", picture.filename().string()}},
+          {{"file", study->quantize_settings(variant)}, {"image", picture.filename().string()}}, 0,
           [picture](DetectorStudy& it, const std::string& v) { return it.draw(v, picture); });
     }
     for (const int threads : context.timing_threads()) {
-      add(variant, "memory", 0, {{"file", study->quantize_settings(variant)}, {"threads", threads}},
+      add(variant, "memory", 0, {{"file", study->quantize_settings(variant)}, {"threads", threads}}, 0,
           [threads](DetectorStudy& it, const std::string& v) { return it.memory(v, threads); });
     }
   }
+  const std::string& pin = context.spec.measure.pin;
   const auto& watts = context.spec.climate.watts_per_core;
   for (const auto& variant : spec.variants) {
     if (!watts && !counts_energy()) break;
@@ -471,13 +439,15 @@ Result<ModelTasks> detector_tasks(const DetectorSpec& spec, const StudyContext& 
     add(variant, "energy", 0,
         {{"file", study->quantize_settings(variant)},
          {"threads", threads},
+         {"pin", pin},
          {"watts_per_core", watts ? Json(*watts) : Json(nullptr)}},
-        [threads](DetectorStudy& it, const std::string& v) { return it.energy(v, threads); });
+        threads, [threads](DetectorStudy& it, const std::string& v) { return it.energy(v, threads); });
   }
   for (int round = 0; round < context.spec.measure.repetitions; ++round) {
     for (const int threads : context.timing_threads()) {
       for (const auto& variant : spec.variants) {
-        add(variant, "latency", round, {{"file", study->quantize_settings(variant)}, {"threads", threads}},
+        add(variant, "latency", round,
+            {{"file", study->quantize_settings(variant)}, {"threads", threads}, {"pin", pin}}, threads,
             [threads](DetectorStudy& it, const std::string& v) { return it.latency(v, threads); });
       }
     }

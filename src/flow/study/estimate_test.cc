@@ -25,24 +25,53 @@ class EstimateStudy : public testing::Test {
 
 TEST_F(EstimateStudy, SumsWhatIsNotMeasuredYet) {
   const std::vector<StudyTask> tasks{task("quantize", 0, {100, 5000, 70}), task("accuracy", 0, {50, 0, 90})};
-  const auto estimate = estimate_study(tasks, *store_);
-  ASSERT_THAT(estimate, IsOk());
-  EXPECT_EQ(estimate->measurements, 2);
-  EXPECT_EQ(estimate->seconds, 150);
-  EXPECT_EQ(estimate->disk_bytes, 5000u);
-  EXPECT_EQ(estimate->memory_bytes, 90u);
-  EXPECT_EQ(estimate->calibrated_with, 0);
+  const auto outlook = look_ahead(tasks, *store_);
+  ASSERT_THAT(outlook, IsOk());
+  const StudyEstimate& estimate = outlook->estimate;
+  EXPECT_EQ(estimate.measurements, 2);
+  EXPECT_EQ(estimate.seconds, 150);
+  EXPECT_EQ(estimate.disk_bytes, 5000u);
+  EXPECT_EQ(estimate.memory_bytes, 90u);
+  EXPECT_EQ(estimate.calibrated_with, 0);
 }
 
-TEST_F(EstimateStudy, CorrectsAKindByWhatItTookBefore) {
-  const std::vector<StudyTask> tasks{task("throughput", 0, {10, 0, 0}), task("throughput", 1, {10, 0, 0}),
-                                     task("accuracy", 0, {7, 0, 0})};
+TEST_F(EstimateStudy, LeavesOutWhatIsMeasuredAndLearnsFromIt) {
+  const std::vector<StudyTask> tasks{task("throughput", 0, {10, 0, 0}), task("throughput", 1, {10, 0, 0})};
   measured(tasks[0], "2026-01-01T00:00:30Z");
-  const auto estimate = estimate_study(tasks, *store_);
-  ASSERT_THAT(estimate, IsOk());
-  EXPECT_EQ(estimate->measurements, 2);
-  EXPECT_DOUBLE_EQ(estimate->seconds, 3 * 10 + 3 * 7) << "the other kind by the same factor";
-  EXPECT_EQ(estimate->calibrated_with, 1);
+  const auto outlook = look_ahead(tasks, *store_);
+  ASSERT_THAT(outlook, IsOk());
+  EXPECT_THAT(outlook->measured, testing::ElementsAre(true, false));
+  EXPECT_EQ(outlook->estimate.measurements, 1);
+  EXPECT_EQ(outlook->estimate.calibrated_with, 1);
+  EXPECT_DOUBLE_EQ(outlook->estimate.seconds, outlook->pace.seconds(tasks[1]));
+  EXPECT_GT(outlook->estimate.seconds, 20);
+  EXPECT_LE(outlook->estimate.seconds, 30);
+}
+
+TEST(StudyPace, ComesToWhatAKindTookTheLongerItIsMeasured) {
+  StudyPace pace;
+  const StudyTask one = task("throughput", 0, {10, 0, 0});
+  double last = pace.seconds(one);
+  EXPECT_EQ(last, 10);
+  for (int round = 0; round < 100; ++round) {
+    pace.learn(one, 30);
+    EXPECT_GT(pace.seconds(one), last);
+    last = pace.seconds(one);
+  }
+  EXPECT_NEAR(last, 30, 0.5);
+}
+
+TEST(StudyPace, TakesTheOthersForAKindThatItDoesNotKnow) {
+  StudyPace pace;
+  pace.learn(task("throughput", 0, {1000, 0, 0}), 2000);
+  EXPECT_NEAR(pace.seconds(task("accuracy", 0, {7, 0, 0})), 14, 0.1);
+}
+
+// The reference's file takes no time to make, whatever that of the others takes.
+TEST(StudyPace, DoesNotExpectNothingOfAKindBecauseAShortOneTookNothing) {
+  StudyPace pace;
+  pace.learn(task("quantize", 0, {0.5, 0, 0}), 0);
+  EXPECT_GT(pace.seconds(task("quantize", 0, {100, 0, 0})), 75);
 }
 
 TEST(SecondsBetween, ReadsTheTimesOfRecords) {

@@ -17,6 +17,7 @@
 #include "flow/inspect.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
+#include "flow/study/rough_sizes.h"
 #include "flow/study/study_energy.h"
 #include "measure/environment.h"
 #include "tensor/dtype.h"
@@ -59,6 +60,7 @@ class LlmStudy {
   LlmStudy(const LlmSpec& spec, const StudyContext& context) : spec_(spec), context_(context) {}
 
   Status look();
+  Status look_roughly();
   Json about() const;
   Json quantize_settings(const std::string& variant) const;
   Json accuracy_settings(const std::string& variant) const;
@@ -81,7 +83,7 @@ class LlmStudy {
   fs::path source_;
   std::string source_digest_, data_digest_, calibration_digest_;
   std::vector<eval::ClozeExample> data_;
-  double parameters_ = 0, embedding_parameters_ = 0;
+  double parameters_ = 0, embedding_parameters_ = 0, examples_ = 0;
   LoadedModels loaded_;
 };
 
@@ -131,11 +133,29 @@ Status LlmStudy::look() {
   }
   if (spec_.limit > 0 && data_.size() > static_cast<std::size_t>(spec_.limit))
     data_.resize(static_cast<std::size_t>(spec_.limit));
+  examples_ = static_cast<double>(data_.size());
   if (spec_.calibration.empty()) {
     calibration_digest_ = sha256_of(as_bytes(context_.builtin.calibration));
   } else {
     ASSAY_TRY(calibration_digest_, sha256_of_file(spec_.calibration));
   }
+  return {};
+}
+
+Status LlmStudy::look_roughly() {
+  const Status looked = look();
+  if (looked) return {};
+  if (parameters_ == 0) {
+    const auto parameters = rough_parameters(spec_.model);
+    if (!parameters) return looked;
+    parameters_ = *parameters;
+  }
+  examples_ = static_cast<double>(rough_passages(spec_.data_set));
+  if (spec_.data_set.empty() && spec_.data.empty()) {
+    ASSAY_TRY(const auto built_in, eval::parse_cloze_examples(as_bytes(context_.builtin.cloze)));
+    examples_ = static_cast<double>(built_in.size());
+  }
+  if (spec_.limit > 0) examples_ = static_cast<double>(spec_.limit);
   return {};
 }
 
@@ -187,7 +207,7 @@ TaskCost LlmStudy::cost(const std::string& variant, const std::string& kind, std
   constexpr double kLoadSeconds = 0.5;
   const bool quantized = variant != "float";
   TaskCost cost{kLoadSeconds, 0, static_cast<std::uint64_t>(4 * parameters_)};
-  if (kind == "accuracy") cost.seconds += kExample * parameters_ * static_cast<double>(data_.size());
+  if (kind == "accuracy") cost.seconds += kExample * parameters_ * examples_;
   if (kind == "throughput")
     cost.seconds += (prompt ? kPrompt : kGenerated) * parameters_ * static_cast<double>(tokens);
   if (kind == "quantize" && quantized) {
@@ -223,12 +243,15 @@ Result<CalibrationSet> LlmStudy::calibration(const LanguageModel& model) const {
 
 Result<LlmQuantizeReport> LlmStudy::write_variant(const std::string& variant) {
   ASSAY_TRY(LanguageModel model, load_model(source_));
-  ASSAY_TRY(const CalibrationSet set, calibration(model));
   LlmQuantizeOptions options;
   options.method = spec_.method == "rtn" ? LlmMethod::kRtn : LlmMethod::kGptq;
   options.gptq.grid.bits = variant.back() - '0';
   options.gptq.grid.sym = spec_.symmetric;
   options.gptq.group_size = spec_.group_size;
+  CalibrationSet set;
+  if (needs_calibration(options)) {
+    ASSAY_TRY(set, calibration(model));
+  }
   std::error_code error;
   fs::create_directories(context_.folder / "models", error);
   // Without a record it is not known whether what stands there is whole.
@@ -369,20 +392,23 @@ Result<Json> LlmStudy::energy(const std::string& variant, int threads) {
 
 Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
   const auto study = std::make_shared<LlmStudy>(spec, context);
-  if (const Status looked = study->look(); !looked) return looked.error().with_context(spec.name);
+  const bool rough = context.inputs == Inputs::kSomeMissing;
+  if (const Status looked = rough ? study->look_roughly() : study->look(); !looked)
+    return looked.error().with_context(spec.name);
   ModelTasks result;
   result.about = study->about();
   const auto add = [&](const std::string& variant, const char* kind, int round, Json settings, TaskCost cost,
-                       auto measure) {
+                       int timed_threads, auto measure) {
     result.tasks.push_back({{store::Task::kLlm, spec.name, variant, kind, round, std::move(settings)},
                             [study, variant, measure] { return measure(*study, variant); },
-                            cost});
+                            cost,
+                            timed_threads});
   };
   for (const auto& variant : spec.variants) {
     add(variant, "quantize", 0, study->quantize_settings(variant), study->cost(variant, "quantize", 0, false),
-        [](LlmStudy& it, const std::string& v) { return it.quantize(v); });
+        0, [](LlmStudy& it, const std::string& v) { return it.quantize(v); });
     add(variant, "accuracy", 0, study->accuracy_settings(variant), study->cost(variant, "accuracy", 0, false),
-        [](LlmStudy& it, const std::string& v) { return it.accuracy(v); });
+        0, [](LlmStudy& it, const std::string& v) { return it.accuracy(v); });
   }
   const MeasureSpec& measure = context.spec.measure;
   const auto& watts = context.spec.climate.watts_per_core;
@@ -393,8 +419,9 @@ Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
         {{"file", study->quantize_settings(variant)},
          {"tokens", measure.generated_tokens},
          {"threads", threads},
+         {"pin", measure.pin},
          {"watts_per_core", watts ? Json(*watts) : Json(nullptr)}},
-        study->cost(variant, "throughput", 2 * measure.generated_tokens, false),
+        study->cost(variant, "throughput", 2 * measure.generated_tokens, false), threads,
         [threads](LlmStudy& it, const std::string& v) { return it.energy(v, threads); });
   }
   for (int round = 0; round < measure.repetitions; ++round) {
@@ -408,8 +435,9 @@ Result<ModelTasks> llm_tasks(const LlmSpec& spec, const StudyContext& context) {
                {"test", prompt ? "prompt" : "generate"},
                {"tokens", tokens},
                {"threads", threads},
+               {"pin", measure.pin},
                {"kernels", name(*context.kernels.table)}},
-              study->cost(variant, "throughput", tokens, prompt),
+              study->cost(variant, "throughput", tokens, prompt), threads,
               [test, threads](LlmStudy& it, const std::string& v) {
                 return it.throughput(v, test, threads);
               });

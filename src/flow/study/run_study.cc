@@ -1,12 +1,16 @@
 #include "flow/study/run_study.h"
 
+#include <chrono>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "base/elapsed.h"
 #include "base/interrupt.h"
 #include "flow/study/detector_tasks.h"
 #include "flow/study/grid_intensity.h"
 #include "flow/study/llm_tasks.h"
+#include "measure/pinning.h"
 
 namespace assay {
 namespace {
@@ -66,6 +70,16 @@ std::vector<std::string> keys_of(const std::vector<StudyTask>& tasks) {
   return keys;
 }
 
+// Timings of each on cores of its own, and noted which.
+Result<store::Json> measure_task(const StudyTask& task, bool pin, store::Json& environment) {
+  std::optional<measure::Pinning> pinning;
+  if (task.timed_threads > 0) {
+    if (pin) pinning.emplace(task.timed_threads);
+    environment["pinning"] = pinning ? pinning->description() : "not pinned: the study has it off";
+  }
+  return task.measure();
+}
+
 store::Measurement failed(store::Subject subject, const std::string& message, const std::string& at) {
   subject.settings = {{"of", subject.kind}, {"round", subject.round}, {"at", at}};
   subject.kind = "failed";
@@ -84,28 +98,42 @@ Result<StudyRun> run_study(const StudyContext& context, const StudyRunOptions& o
   std::vector<std::string> keys = keys_of(plan.tasks);
   StudyRun run;
   run.planned = static_cast<std::int64_t>(keys.size());
-  ASSAY_TRY(run.estimate, estimate_study(plan.tasks, context.store));
+  ASSAY_TRY(StudyOutlook outlook, look_ahead(plan.tasks, context.store));
+  run.estimate = outlook.estimate;
   if (options.plan_only) {
     run.reused = run.planned - run.estimate.measurements;
     return run;
   }
   ASSAY_RETURN_IF_ERROR(context.store.set_plan(keys, plan.study));
   std::set<std::pair<std::string, std::string>> broken;  // model and variant
+  const auto is_broken = [&](const StudyTask& task) {
+    return broken.contains({task.subject.model, task.subject.variant});
+  };
+  const auto seconds_after = [&](std::size_t position) {
+    double seconds = 0;
+    for (std::size_t i = position + 1; i < plan.tasks.size(); ++i)
+      if (!outlook.measured[i] && !is_broken(plan.tasks[i])) seconds += outlook.pace.seconds(plan.tasks[i]);
+    return seconds;
+  };
   for (std::size_t i = 0; i < plan.tasks.size(); ++i) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     const StudyTask& task = plan.tasks[i];
-    ASSAY_TRY(const auto found, context.store.find(keys[i]));
-    if (found) {
+    if (outlook.measured[i]) {
       ++run.reused;
       continue;
     }
-    if (broken.contains({task.subject.model, task.subject.variant})) continue;
-    if (options.announce) options.announce(task.subject, static_cast<std::int64_t>(i), run.planned);
+    if (is_broken(task)) continue;
+    if (options.announce) {
+      options.announce({task.subject, static_cast<std::int64_t>(i), run.planned, outlook.pace.seconds(task),
+                        seconds_after(i)});
+    }
     store::Measurement measurement{task.subject,     {}, options.environment, options.command,
                                    store::utc_now(), {}};
-    auto figures = task.measure();
+    const auto start = std::chrono::steady_clock::now();
+    auto figures = measure_task(task, context.spec.measure.pin == "auto", measurement.environment);
     measurement.finished = store::utc_now();
     if (figures) {
+      outlook.pace.learn(task, seconds_since(start));
       measurement.figures = *std::move(figures);
       ASSAY_RETURN_IF_ERROR(context.store.add(measurement));
       ++run.measured;

@@ -22,11 +22,19 @@ struct StudyRun {
   StudyEstimate estimate;  // of what was not there yet
 };
 
+// A measurement that is about to begin.
+struct StudyStep {
+  const store::Subject& subject;
+  std::int64_t position = 0, of = 0;
+  double seconds = 0;        // that it is expected to take
+  double later_seconds = 0;  // that all after it are expected to take
+};
+
 struct StudyRunOptions {
   bool plan_only = false;   // nothing is measured or written
   store::Json environment;  // kept with every measurement
   std::string command;      // the same
-  std::function<void(const store::Subject&, std::int64_t position, std::int64_t of)> announce;
+  std::function<void(const StudyStep&)> announce;
 };
 
 // Takes the measurements one after the other, each a row of the store the moment it exists. Timings come in

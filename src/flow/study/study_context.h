@@ -25,6 +25,12 @@ struct BuiltinTexts {
   std::string_view cloze, calibration, grid;
 };
 
+// Whether what a study is made of is there.
+enum class Inputs {
+  kPresent,
+  kSomeMissing,  // named ones are not fetched yet: for a rough plan, of which nothing can be measured
+};
+
 // Everything is borrowed and outlives the study. One study at a time.
 struct StudyContext {
   const StudySpec& spec;
@@ -34,6 +40,7 @@ struct StudyContext {
   KernelContext kernels;
   BuiltinTexts builtin;
   Progress& progress;
+  Inputs inputs = Inputs::kPresent;
 
   // With which numbers of threads timings are taken.
   std::vector<int> timing_threads() const {
@@ -60,6 +67,7 @@ struct StudyTask {
   // The figures of docs/records.md. Called only when the store has none.
   std::function<Result<store::Json>()> measure;
   TaskCost cost;
+  int timed_threads = 0;  // of a timing, which may be pinned; 0: this is none
 };
 
 // The tasks of one model, in the order to be run, and what the report says of the model as a whole.

@@ -5,6 +5,7 @@
 
 #include "base/elapsed.h"
 #include "measure/energy.h"
+#include "measure/gpu_energy.h"
 
 namespace assay {
 namespace {
@@ -27,6 +28,7 @@ Result<store::Json> measure_energy(const std::function<Status()>& once, double u
                                    std::optional<double> watts_per_core) {
   auto counter = measure::EnergyCounter::start();
   if (!counter && !watts_per_core) return counter.error();
+  const auto gpus = measure::GpuEnergyCounter::start();
   const double cpu_before = cpu_seconds();
   const auto start = Clock::now();
   double done = 0, seconds = 0;
@@ -43,9 +45,17 @@ Result<store::Json> measure_energy(const std::function<Status()>& once, double u
     joules = energy.package_joules + energy.dram_joules.value_or(0);
     method = "RAPL, whole machine";
   }
-  return store::Json{
-      {"joules_per_unit", joules / done},  {"units", done},   {"seconds", seconds}, {"cpu_seconds", cpu},
-      {"estimated", !counter.has_value()}, {"method", method}};
+  store::Json idle_gpus = nullptr;
+  if (gpus) {
+    ASSAY_TRY(idle_gpus, gpus->read());
+  }
+  return store::Json{{"joules_per_unit", joules / done},
+                     {"units", done},
+                     {"seconds", seconds},
+                     {"cpu_seconds", cpu},
+                     {"estimated", !counter.has_value()},
+                     {"method", method},
+                     {"idle_gpu_joules", std::move(idle_gpus)}};
 }
 
 }  // namespace assay

@@ -38,6 +38,8 @@ struct LlmSpec {
 struct MeasureSpec {
   int repetitions = 5;       // rounds of timings, in each of which every variant has its turn
   std::vector<int> threads;  // of timings, each >= 1; empty: all of the machine
+  // "auto": each thread of a timing on a core of its own where that is possible; "off": wherever it runs.
+  std::string pin = "auto";
   std::int64_t prompt_tokens = 512, generated_tokens = 64;
   int resamples = 1000;  // of bootstrap intervals
 };

@@ -93,6 +93,7 @@ void read_llm(YamlReader& reader, const fs::path& folder, LlmSpec& spec) {
 void read_measure(YamlReader reader, MeasureSpec& measure) {
   reader.integer("repetitions", 1, "5", measure.repetitions);
   reader.integers("threads", 1, "[1, 2]", measure.threads);
+  reader.choice("pin", {"auto", "off"}, measure.pin);
   reader.integer("prompt_tokens", 1, "512", measure.prompt_tokens);
   reader.integer("generated_tokens", 1, "64", measure.generated_tokens);
   reader.integer("resamples", 2, "1000", measure.resamples);
