@@ -12,7 +12,8 @@ struct Family {
   std::string_view model_type;
   Result<Queries> (*build)(Network&, const nlohmann::json&, Value);
 };
-constexpr std::array<Family, 1> kFamilies = {{{"detr", build_detr}}};
+constexpr std::array<Family, 3> kFamilies = {
+    {{"detr", build_detr}, {"rt_detr", build_rt_detr}, {"rt_detr_v2", build_rt_detr}}};
 
 constexpr int kLargestSide = 8192;
 

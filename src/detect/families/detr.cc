@@ -12,10 +12,9 @@ namespace {
 constexpr int kMostChannels = 1 << 16, kMostLayers = 64, kMostQueries = 1 << 14;
 
 struct Detr {
-  int channels, encoder_layers, decoder_layers, encoder_heads, decoder_heads, encoder_width, decoder_width,
-      queries;
+  int channels, encoder_layers, decoder_layers, queries;
+  TransformerLayer encoder_layer, decoder_layer;
   int classes;  // without "no object"
-  Nonlinearity activation;
   Resnet backbone;
 };
 
@@ -28,20 +27,20 @@ Result<Detr> read_detr(const nlohmann::json& config) {
   detr.channels = count("d_model", kMostChannels);
   detr.encoder_layers = count("encoder_layers", kMostLayers);
   detr.decoder_layers = count("decoder_layers", kMostLayers);
-  detr.encoder_heads = count("encoder_attention_heads", kMostChannels);
-  detr.decoder_heads = count("decoder_attention_heads", kMostChannels);
-  detr.encoder_width = count("encoder_ffn_dim", kMostChannels);
-  detr.decoder_width = count("decoder_ffn_dim", kMostChannels);
+  detr.encoder_layer.heads = count("encoder_attention_heads", kMostChannels);
+  detr.decoder_layer.heads = count("decoder_attention_heads", kMostChannels);
+  detr.encoder_layer.inner_width = count("encoder_ffn_dim", kMostChannels);
+  detr.decoder_layer.inner_width = count("decoder_ffn_dim", kMostChannels);
   detr.queries = count("num_queries", kMostQueries);
   const std::string activation = fields.text("activation_function", "relu");
   const std::string positions = fields.text("position_embedding_type", "sine");
   ASSAY_RETURN_IF_ERROR(fields.status());
   const auto kind = nonlinearity_from_name(activation);
   if (!kind) return Error{ErrorCode::kUnsupported, "activation_function: " + quote(activation)};
-  detr.activation = *kind;
+  detr.encoder_layer.activation = detr.decoder_layer.activation = *kind;
   if (positions != "sine")
     return Error{ErrorCode::kUnsupported, "position_embedding_type: " + quote(positions) + ", expected sine"};
-  for (const int heads : {detr.encoder_heads, detr.decoder_heads}) {
+  for (const int heads : {detr.encoder_layer.heads, detr.decoder_layer.heads}) {
     if (detr.channels % heads != 0 || detr.channels % 4 != 0)
       return Error{ErrorCode::kCorrupt, "d_model: " + std::to_string(detr.channels) +
                                             ", expected a multiple of 4 and of the attention heads"};
@@ -52,37 +51,18 @@ Result<Detr> read_detr(const nlohmann::json& config) {
   return detr;
 }
 
-Value feed_forward(Network& net, Value x, const std::string& name, int width, Nonlinearity activation) {
-  const int channels = net.graph.extent(x, 1);
-  // Newer checkpoints keep the two in a module of their own.
-  const std::string path = net.weights.has(name + ".mlp.fc1.weight") ? name + ".mlp" : name;
-  const Value inner = apply(net, linear(net, x, path + ".fc1", width), activation);
-  return layer_norm(net, net.graph.add(x, linear(net, inner, path + ".fc2", channels)),
-                    name + ".final_layer_norm");
-}
-
-Value encoder_layer(Network& net, const Detr& detr, Value x, Value positions, const std::string& name) {
-  const Value placed = net.graph.add(x, positions);
-  const Value mixed =
-      attention(net, placed, placed, x, projections(net, name + ".self_attn"), detr.encoder_heads);
-  x = layer_norm(net, net.graph.add(x, mixed), name + ".self_attn_layer_norm");
-  return feed_forward(net, x, name, detr.encoder_width, detr.activation);
-}
-
 struct Memory {
   Value values, keys;  // keys: with their positions
 };
 
 Value decoder_layer(Network& net, const Detr& detr, Value x, Value queries, const Memory& memory,
                     const std::string& name) {
-  const Value placed = net.graph.add(x, queries);
-  const Value own =
-      attention(net, placed, placed, x, projections(net, name + ".self_attn"), detr.decoder_heads);
-  x = layer_norm(net, net.graph.add(x, own), name + ".self_attn_layer_norm");
+  const TransformerLayer& layer = detr.decoder_layer;
+  x = self_attention(net, x, queries, name, layer);
   const Value seen = attention(net, net.graph.add(x, queries), memory.keys, memory.values,
-                               projections(net, name + ".encoder_attn"), detr.decoder_heads);
+                               projections(net, name + ".encoder_attn"), layer.heads);
   x = layer_norm(net, net.graph.add(x, seen), name + ".encoder_attn_layer_norm");
-  return feed_forward(net, x, name, detr.decoder_width, detr.activation);
+  return feed_forward(net, x, name, layer);
 }
 
 }  // namespace
@@ -105,8 +85,11 @@ Result<Queries> build_detr(Network& net, const nlohmann::json& config, Value pix
   const Value positions =
       graph.constant("model.positions", {height * width, detr.channels},
                      tflite::Data::own_values(sine_positions(height, width, detr.channels)));
-  for (int layer = 0; layer < detr.encoder_layers; ++layer)
-    x = encoder_layer(net, detr, x, positions, "model.encoder.layers." + std::to_string(layer));
+  for (int layer = 0; layer < detr.encoder_layers; ++layer) {
+    const std::string name = "model.encoder.layers." + std::to_string(layer);
+    x = feed_forward(net, self_attention(net, x, positions, name, detr.encoder_layer), name,
+                     detr.encoder_layer);
+  }
   graph.set_scope("model.decoder");
   const Memory memory{x, graph.add(x, positions)};
   const Shape query_shape = {detr.queries, detr.channels};

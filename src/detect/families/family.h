@@ -19,4 +19,8 @@ struct Queries {
 // Carion et al., "End-to-End Object Detection with Transformers"; transformers, modeling_detr.py.
 Result<Queries> build_detr(Network& net, const nlohmann::json& config, Value pixels);
 
+// Zhao et al., "DETRs Beat YOLOs on Real-time Object Detection", and Lv et al., "RT-DETRv2"; transformers,
+// modeling_rt_detr.py and modeling_rt_detr_v2.py.
+Result<Queries> build_rt_detr(Network& net, const nlohmann::json& config, Value pixels);
+
 }  // namespace assay::detect

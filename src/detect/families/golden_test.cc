@@ -104,6 +104,9 @@ TEST_P(FamilyGolden, GivesWhatTransformersGivesAtTwoSizes) {
 INSTANTIATE_TEST_SUITE_P(Detr, FamilyGolden,
                          ::testing::Values("detr-native", "detr-native-v5", "detr-timm", "detr-dc5-timm"));
 
+INSTANTIATE_TEST_SUITE_P(RtDetr, FamilyGolden,
+                         ::testing::Values("rtdetr-r18vd", "rtdetr-r50vd", "rtdetr-v2-r18vd"));
+
 TEST(LargestError, RejectsNanZerosASignFlipAndOneStep) {
   const std::vector<double> exact = {0.5, -0.25};
   EXPECT_EQ(largest_error({0.5f, -0.25f}, exact), 0);

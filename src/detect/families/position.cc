@@ -28,4 +28,21 @@ std::vector<float> sine_positions(int height, int width, int channels, double of
   return result;
 }
 
+std::vector<float> unscaled_sine_positions(int height, int width, int channels, double temperature) {
+  const int quarter = channels / 4;
+  std::vector<float> result;
+  result.reserve(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) *
+                 static_cast<std::size_t>(channels));
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (int c = 0; c < channels; ++c) {
+        const double angle =
+            (c < 2 * quarter ? y : x) / std::pow(temperature, static_cast<double>(c % quarter) / quarter);
+        result.push_back(static_cast<float>(c / quarter % 2 == 0 ? std::sin(angle) : std::cos(angle)));
+      }
+    }
+  }
+  return result;
+}
+
 }  // namespace assay::detect
