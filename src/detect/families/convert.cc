@@ -12,8 +12,10 @@ struct Family {
   std::string_view model_type;
   Result<Queries> (*build)(Network&, const nlohmann::json&, Value);
 };
-constexpr std::array<Family, 3> kFamilies = {
-    {{"detr", build_detr}, {"rt_detr", build_rt_detr}, {"rt_detr_v2", build_rt_detr}}};
+constexpr std::array<Family, 4> kFamilies = {{{"detr", build_detr},
+                                               {"rt_detr", build_rt_detr},
+                                               {"rt_detr_v2", build_rt_detr},
+                                               {"d_fine", build_d_fine}}};
 
 constexpr int kLargestSide = 8192;
 

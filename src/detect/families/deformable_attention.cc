@@ -63,10 +63,22 @@ Grid grid_of(const DeformableAttention& attention) {
   return grid;
 }
 
+// What an offset is multiplied by beside the scale: one part in as many as the level has points, where the
+// checkpoint keeps no table of it.
+std::vector<float> shares_of(Network& net, const std::string& name, const DeformableAttention& attention) {
+  const std::string table = net.weights.first_of({name + ".n_points_scale", name + ".num_points_scale"});
+  std::vector<float> shares;
+  for (const int points : attention.points) {
+    for (int i = 0; i < points; ++i) shares.push_back(1.0f / static_cast<float>(points));
+  }
+  return net.weights.has(table) ? net.weights.floats(table, {static_cast<int>(shares.size())}) : shares;
+}
+
 // The linear layer of the offsets with its outputs as [2, heads, points] instead of [heads, points, 2], in
 // cells of the level where `of_box` boxes will be multiplied in.
-Value offsets_of(Network& net, Value queries, const std::string& name, const DeformableAttention& attention,
+Value offsets_of(Network& net, Value queries, const std::string& module, const DeformableAttention& attention,
                  const Grid& grid, bool of_box) {
+  const std::string name = module + ".sampling_offsets";
   const auto heads = static_cast<std::size_t>(attention.heads), points = static_cast<std::size_t>(grid.points);
   const auto channels = static_cast<std::size_t>(net.graph.extent(queries, 1));
   const int outputs = 2 * attention.heads * grid.points;
@@ -75,13 +87,10 @@ Value offsets_of(Network& net, Value queries, const std::string& name, const Def
   if (weights.empty() || bias.empty()) return {};
   std::vector<double> factors(2 * points, 1.0);
   if (of_box) {
-    std::size_t point = 0;
-    for (const int of_level : attention.points) {
-      for (int i = 0; i < of_level; ++i, ++point) {
-        for (const std::size_t at : {point, points + point})
-          factors[at] = static_cast<double>(attention.offset_scale) * grid.extents[at] / of_level;
-      }
-    }
+    const std::vector<float> shares = shares_of(net, module, attention);
+    if (shares.empty()) return {};
+    for (std::size_t at = 0; at < factors.size(); ++at)
+      factors[at] = static_cast<double>(attention.offset_scale) * grid.extents[at] * shares[at % points];
   }
   std::vector<float> ordered, ordered_bias;
   for (std::size_t axis = 0; axis < 2; ++axis) {
@@ -207,7 +216,7 @@ Value deformable_attention(Network& net, Value queries, Value reference, Value v
   const int count = graph.extent(queries, 0), coordinates = graph.extent(reference, 1);
   const int heads = attention.heads, of_all_heads = heads * grid.points;
   const Value offsets =
-      offsets_of(net, queries, name + ".sampling_offsets", attention, grid, coordinates == 4);
+      offsets_of(net, queries, name, attention, grid, coordinates == 4);
   Value weights = linear(net, queries, name + ".attention_weights", of_all_heads);
   weights = graph.softmax(graph.reshape(weights, {count, heads, grid.points}));
   weights = graph.reshape(weights, {count, of_all_heads});

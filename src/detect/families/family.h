@@ -23,4 +23,8 @@ Result<Queries> build_detr(Network& net, const nlohmann::json& config, Value pix
 // modeling_rt_detr.py and modeling_rt_detr_v2.py.
 Result<Queries> build_rt_detr(Network& net, const nlohmann::json& config, Value pixels);
 
+// Peng et al., "D-FINE: Redefine Regression Task in DETRs as Fine-grained Distribution Refinement";
+// transformers, modeling_d_fine.py.
+Result<Queries> build_d_fine(Network& net, const nlohmann::json& config, Value pixels);
+
 }  // namespace assay::detect

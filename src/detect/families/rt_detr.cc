@@ -37,9 +37,8 @@ Result<Queries> build_rt_detr(Network& net, const nlohmann::json& config, Value 
   ASSAY_TRY(const RtDetr detr, read_rt_detr(config));
   ASSAY_TRY(const Resnet backbone, read_resnet(config));
   GraphBuilder& graph = net.graph;
-  // For training only: noisy boxes to restore, the classes that earlier layers see, and what transformers
-  // computes again from the configuration.
-  for (const char* part : {"denoising_class_embed", "class_embed", "bbox_embed", "n_points_scale"}) net.weights.ignore(part);
+  // For training only: noisy boxes to restore and the classes that earlier layers see; copies of the heads.
+  for (const char* part : {"denoising_class_embed", "class_embed", "bbox_embed"}) net.weights.ignore(part);
   ASSAY_TRY(const auto features,
             levels_of(resnet(net, pixels, "model.backbone.model", backbone), backbone.handed_on, detr));
   const auto encoded =
