@@ -22,10 +22,10 @@ constexpr int kMostBins = 1 << 10, kMostWidth = 1 << 16, kMostLayers = 64;
 struct DFine {
   RtDetr detr;
   Hgnet backbone;
-  int blocks = 3;        // RepVGG blocks in a row
-  int used_layers = 1;   // of the decoder, up to the one whose answer counts
-  int bins = 32;         // a side of a box is one of bins + 1 places, each with a probability
-  int best_places = 4;   // those that tell how sure a side is
+  int blocks = 3;       // RepVGG blocks in a row
+  int used_layers = 1;  // of the decoder, up to the one whose answer counts
+  int bins = 32;        // a side of a box is one of bins + 1 places, each with a probability
+  int best_places = 4;  // those that tell how sure a side is
   int quality_width = 64, quality_layers = 2;
 };
 
@@ -57,7 +57,8 @@ Result<DFine> read_d_fine(const nlohmann::json& config) {
                  "max_num_bins: " + std::to_string(d_fine.bins) + ", expected an even number from 4 on"};
   if (layer_scale != 1.0 && d_fine.used_layers != layers)
     return Error{ErrorCode::kUnsupported, "layer_scale: " + std::to_string(layer_scale) + ", expected 1"};
-  if (d_fine.detr.channels != d_fine.detr.encoder_channels && d_fine.detr.input_channels.back() == d_fine.detr.channels)
+  if (d_fine.detr.channels != d_fine.detr.encoder_channels &&
+      d_fine.detr.input_channels.back() == d_fine.detr.channels)
     return Error{ErrorCode::kCorrupt, "decoder_in_channels: differs from encoder_hidden_dim"};
   return d_fine;
 }
@@ -109,6 +110,7 @@ Value decoder_layer(Network& net, Value x, Value positions, Value boxes, const M
   const Value seen = deformable_attention(net, net.graph.add(x, positions), boxes, memory.tokens,
                                           name + ".encoder_attn", samples);
   x = gate(net, x, seen, name + ".gateway");
+  // transformers clamps to the range of float16 before the last normalization; here is float32.
   return feed_forward(net, x, name, detr.decoder_layer);
 }
 
@@ -132,8 +134,7 @@ Value moved(Network& net, Value start, Value probabilities, Value places) {
   GraphBuilder& graph = net.graph;
   const int queries = graph.extent(start, 0);
   const Value none = graph.constant(0.0f);
-  const Value distances =
-      graph.reshape(graph.fully_connected(probabilities, places, none), {queries, 4});
+  const Value distances = graph.reshape(graph.fully_connected(probabilities, places, none), {queries, 4});
   const auto half = [&](Value x, int first) { return graph.slice(x, {0, first}, {queries, 2}); };
   const Value size = half(start, 2);
   const Value before = half(distances, 0), after = half(distances, 2);
@@ -151,7 +152,8 @@ Value quality(Network& net, Value probabilities, const std::string& name, const 
   const Value facts = graph.concat({best, graph.reduce(Op::kMean, best, -1)}, 2);
   std::vector<int> widths(static_cast<std::size_t>(d_fine.quality_layers), d_fine.quality_width);
   widths.back() = 1;
-  return relu_layers(net, graph.reshape(facts, {queries, 4 * (d_fine.best_places + 1)}), name + ".reg_conf", widths);
+  return relu_layers(net, graph.reshape(facts, {queries, 4 * (d_fine.best_places + 1)}), name + ".reg_conf",
+                     widths);
 }
 
 // Layers of the decoder and heads that only the training asks.
@@ -172,11 +174,9 @@ Result<Queries> build_d_fine(Network& net, const nlohmann::json& config, Value p
   ignore_training(net, d_fine);
   ASSAY_TRY(const auto features, levels_of(hgnet(net, pixels, "model.backbone.model", d_fine.backbone),
                                            d_fine.backbone.handed_on, detr));
-  const auto encoded = hybrid_encoder(net, features, detr,
-                                      {.lateral_activation = Nonlinearity::kNone,
-                                       .fuse = fuse,
-                                       .halve = halve,
-                                       .blocks = d_fine.blocks});
+  const auto encoded = hybrid_encoder(
+      net, features, detr,
+      {.lateral_activation = Nonlinearity::kNone, .fuse = fuse, .halve = halve, .blocks = d_fine.blocks});
   const Memory memory = memory_of(net, encoded, detr, detr.input_channels.back() != detr.channels);
   const SelectedQueries start = select_queries(net, memory, detr);
   const DeformableAttention samples{detr.decoder_layer.heads, memory.levels, detr.points, detr.offset_scale,
@@ -185,18 +185,22 @@ Result<Queries> build_d_fine(Network& net, const nlohmann::json& config, Value p
   const auto scale = net.weights.floats("model.decoder.reg_scale", {1});
   graph.set_scope("model.decoder");
   const int places_count = d_fine.bins + 1;
-  const Value places = up.empty() || scale.empty()
-                           ? Value{}
-                           : graph.constant("model.decoder.places", {1, places_count},
-                                            tflite::Data::own_values(places_of_bins(d_fine.bins, up[0], scale[0])));
+  const Value places =
+      up.empty() || scale.empty()
+          ? Value{}
+          : graph.constant("model.decoder.places", {1, places_count},
+                           tflite::Data::own_values(places_of_bins(d_fine.bins, up[0], scale[0])));
   Value x = start.states, earlier_x, first_boxes, sides, probabilities;
   Queries result;
   result.boxes = graph.logistic(start.boxes);
   for (int layer = 0; layer < d_fine.used_layers; ++layer) {
     const std::string number = std::to_string(layer);
-    const Value positions = clamped(net, relu_layers(net, result.boxes, "model.decoder.query_pos_head",
-                                                     {2 * detr.channels, detr.channels}), 10.0f);
-    x = decoder_layer(net, x, positions, result.boxes, memory, "model.decoder.layers." + number, detr, samples);
+    const Value positions = clamped(
+        net,
+        relu_layers(net, result.boxes, "model.decoder.query_pos_head", {2 * detr.channels, detr.channels}),
+        10.0f);
+    x = decoder_layer(net, x, positions, result.boxes, memory, "model.decoder.layers." + number, detr,
+                      samples);
     if (layer == 0) {
       const Value change =
           relu_layers(net, x, "model.decoder.pre_bbox_head", {detr.channels, detr.channels, 4});

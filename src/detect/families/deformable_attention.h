@@ -19,9 +19,9 @@ struct DeformableAttention {
   int heads = 1;
   std::vector<FeatureLevel> levels;
   std::vector<int> points;   // by level: samples that each head takes of it
-  float offset_scale = 0.5;  // of boxes: an offset of 1 is this much of the size, divided by the level's points
-                             // or multiplied by what `name`.n_points_scale or .num_points_scale keeps
-  bool nearest = false;      // the feature at the sample's place instead of a mean of four ("discrete")
+  float offset_scale = 0.5;  // of boxes: an offset of 1 is this much of the size, divided by the level's
+                             // points or multiplied by what `name`.n_points_scale or .num_points_scale keeps
+  bool nearest = false;  // the feature at the sample's place instead of a mean of four ("discrete")
 };
 
 // What the samples sum up to, [queries, channels of values], before the projection of the output.

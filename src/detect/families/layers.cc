@@ -68,9 +68,9 @@ struct FoldedConvolution {
 
 FoldedConvolution fold(Network& net, const Convolution& convolution) {
   ChannelMap map = batch_norm(net, convolution.normalization, convolution.channels, convolution.epsilon);
-  const auto weights = net.weights.floats(
-      convolution.weights + ".weight",
-      {convolution.channels, convolution.inputs, convolution.size, convolution.size});
+  const auto weights =
+      net.weights.floats(convolution.weights + ".weight",
+                         {convolution.channels, convolution.inputs, convolution.size, convolution.size});
   if (map.scale.empty() || weights.empty()) return {};
   if (convolution.factor != 1.0f) {
     for (auto* values : {&map.scale, &map.shift}) {
@@ -86,12 +86,11 @@ Value normalized_convolution(Network& net, Value x, const Convolution& convoluti
   net.graph.set_scope(convolution.weights);
   FoldedConvolution folded = fold(net, convolution);
   const int size = convolution.size;
-  const Shape shape = convolution.depthwise
-                          ? Shape{1, size, size, convolution.channels}
-                          : Shape{convolution.channels, size, size, convolution.inputs};
+  const Shape shape = convolution.depthwise ? Shape{1, size, size, convolution.channels}
+                                            : Shape{convolution.channels, size, size, convolution.inputs};
   const Value kernel = constant(net, convolution.weights + ".weight", shape, std::move(folded.weights));
-  const Value bias = constant(net, convolution.normalization + ".bias", {convolution.channels},
-                              std::move(folded.bias));
+  const Value bias =
+      constant(net, convolution.normalization + ".bias", {convolution.channels}, std::move(folded.bias));
   return convolution.depthwise ? net.graph.depthwise_conv2d(x, kernel, bias, window)
                                : net.graph.conv2d(x, kernel, bias, window);
 }
@@ -191,12 +190,12 @@ Value attention(Network& net, Value queries, Value keys, Value values, const Att
 
 Value feed_forward(Network& net, Value x, const std::string& name, const TransformerLayer& layer) {
   // Newer checkpoints keep the two in a module of their own.
-  const std::string first = net.weights.first_of(
-      {name + ".fc1.weight", name + ".mlp.fc1.weight", name + ".mlp.layers.0.weight"});
+  const std::string first =
+      net.weights.first_of({name + ".fc1.weight", name + ".mlp.fc1.weight", name + ".mlp.layers.0.weight"});
   const bool numbered = first.ends_with(".layers.0.weight");
   const std::string path = first.starts_with(name + ".mlp") ? name + ".mlp" : name;
-  const Value inner = apply(
-      net, linear(net, x, path + (numbered ? ".layers.0" : ".fc1"), layer.inner_width), layer.activation);
+  const Value inner = apply(net, linear(net, x, path + (numbered ? ".layers.0" : ".fc1"), layer.inner_width),
+                            layer.activation);
   const Value outer = linear(net, inner, path + (numbered ? ".layers.1" : ".fc2"), net.graph.extent(x, 1));
   return layer_norm(net, net.graph.add(x, outer), name + ".final_layer_norm", layer.epsilon);
 }
@@ -205,8 +204,7 @@ Value self_attention(Network& net, Value x, Value positions, const std::string& 
                      const TransformerLayer& layer) {
   net.graph.set_scope(name + ".self_attn");
   const Value placed = positions.exists() ? net.graph.add(x, positions) : x;
-  const Value mixed =
-      attention(net, placed, placed, x, projections(net, name + ".self_attn"), layer.heads);
+  const Value mixed = attention(net, placed, placed, x, projections(net, name + ".self_attn"), layer.heads);
   return layer_norm(net, net.graph.add(x, mixed), name + ".self_attn_layer_norm", layer.epsilon);
 }
 
@@ -239,8 +237,7 @@ Value rep_vgg(Network& net, Value x, const std::string& name, float epsilon) {
     for (std::size_t i = 0; i < inputs; ++i)
       sum.weights[(o * 9 + 4) * inputs + i] += center.weights[o * inputs + i];
   }
-  const Value kernel =
-      constant(net, name + ".weight", {channels, 3, 3, channels}, std::move(sum.weights));
+  const Value kernel = constant(net, name + ".weight", {channels, 3, 3, channels}, std::move(sum.weights));
   return net.graph.conv2d(x, kernel, constant(net, name + ".bias", {channels}, std::move(sum.bias)),
                           {.padding = 1});
 }

@@ -11,9 +11,9 @@ namespace assay::detect {
 std::vector<float> sine_positions(int height, int width, int channels, double offset = 0.0,
                                   double temperature = 10000.0);
 
-// [height * width, channels]: sines of the row, cosines of the row, sines and cosines of the column, a quarter of
-// the channels each. Positions count from 0 and are not scaled. REQUIRES: channels is a multiple of 4.
-// Source: transformers, build_2d_sinusoidal_position_embedding.
+// [height * width, channels]: sines of the row, cosines of the row, sines and cosines of the column, a
+// quarter of the channels each. Positions count from 0 and are not scaled. REQUIRES: channels is a multiple
+// of 4. Source: transformers, build_2d_sinusoidal_position_embedding.
 std::vector<float> unscaled_sine_positions(int height, int width, int channels, double temperature);
 
 }  // namespace assay::detect

@@ -41,8 +41,8 @@ Result<Queries> build_rt_detr(Network& net, const nlohmann::json& config, Value 
   for (const char* part : {"denoising_class_embed", "class_embed", "bbox_embed"}) net.weights.ignore(part);
   ASSAY_TRY(const auto features,
             levels_of(resnet(net, pixels, "model.backbone.model", backbone), backbone.handed_on, detr));
-  const auto encoded =
-      hybrid_encoder(net, features, detr, {.lateral_activation = detr.activation, .fuse = fuse, .halve = halve});
+  const auto encoded = hybrid_encoder(net, features, detr,
+                                      {.lateral_activation = detr.activation, .fuse = fuse, .halve = halve});
   const Memory memory = memory_of(net, encoded, detr, true);
   const SelectedQueries start = select_queries(net, memory, detr);
   const DeformableAttention samples{detr.decoder_layer.heads, memory.levels, detr.points, detr.offset_scale,
@@ -53,12 +53,12 @@ Result<Queries> build_rt_detr(Network& net, const nlohmann::json& config, Value 
   result.boxes = graph.logistic(logits);
   for (int layer = 0; layer < detr.decoder_layers; ++layer) {
     const std::string number = std::to_string(layer);
-    const Value positions = relu_layers(net, result.boxes, "model.decoder.query_pos_head",
-                                        {2 * detr.channels, detr.channels});
+    const Value positions =
+        relu_layers(net, result.boxes, "model.decoder.query_pos_head", {2 * detr.channels, detr.channels});
     x = decoder_layer(net, x, positions, result.boxes, memory.tokens, "model.decoder.layers." + number, detr,
                       samples);
-    const Value change = relu_layers(net, x, head_name(net, "bbox_embed", layer),
-                                     {detr.channels, detr.channels, 4});
+    const Value change =
+        relu_layers(net, x, head_name(net, "bbox_embed", layer), {detr.channels, detr.channels, 4});
     logits = graph.add(change, clamped_logit(net, logits));
     result.boxes = graph.logistic(logits);
   }
