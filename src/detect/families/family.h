@@ -12,11 +12,23 @@ struct Queries {
   Value logits, boxes;
 };
 
-// One function for each: from pixels [1, height, width, 3] to queries, with the tensors named as on the hub.
+struct Picture {
+  Value pixels;  // [1, height, width, 3]
+  // [1, height, width]: 1 where the picture is, padded right and below. It exists where pictures are padded.
+  Value mask;
+};
+
+// One function for each: from a picture to queries, with the tensors named as on the hub.
 // Errors: kUnsupported and kCorrupt, naming the key of config.json; what is wrong with tensors is told by
 // net.weights.
 
 // Carion et al., "End-to-End Object Detection with Transformers"; transformers, modeling_detr.py.
-Result<Queries> build_detr(Network& net, const nlohmann::json& config, Value pixels);
+Result<Queries> build_detr(Network& net, const nlohmann::json& config, const Picture& picture);
+
+// Meng et al., "Conditional DETR for Fast Training Convergence"; modeling_conditional_detr.py.
+Result<Queries> build_conditional_detr(Network& net, const nlohmann::json& config, const Picture& picture);
+
+// Fang et al., "You Only Look at One Sequence"; modeling_yolos.py. Takes no mask.
+Result<Queries> build_yolos(Network& net, const nlohmann::json& config, const Picture& picture);
 
 }  // namespace assay::detect

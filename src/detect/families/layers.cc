@@ -3,6 +3,8 @@
 #include <cmath>
 #include <optional>
 
+#include "detect/graph/fold.h"
+
 namespace assay::detect {
 namespace {
 
@@ -94,15 +96,21 @@ Value apply(Network& net, Value x, Nonlinearity kind) {
   return x;
 }
 
+Value parameter(Network& net, const std::string& name, const Shape& shape) {
+  Data data = net.weights.data(name, shape);
+  return data.bytes().empty() ? Value{} : net.graph.constant(name, shape, std::move(data));
+}
+
+Value zeros(Network& net, const Shape& shape) {
+  return net.graph.constant(shape, std::vector<float>(element_count(shape)));
+}
+
 Value linear(Network& net, Value x, const std::string& name, int channels, float factor) {
   net.graph.set_scope(name);
   const Shape matrix = {channels, net.graph.extent(x, -1)};
   if (factor == 1.0f) {
-    Data weights = net.weights.data(name + ".weight", matrix);
-    Data bias = net.weights.data(name + ".bias", {channels});
-    if (weights.bytes().empty() || bias.bytes().empty()) return {};
-    return net.graph.fully_connected(x, net.graph.constant(name + ".weight", matrix, std::move(weights)),
-                                     net.graph.constant(name + ".bias", {channels}, std::move(bias)));
+    const Value weights = parameter(net, name + ".weight", matrix);
+    return net.graph.fully_connected(x, weights, parameter(net, name + ".bias", {channels}));
   }
   auto weights = net.weights.floats(name + ".weight", matrix);
   auto bias = net.weights.floats(name + ".bias", {channels});
@@ -186,6 +194,14 @@ Value conv(Network& net, Value x, const std::string& name, int channels, int siz
                            : constant(net, name + ".weight", {channels, size, size, inputs},
                                       to_runtime_order(weights, {}, channels, inputs, size * size, false));
   return net.graph.conv2d(x, kernel, bias, window);
+}
+
+Value inverse_sigmoid(Network& net, Value x) {
+  GraphBuilder& graph = net.graph;
+  const Value least = graph.constant(1e-5f);
+  const Value yes = graph.maximum(x, least);
+  const Value no = graph.maximum(graph.sub(graph.constant(1.0f), x), least);
+  return graph.unary(Op::kLog, graph.div(yes, no));
 }
 
 Value tokens_of(Network& net, Value features) {

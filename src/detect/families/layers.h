@@ -21,6 +21,10 @@ enum class Nonlinearity { kNone, kRelu, kGelu, kSilu };
 std::optional<Nonlinearity> nonlinearity_from_name(std::string_view name);
 Value apply(Network& net, Value x, Nonlinearity kind);
 
+// A tensor of the checkpoint as it is.
+Value parameter(Network& net, const std::string& name, const Shape& shape);
+Value zeros(Network& net, const Shape& shape);
+
 // x W^T + b; W is `name`.weight [channels, in], b is `name`.bias. Each is multiplied by `factor` now.
 Value linear(Network& net, Value x, const std::string& name, int channels, float factor = 1.0f);
 
@@ -55,6 +59,9 @@ Value depthwise_batch_norm(Network& net, Value x, const std::string& convolution
                            float epsilon = 1e-5f);
 // A convolution with a bias.
 Value conv(Network& net, Value x, const std::string& name, int channels, int size, const Window& window);
+
+// log(x / (1 - x)), both at least 1e-5.
+Value inverse_sigmoid(Network& net, Value x);
 
 // [1, height, width, channels] as [height * width, channels]
 Value tokens_of(Network& net, Value features);
