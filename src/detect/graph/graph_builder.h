@@ -131,8 +131,7 @@ class GraphBuilder {
 
   tflite::Model model_;
   std::vector<tflite::TensorName> inputs_, outputs_;
-  std::vector<int> producer_;   // by tensor: the operator that writes it, -1
-  std::vector<int> consumers_;  // by tensor: how many operators read it
+  std::vector<int> producer_;  // by tensor: the operator that writes it, -1
   std::map<std::tuple<tflite::TensorType, Shape, std::string>, int> small_constants_;
   std::string scope_;
   std::map<std::string, int> names_;
