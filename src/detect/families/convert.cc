@@ -54,7 +54,7 @@ Result<tflite::Model> convert_detector(std::string_view config_json, const Proce
   if (options.padding && !family.takes_mask)
     return Error{ErrorCode::kUnsupported, "padding: " + model_type + " has no mask of the picture"};
   GraphBuilder graph;
-  CheckpointWeights weights(tensors);
+  CheckpointWeights weights(tensors, graph);
   // Counters of the training.
   weights.ignore("num_batches_tracked");
   Network net{graph, weights};

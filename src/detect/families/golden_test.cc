@@ -6,10 +6,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "detect/families/checkpoint_testing.h"
 #include "detect/families/convert.h"
 #include "detect/litert/runner.h"
-#include "formats/safetensors/safetensors.h"
-#include "support/testing.h"
 
 namespace assay::detect {
 namespace {
@@ -18,24 +17,6 @@ namespace {
 // differently at every operator; the largest of some hundred errors varies by less than this between two
 // orders of summation.
 constexpr double kTimesTheirError = 4.0;
-
-struct LoadedTensors {
-  std::string bytes;
-  SafetensorsFile file;
-  TensorMap map() const {
-    TensorMap tensors;
-    for (const TensorView& view : file.tensors) tensors.emplace(view.name, view);
-    return tensors;
-  }
-};
-
-LoadedTensors load(const std::filesystem::path& path) {
-  LoadedTensors loaded{read_bytes(path), {}};
-  auto parsed = parse_safetensors(as_bytes(loaded.bytes));
-  EXPECT_THAT(parsed, IsOk()) << path;
-  if (parsed) loaded.file = *std::move(parsed);
-  return loaded;
-}
 
 template <typename T>
 std::vector<T> values(const SafetensorsFile& file, const std::string& name) {

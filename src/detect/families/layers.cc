@@ -1,5 +1,6 @@
 #include "detect/families/layers.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -23,6 +24,10 @@ ChannelMap batch_norm(Network& net, const std::string& name, int channels, float
   const auto variance = net.weights.floats(name + ".running_var", {channels});
   ChannelMap map;
   if (weight.empty() || bias.empty() || mean.empty() || variance.empty()) return map;
+  if (std::any_of(variance.begin(), variance.end(), [&](float value) { return value + epsilon <= 0; })) {
+    net.weights.reject(name + ".running_var", "has negative values");
+    return map;
+  }
   for (std::size_t c = 0; c < weight.size(); ++c) {
     const double scale = weight[c] / std::sqrt(static_cast<double>(variance[c]) + epsilon);
     map.scale.push_back(static_cast<float>(scale));

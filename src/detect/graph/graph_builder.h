@@ -110,6 +110,8 @@ class GraphBuilder {
 
   // Notes a failure; the first one stays.
   Value fail(ErrorCode code, std::string message);
+  // The first failure so far; what is asked of extents after it means nothing.
+  Status status() const { return error_ ? Status(*error_) : Status(); }
 
   // The model with one signature, without what no output needs. `metadata`: name and bytes. The builder is
   // empty after it. Errors: the first failure.
