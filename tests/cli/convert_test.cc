@@ -15,7 +15,7 @@ using testing::HasSubstr;
 fs::path checkpoint_in(const TempDir& folder, const std::string& name) {
   const fs::path to = folder / name;
   fs::create_directory(to);
-  for (const char* file : {"config.json", "model.safetensors"})
+  for (const char* file : {"config.json", "preprocessor_config.json", "model.safetensors"})
     write_bytes(to / file, read_bytes(golden("detr/" + name) / file));
   return to;
 }
@@ -26,7 +26,7 @@ TEST(Convert, WritesAModelThatInspectReads) {
   const RunResult run = run_assay({"convert", checkpoint_in(folder, "detr-timm").string(), "-o", out,
                                    "--size", "64x96", "--padding", "--json", "-"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  const json record = json::parse(run.out, nullptr, false);
+  const json record = json::parse(run.out, nullptr, false)["files"][0];
   EXPECT_EQ(record["height"], 64);
   EXPECT_EQ(record["width"], 96);
   EXPECT_EQ(record["padding"], true);
@@ -69,7 +69,7 @@ TEST(Convert, NamesASizeThatIsNone) {
     const RunResult run = run_assay(
         {"convert", checkpoint, "-o", (folder / "out.tflite").string(), std::string("--size=") + size});
     EXPECT_EQ(run.exit_code, 1) << size;
-    EXPECT_THAT(run.err, HasSubstr("--size: '" + std::string(size) + "', expected height x width")) << size;
+    EXPECT_THAT(run.err, HasSubstr("size: '" + std::string(size) + "', expected height x width")) << size;
   }
 }
 

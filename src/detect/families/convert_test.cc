@@ -42,7 +42,7 @@ struct Checkpoint {
     return values;
   }
   Result<tflite::Model> convert(InputSize size = {64, 64}, const ConvertOptions& options = {}) const {
-    return convert_detector(config.dump(), tensors, size, options);
+    return convert_detector(config.dump(), {}, tensors, size, options);
   }
 };
 
@@ -147,6 +147,8 @@ TEST(ConvertDetector, NamesTheKeyOfAValueThatItDoesNotSupport) {
       {"detr-timm", {{"decoder_attention_heads", 48}}, corrupt, "d_model: 24, expected a multiple"},
       {"detr-timm", {{"num_queries", 100'000'000}}, corrupt, "num_queries: expected an integer from 1 to"},
       {"detr-timm", {{"num_queries", "nine"}}, corrupt, "num_queries: expected an integer"},
+      {"detr-timm", {{"auxiliary_loss", true}}, unsupported, "auxiliary_loss: true"},
+      {"detr-timm", {{"backbone_kwargs", {{"layers", {1, 2}}}}}, unsupported, "backbone_kwargs"},
       {"detr-timm", {{"dilation", "yes"}}, corrupt, "dilation: expected true or false"},
       {"detr-timm",
        {{"id2label", nullptr}, {"num_labels", 1'000'000'000}},
@@ -225,7 +227,7 @@ TEST(ConvertDetector, NamesWhatTheLabelsLack) {
 TEST(ConvertDetector, RefusesConfigurationsThatAreNoJsonObject) {
   const Checkpoint checkpoint("detr-timm");
   for (const char* text : {"", "{", "[]", "null", "{\"model_type\": \"detr\""})
-    EXPECT_THAT(convert_detector(text, checkpoint.tensors, {64, 64}),
+    EXPECT_THAT(convert_detector(text, {}, checkpoint.tensors, {64, 64}),
                 FailsWith(ErrorCode::kCorrupt, "config.json"))
         << text;
 }
