@@ -33,7 +33,7 @@ class Projections {
 
 // What the decoder's layers share.
 struct Shared {
-  Memory memory;
+  EncodedPicture memory;
   Value queries;  // their position embeddings
   Value sine;     // of their reference points
 };
@@ -42,11 +42,11 @@ Value self_attention_apart(Network& net, const DetrConfig& detr, Value x, Value 
                            const std::string& name) {
   const Projections project(net, name, false);
   const auto scale =
-      static_cast<float>(1.0 / std::sqrt(static_cast<double>(detr.channels / detr.decoder_heads)));
+      static_cast<float>(1.0 / std::sqrt(static_cast<double>(detr.channels / detr.decoder_layer.heads)));
   const Value q =
       net.graph.add(project(x, "q_content", "qcontent", scale), project(queries, "q_pos", "qpos", scale));
   const Value k = net.graph.add(project(x, "k_content", "kcontent"), project(queries, "k_pos", "kpos"));
-  const Value mixed = attend(net, q, k, project(x, "v", "v"), detr.decoder_heads);
+  const Value mixed = attend(net, q, k, project(x, "v", "v"), detr.decoder_layer.heads);
   return layer_norm(net, net.graph.add(x, project.output(mixed)), name + ".self_attn_layer_norm");
 }
 
@@ -56,7 +56,7 @@ Value cross_attention(Network& net, const DetrConfig& detr, Value x, Value sine,
                       bool first, const std::string& name) {
   GraphBuilder& graph = net.graph;
   const Projections project(net, name, true);
-  const int heads = detr.decoder_heads, width = detr.channels / heads;
+  const int heads = detr.decoder_layer.heads, width = detr.channels / heads;
   const auto scale = static_cast<float>(1.0 / std::sqrt(2.0 * width));
   const auto beside = [&](Value content, Value positions) {
     const int tokens = graph.extent(content, 0);
@@ -87,8 +87,8 @@ Result<Queries> build_conditional_detr(Network& net, const nlohmann::json& confi
   const int channels = detr.channels;
   Shared shared{.memory = detr_encoder(net, detr, picture.pixels, picture.mask)};
   shared.queries = query_positions(net, detr.queries, channels);
-  const Value points =
-      graph.logistic(relu_layers(net, shared.queries, "model.decoder.ref_point_head", {channels, 2}));
+  const Value anchors = relu_layers(net, shared.queries, "model.decoder.ref_point_head", {channels, 2});
+  const Value points = graph.logistic(anchors);
   const auto column = [&](int at) { return graph.slice(points, {0, at}, {detr.queries, 1}); };
   shared.sine = sine_features(graph, graph.concat({column(1), column(0)}, 1), channels / 2);
   Value x = zeros(net, {detr.queries, channels});
@@ -100,13 +100,13 @@ Result<Queries> build_conditional_detr(Network& net, const nlohmann::json& confi
             : graph.mul(shared.sine, relu_layers(net, x, "model.decoder.query_scale", {channels, channels}));
     x = self_attention_apart(net, detr, x, shared.queries, name);
     x = cross_attention(net, detr, x, sine, shared, layer == 0, name);
-    x = feed_forward(net, x, name, detr.decoder_width, detr.activation);
+    x = feed_forward(net, x, name, detr.decoder_layer);
   }
   x = layer_norm(net, x, "model.decoder.layernorm");
-  const Value anchors = graph.concat({inverse_sigmoid(net, points), zeros(net, {detr.queries, 2})}, 1);
+  const Value moved = graph.concat({clamped_logit(net, anchors), zeros(net, {detr.queries, 2})}, 1);
   const Value boxes = relu_layers(net, x, "bbox_predictor", {channels, channels, 4});
   return Queries{.logits = linear(net, x, "class_labels_classifier", detr.labels),
-                 .boxes = graph.logistic(graph.add(boxes, anchors))};
+                 .boxes = graph.logistic(graph.add(boxes, moved))};
 }
 
 }  // namespace assay::detect

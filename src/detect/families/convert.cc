@@ -17,9 +17,12 @@ struct Family {
   HeadKind head;           // how transformers' post_process_object_detection reads what it puts out
   int max_detections = 0;  // that it keeps; 0: as many as there are queries
 };
-constexpr std::array<Family, 3> kFamilies = {
+constexpr std::array<Family, 6> kFamilies = {
     {{"conditional_detr", build_conditional_detr, true, HeadKind::kRtDetr, 100},
+     {"d_fine", build_d_fine, false, HeadKind::kRtDetr},
      {"detr", build_detr, true, HeadKind::kDetr},
+     {"rt_detr", build_rt_detr, false, HeadKind::kRtDetr},
+     {"rt_detr_v2", build_rt_detr, false, HeadKind::kRtDetr},
      {"yolos", build_yolos, false, HeadKind::kDetr}}};
 
 constexpr int kLargestSide = 8192;

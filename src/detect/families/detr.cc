@@ -13,11 +13,12 @@ struct Seen {
 
 Value decoder_layer(Network& net, const DetrConfig& detr, Value x, Value queries, const Seen& memory,
                     const std::string& name) {
-  x = self_attention(net, x, queries, name, detr.decoder_heads);
-  const Value seen = attention(net, net.graph.add(x, queries), memory.keys, memory.values,
-                               projections(net, name + ".encoder_attn"), detr.decoder_heads, memory.scores);
+  x = self_attention(net, x, queries, name, detr.decoder_layer);
+  const Value seen =
+      attention(net, net.graph.add(x, queries), memory.keys, memory.values,
+                projections(net, name + ".encoder_attn"), detr.decoder_layer.heads, memory.scores);
   x = layer_norm(net, net.graph.add(x, seen), name + ".encoder_attn_layer_norm");
-  return feed_forward(net, x, name, detr.decoder_width, detr.activation);
+  return feed_forward(net, x, name, detr.decoder_layer);
 }
 
 }  // namespace
@@ -25,7 +26,7 @@ Value decoder_layer(Network& net, const DetrConfig& detr, Value x, Value queries
 Result<Queries> build_detr(Network& net, const nlohmann::json& config, const Picture& picture) {
   ASSAY_TRY(const DetrConfig detr, read_detr_config(config));
   GraphBuilder& graph = net.graph;
-  const Memory memory = detr_encoder(net, detr, picture.pixels, picture.mask);
+  const EncodedPicture memory = detr_encoder(net, detr, picture.pixels, picture.mask);
   graph.set_scope("model.decoder");
   const Seen seen{memory.values, graph.add(memory.values, memory.grid.positions), memory.grid.scores};
   const Value queries = query_positions(net, detr.queries, detr.channels);

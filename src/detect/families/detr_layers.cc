@@ -19,10 +19,10 @@ Result<DetrConfig> read_detr_config(const nlohmann::json& config) {
   detr.channels = count("d_model", kMostChannels);
   detr.encoder_layers = count("encoder_layers", kMostLayers);
   detr.decoder_layers = count("decoder_layers", kMostLayers);
-  detr.encoder_heads = count("encoder_attention_heads", kMostChannels);
-  detr.decoder_heads = count("decoder_attention_heads", kMostChannels);
-  detr.encoder_width = count("encoder_ffn_dim", kMostChannels);
-  detr.decoder_width = count("decoder_ffn_dim", kMostChannels);
+  detr.encoder_layer.heads = count("encoder_attention_heads", kMostChannels);
+  detr.decoder_layer.heads = count("decoder_attention_heads", kMostChannels);
+  detr.encoder_layer.inner_width = count("encoder_ffn_dim", kMostChannels);
+  detr.decoder_layer.inner_width = count("decoder_ffn_dim", kMostChannels);
   detr.queries = count("num_queries", kMostQueries);
   const std::string activation = fields.text("activation_function", "relu");
   const std::string positions = fields.text("position_embedding_type", "sine");
@@ -36,10 +36,10 @@ Result<DetrConfig> read_detr_config(const nlohmann::json& config) {
         "model was trained before version 5"};
   const auto kind = nonlinearity_from_name(activation);
   if (!kind) return Error{ErrorCode::kUnsupported, "activation_function: " + quote(activation)};
-  detr.activation = *kind;
+  detr.encoder_layer.activation = detr.decoder_layer.activation = *kind;
   if (positions != "sine")
     return Error{ErrorCode::kUnsupported, "position_embedding_type: " + quote(positions) + ", expected sine"};
-  for (const int heads : {detr.encoder_heads, detr.decoder_heads}) {
+  for (const int heads : {detr.encoder_layer.heads, detr.decoder_layer.heads}) {
     if (detr.channels % heads != 0 || detr.channels % 4 != 0)
       return Error{ErrorCode::kCorrupt, "d_model: " + std::to_string(detr.channels) +
                                             ", expected a multiple of 4 and of the attention heads"};
@@ -59,29 +59,14 @@ std::vector<Value> detr_backbone(Network& net, Value pixels, const Resnet& backb
   return resnet(net, pixels, nested ? "model.backbone.conv_encoder.model" : "model.backbone.model", backbone);
 }
 
-Value feed_forward(Network& net, Value x, const std::string& name, int width, Nonlinearity activation) {
-  const int channels = net.graph.extent(x, 1);
-  // Newer checkpoints keep the two in a module of their own.
-  const std::string path = net.weights.has(name + ".mlp.fc1.weight") ? name + ".mlp" : name;
-  const Value inner = apply(net, linear(net, x, path + ".fc1", width), activation);
-  return layer_norm(net, net.graph.add(x, linear(net, inner, path + ".fc2", channels)),
-                    name + ".final_layer_norm");
-}
-
-Value self_attention(Network& net, Value x, Value positions, const std::string& name, int heads, Value mask) {
-  const Value placed = net.graph.add(x, positions);
-  const Value mixed = attention(net, placed, placed, x, projections(net, name + ".self_attn"), heads, mask);
-  return layer_norm(net, net.graph.add(x, mixed), name + ".self_attn_layer_norm");
-}
-
-Memory detr_encoder(Network& net, const DetrConfig& detr, Value pixels, Value pixel_mask) {
+EncodedPicture detr_encoder(Network& net, const DetrConfig& detr, Value pixels, Value pixel_mask) {
   const Value features = detr_backbone(net, pixels, detr.backbone).back();
-  const Grid grid = feature_grid(net.graph, features, pixel_mask, detr.channels);
+  const FeatureGrid grid = feature_grid(net.graph, features, pixel_mask, detr.channels);
   Value x = tokens_of(net, conv(net, features, "model.input_projection", detr.channels, 1, {}));
   for (int layer = 0; layer < detr.encoder_layers; ++layer) {
     const std::string name = "model.encoder.layers." + std::to_string(layer);
-    x = self_attention(net, x, grid.positions, name, detr.encoder_heads, grid.scores);
-    x = feed_forward(net, x, name, detr.encoder_width, detr.activation);
+    x = self_attention(net, x, grid.positions, name, detr.encoder_layer, grid.scores);
+    x = feed_forward(net, x, name, detr.encoder_layer);
   }
   return {x, grid};
 }

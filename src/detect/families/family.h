@@ -31,4 +31,12 @@ Result<Queries> build_conditional_detr(Network& net, const nlohmann::json& confi
 // Fang et al., "You Only Look at One Sequence"; modeling_yolos.py. Takes no mask.
 Result<Queries> build_yolos(Network& net, const nlohmann::json& config, const Picture& picture);
 
+// Zhao et al., "DETRs Beat YOLOs on Real-time Object Detection", and Lv et al., "RT-DETRv2"; transformers,
+// modeling_rt_detr.py and modeling_rt_detr_v2.py.
+Result<Queries> build_rt_detr(Network& net, const nlohmann::json& config, const Picture& picture);
+
+// Peng et al., "D-FINE: Redefine Regression Task in DETRs as Fine-grained Distribution Refinement";
+// transformers, modeling_d_fine.py.
+Result<Queries> build_d_fine(Network& net, const nlohmann::json& config, const Picture& picture);
+
 }  // namespace assay::detect

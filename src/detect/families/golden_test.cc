@@ -122,6 +122,11 @@ INSTANTIATE_TEST_SUITE_P(Detr, PaddedGolden,
                          ::testing::Values("detr-native", "detr-native-v5", "detr-timm", "detr-dc5-timm",
                                            "conditional"));
 
+INSTANTIATE_TEST_SUITE_P(RtDetr, FamilyGolden,
+                         ::testing::Values("rtdetr-r18vd", "rtdetr-r50vd", "rtdetr-v2-r18vd"));
+
+INSTANTIATE_TEST_SUITE_P(DFine, FamilyGolden, ::testing::Values("dfine", "dfine-two-levels"));
+
 TEST(LargestError, RejectsNanZerosASignFlipAndOneStep) {
   const std::vector<double> exact = {0.5, -0.25};
   EXPECT_EQ(largest_error({0.5f, -0.25f}, exact), 0);

@@ -61,21 +61,45 @@ Value constant(Network& net, const std::string& name, Shape shape, std::vector<f
   return net.graph.constant(name, std::move(shape), Data::own_values(values));
 }
 
-Value normalized_convolution(Network& net, Value x, const std::string& convolution,
-                             const std::string& normalization, int channels, int size, const Window& window,
-                             float epsilon, bool depthwise) {
-  net.graph.set_scope(convolution);
-  const int inputs = depthwise ? 1 : net.graph.extent(x, 3);
-  const ChannelMap map = batch_norm(net, normalization, channels, epsilon);
-  const auto weights = net.weights.floats(convolution + ".weight", {channels, inputs, size, size});
+struct Convolution {
+  std::string weights, normalization;
+  int channels, inputs, size;
+  float epsilon, factor;
+  bool depthwise;
+};
+
+// A convolution with the normalization in it, in the runtime's order; empty where tensors are missing.
+struct FoldedConvolution {
+  std::vector<float> weights, bias;
+};
+
+FoldedConvolution fold(Network& net, const Convolution& convolution) {
+  ChannelMap map = batch_norm(net, convolution.normalization, convolution.channels, convolution.epsilon);
+  const auto weights =
+      net.weights.floats(convolution.weights + ".weight",
+                         {convolution.channels, convolution.inputs, convolution.size, convolution.size});
   if (map.scale.empty() || weights.empty()) return {};
-  const Shape shape = depthwise ? Shape{1, size, size, channels} : Shape{channels, size, size, inputs};
-  const Value kernel =
-      constant(net, convolution + ".weight", shape,
-               to_runtime_order(weights, map.scale, channels, inputs, size * size, depthwise));
-  const Value bias = constant(net, normalization + ".bias", {channels}, map.shift);
-  return depthwise ? net.graph.depthwise_conv2d(x, kernel, bias, window)
-                   : net.graph.conv2d(x, kernel, bias, window);
+  if (convolution.factor != 1.0f) {
+    for (auto* values : {&map.scale, &map.shift}) {
+      for (float& value : *values) value *= convolution.factor;
+    }
+  }
+  return {to_runtime_order(weights, map.scale, convolution.channels, convolution.inputs,
+                           convolution.size * convolution.size, convolution.depthwise),
+          map.shift};
+}
+
+Value normalized_convolution(Network& net, Value x, const Convolution& convolution, const Window& window) {
+  net.graph.set_scope(convolution.weights);
+  FoldedConvolution folded = fold(net, convolution);
+  const int size = convolution.size;
+  const Shape shape = convolution.depthwise ? Shape{1, size, size, convolution.channels}
+                                            : Shape{convolution.channels, size, size, convolution.inputs};
+  const Value kernel = constant(net, convolution.weights + ".weight", shape, std::move(folded.weights));
+  const Value bias =
+      constant(net, convolution.normalization + ".bias", {convolution.channels}, std::move(folded.bias));
+  return convolution.depthwise ? net.graph.depthwise_conv2d(x, kernel, bias, window)
+                               : net.graph.conv2d(x, kernel, bias, window);
 }
 
 }  // namespace
@@ -177,15 +201,59 @@ Value attention(Network& net, Value queries, Value keys, Value values, const Att
   return linear(net, mixed, names.output, channels);
 }
 
+Value feed_forward(Network& net, Value x, const std::string& name, const TransformerLayer& layer) {
+  // Newer checkpoints keep the two in a module of their own.
+  const std::string first =
+      net.weights.first_of({name + ".fc1.weight", name + ".mlp.fc1.weight", name + ".mlp.layers.0.weight"});
+  const bool numbered = first.ends_with(".layers.0.weight");
+  const std::string path = first.starts_with(name + ".mlp") ? name + ".mlp" : name;
+  const Value inner = apply(net, linear(net, x, path + (numbered ? ".layers.0" : ".fc1"), layer.inner_width),
+                            layer.activation);
+  const Value outer = linear(net, inner, path + (numbered ? ".layers.1" : ".fc2"), net.graph.extent(x, 1));
+  return layer_norm(net, net.graph.add(x, outer), name + ".final_layer_norm", layer.epsilon);
+}
+
+Value self_attention(Network& net, Value x, Value positions, const std::string& name,
+                     const TransformerLayer& layer, Value mask) {
+  net.graph.set_scope(name + ".self_attn");
+  const Value placed = positions.exists() ? net.graph.add(x, positions) : x;
+  const Value mixed =
+      attention(net, placed, placed, x, projections(net, name + ".self_attn"), layer.heads, mask);
+  return layer_norm(net, net.graph.add(x, mixed), name + ".self_attn_layer_norm", layer.epsilon);
+}
+
 Value conv_batch_norm(Network& net, Value x, const std::string& convolution, const std::string& normalization,
-                      int channels, int size, const Window& window, float epsilon) {
-  return normalized_convolution(net, x, convolution, normalization, channels, size, window, epsilon, false);
+                      int channels, int size, const Window& window, float epsilon, float factor) {
+  return normalized_convolution(
+      net, x, {convolution, normalization, channels, net.graph.extent(x, 3), size, epsilon, factor, false},
+      window);
 }
 
 Value depthwise_batch_norm(Network& net, Value x, const std::string& convolution,
-                           const std::string& normalization, int size, const Window& window, float epsilon) {
-  return normalized_convolution(net, x, convolution, normalization, net.graph.extent(x, 3), size, window,
-                                epsilon, true);
+                           const std::string& normalization, int size, const Window& window, float epsilon,
+                           float factor) {
+  return normalized_convolution(
+      net, x, {convolution, normalization, net.graph.extent(x, 3), 1, size, epsilon, factor, true}, window);
+}
+
+Value rep_vgg(Network& net, Value x, const std::string& name, float epsilon) {
+  net.graph.set_scope(name);
+  const int channels = net.graph.extent(x, 3);
+  const auto part = [&](const std::string& path, int size) {
+    return fold(net, {path + ".conv", path + ".norm", channels, channels, size, epsilon, 1.0f, false});
+  };
+  FoldedConvolution sum = part(name + ".conv1", 3);
+  const FoldedConvolution center = part(name + ".conv2", 1);
+  if (sum.weights.empty() || center.weights.empty()) return {};
+  const auto inputs = static_cast<std::size_t>(channels);
+  for (std::size_t o = 0; o < inputs; ++o) {
+    sum.bias[o] += center.bias[o];
+    for (std::size_t i = 0; i < inputs; ++i)
+      sum.weights[(o * 9 + 4) * inputs + i] += center.weights[o * inputs + i];
+  }
+  const Value kernel = constant(net, name + ".weight", {channels, 3, 3, channels}, std::move(sum.weights));
+  return net.graph.conv2d(x, kernel, constant(net, name + ".bias", {channels}, std::move(sum.bias)),
+                          {.padding = 1});
 }
 
 Value conv(Network& net, Value x, const std::string& name, int channels, int size, const Window& window) {
@@ -201,12 +269,10 @@ Value conv(Network& net, Value x, const std::string& name, int channels, int siz
   return net.graph.conv2d(x, kernel, bias, window);
 }
 
-Value inverse_sigmoid(Network& net, Value x) {
+Value clamped_logit(Network& net, Value x) {
   GraphBuilder& graph = net.graph;
-  const Value least = graph.constant(1e-5f);
-  const Value yes = graph.maximum(x, least);
-  const Value no = graph.maximum(graph.sub(graph.constant(1.0f), x), least);
-  return graph.unary(Op::kLog, graph.div(yes, no));
+  const auto most = static_cast<float>(std::log(1e5));
+  return graph.minimum(graph.maximum(x, graph.constant(-most)), graph.constant(most));
 }
 
 Value tokens_of(Network& net, Value features) {

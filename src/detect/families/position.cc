@@ -50,14 +50,14 @@ Value sine_features(GraphBuilder& graph, Value x, int features) {
   return graph.reshape(graph.unary(tflite::Op::kSin, turned), {rows, columns * features});
 }
 
-Grid feature_grid(GraphBuilder& graph, Value features, Value pixel_mask, int channels, double offset) {
+FeatureGrid feature_grid(GraphBuilder& graph, Value features, Value pixel_mask, int channels, double offset) {
   const int height = graph.extent(features, 1), width = graph.extent(features, 2);
   graph.set_scope("positions");
   if (!pixel_mask.exists()) {
     const auto positions = sine_positions(height, width, channels, offset, kTemperature);
     return {.positions = graph.constant({height * width, channels}, positions)};
   }
-  Grid grid;
+  FeatureGrid grid;
   const Value picture =
       graph.reshape(pixel_mask, {1, graph.extent(pixel_mask, 1), graph.extent(pixel_mask, 2), 1});
   const Value mask = graph.resize_nearest(picture, height, width);
@@ -87,6 +87,23 @@ Grid feature_grid(GraphBuilder& graph, Value features, Value pixel_mask, int cha
       repeated(embedded(first_row, grid.columns), {1, width, channels / 2}, {height, 1, 1});
   grid.positions = graph.reshape(graph.concat({of_rows, of_columns}, 2), {height * width, channels});
   return grid;
+}
+
+std::vector<float> unscaled_sine_positions(int height, int width, int channels, double temperature) {
+  const int quarter = channels / 4;
+  std::vector<float> result;
+  result.reserve(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) *
+                 static_cast<std::size_t>(channels));
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (int c = 0; c < channels; ++c) {
+        const double angle =
+            (c < 2 * quarter ? y : x) / std::pow(temperature, static_cast<double>(c % quarter) / quarter);
+        result.push_back(static_cast<float>(c / quarter % 2 == 0 ? std::sin(angle) : std::cos(angle)));
+      }
+    }
+  }
+  return result;
 }
 
 }  // namespace assay::detect

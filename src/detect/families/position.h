@@ -18,7 +18,7 @@ std::vector<float> sine_positions(int height, int width, int channels, double of
 Value sine_features(GraphBuilder& graph, Value x, int features);
 
 // A grid of features and which of them are picture.
-struct Grid {
+struct FeatureGrid {
   Value positions;  // [height * width, channels], as sine_positions
   // The rest where pictures may be padded only.
   Value mask;           // [height * width, 1]: 1 where the picture is, 0 elsewhere
@@ -29,6 +29,12 @@ struct Grid {
 // The grid of `features` [1, height, width, ...]. Without a `pixel_mask` its positions are constant. With it,
 // [1, picture height, picture width] of 1 where the picture is, padded right and below: the mask is its
 // nearest element, and positions are scaled to the extent of the picture; those of the padding are of no use.
-Grid feature_grid(GraphBuilder& graph, Value features, Value pixel_mask, int channels, double offset = 0.0);
+FeatureGrid feature_grid(GraphBuilder& graph, Value features, Value pixel_mask, int channels,
+                         double offset = 0.0);
+
+// [height * width, channels]: sines of the row, cosines of the row, sines and cosines of the column, a
+// quarter of the channels each. Positions count from 0 and are not scaled. REQUIRES: channels is a multiple
+// of 4. Source: transformers, build_2d_sinusoidal_position_embedding.
+std::vector<float> unscaled_sine_positions(int height, int width, int channels, double temperature);
 
 }  // namespace assay::detect

@@ -83,7 +83,7 @@ struct Extent {
 
 Extent extent_of(int in, int kernel, const Window& window) {
   const int reach = window.dilation * (kernel - 1) + 1;
-  const int room = in + 2 * window.padding - reach;
+  const int room = in + 2 * window.padding + window.padding_after - reach;
   Extent extent;
   if (in < 1 || window.stride < 1 || room < 0) return extent;
   extent.out = room / window.stride + 1;
@@ -182,9 +182,15 @@ Value GraphBuilder::constant(std::string name, Shape shape, Data data) {
   if (data.bytes().size() != bytes || bytes == 0)
     return fail(ErrorCode::kInvalidArgument, name + ": " + std::to_string(data.bytes().size()) +
                                                  " bytes do not fill float32 " + text_of(shape));
+  const auto [first, is_new] = constants_.try_emplace(name, -1);
+  if (!is_new && first->second >= 0) {
+    const Tensor& known = tensor({first->second});
+    if (known.shape == shape && std::ranges::equal(model_.data(known), data.bytes())) return {first->second};
+  }
   const Value value = new_tensor(std::move(name), TensorType::kFloat32, std::move(shape));
-  if (value.exists())
-    model_.set_data(model_.main().tensors[static_cast<std::size_t>(value.tensor)], std::move(data));
+  if (!value.exists()) return value;
+  model_.set_data(model_.main().tensors[static_cast<std::size_t>(value.tensor)], std::move(data));
+  if (is_new) first->second = value.tensor;
   return value;
 }
 
