@@ -83,6 +83,7 @@ Value cross_attention(Network& net, const DetrConfig& detr, Value x, Value sine,
 
 Result<Queries> build_conditional_detr(Network& net, const nlohmann::json& config, const Picture& picture) {
   ASSAY_TRY(const DetrConfig detr, read_detr_config(config));
+  ASSAY_RETURN_IF_ERROR(refuse_auxiliary_loss(config));
   GraphBuilder& graph = net.graph;
   const int channels = detr.channels;
   Shared shared{.memory = detr_encoder(net, detr, picture.pixels, picture.mask)};

@@ -17,9 +17,10 @@ struct Family {
   HeadKind head;           // how transformers' post_process_object_detection reads what it puts out
   int max_detections = 0;  // that it keeps; 0: as many as there are queries
 };
-constexpr std::array<Family, 6> kFamilies = {
+constexpr std::array<Family, 7> kFamilies = {
     {{"conditional_detr", build_conditional_detr, true, HeadKind::kRtDetr, 100},
      {"d_fine", build_d_fine, false, HeadKind::kRtDetr},
+     {"deformable_detr", build_deformable_detr, true, HeadKind::kRtDetr, 100},
      {"detr", build_detr, true, HeadKind::kDetr},
      {"rt_detr", build_rt_detr, false, HeadKind::kRtDetr},
      {"rt_detr_v2", build_rt_detr, false, HeadKind::kRtDetr},

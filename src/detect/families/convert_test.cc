@@ -56,10 +56,14 @@ TEST(ConvertDetector, NamesAMissingTensor) {
 
 TEST(ConvertDetector, NamesEveryTensorOfAFamilyThatIsMissing) {
   for (const char* name :
-       {"detr-timm", "detr-native", "detr-native-v5", "conditional", "yolos", "yolos-mid"}) {
+       {"detr-timm", "detr-native", "detr-native-v5", "conditional", "yolos", "yolos-mid", "deformable",
+        "deformable-refine", "deformable-single-scale", "deformable-two-stage"}) {
     const Checkpoint whole(name);
     for (const auto& [tensor, view] : whole.tensors) {
       if (tensor.find("num_batches_tracked") != std::string::npos) continue;
+      // The answers of the first of two layers are for training.
+      const bool refines = whole.config.value("with_box_refine", false);
+      if (refines && tensor.starts_with("class_embed.0.")) continue;
       Checkpoint checkpoint = whole;
       checkpoint.tensors.erase(tensor);
       const auto model = checkpoint.convert();
@@ -178,15 +182,24 @@ TEST(ConvertDetector, NamesTheKeyOfAValueThatItDoesNotSupport) {
        {{"backbone_config", {{"hidden_sizes", {16, 16, 32, std::int64_t{1} << 31}}}}},
        corrupt,
        "hidden_sizes: expected"},
-      {"detr-native",
-       {{"backbone_config", {{"out_features", {"stage9"}}}}},
-       unsupported,
-       "backbone_config.out_features"},
+      {"detr-native", {{"backbone_config", {{"out_features", {"stage9"}}}}}, unsupported, "out_features"},
       {"detr-native", {{"dilation", true}}, unsupported, "dilation"},
       {"conditional",
        {{"position_embedding_type", "learned"}},
        unsupported,
        "position_embedding_type: 'learned'"},
+      {"deformable",
+       {{"num_feature_levels", 17}},
+       corrupt,
+       "num_feature_levels: expected an integer from 1 to"},
+      {"deformable", {{"encoder_n_points", 1'000'000'000}}, corrupt, "encoder_n_points: expected an integer"},
+      {"deformable", {{"decoder_n_points", 0}}, corrupt, "decoder_n_points: expected an integer"},
+      {"deformable", {{"two_stage", true}}, unsupported, "two_stage: true without with_box_refine"},
+      {"deformable", {{"d_model", 48}}, corrupt, "d_model: 48, expected a multiple of 32"},
+      {"deformable-two-stage",
+       {{"two_stage_num_proposals", -1}},
+       corrupt,
+       "two_stage_num_proposals: expected"},
       {"yolos", {{"qkv_bias", false}}, unsupported, "qkv_bias: false"},
       {"yolos", {{"hidden_act", "mish"}}, unsupported, "hidden_act: 'mish'"},
       {"yolos", {{"image_size", {80}}}, corrupt, "image_size: expected one or two integers"},
@@ -238,6 +251,11 @@ TEST(ConvertDetector, RefusesSizesThatThePatchesDoNotFit) {
                         "vit.embeddings.patch_embeddings.projection: the input [1, 15, 64, 3]"));
 }
 
+TEST(ConvertDetector, RefusesSizesThatHaveFewerTokensThanProposals) {
+  EXPECT_THAT(Checkpoint("deformable-two-stage").convert({1, 1}),
+              FailsWith(ErrorCode::kCorrupt, "model.proposals: the 9 largest of [4]"));
+}
+
 TEST(ConvertDetector, RefusesSizesBeyondAnyPicture) {
   for (const InputSize size : {InputSize{0, 64}, InputSize{64, -1}, InputSize{64, 1 << 30}})
     EXPECT_THAT(Checkpoint("detr-timm").convert(size), FailsWith(ErrorCode::kInvalidArgument, "size: "));
@@ -246,6 +264,7 @@ TEST(ConvertDetector, RefusesSizesBeyondAnyPicture) {
 TEST(ConvertDetector, TakesTheSmallestPicture) {
   EXPECT_THAT(Checkpoint("detr-timm").convert({1, 1}), IsOk());
   EXPECT_THAT(Checkpoint("conditional").convert({1, 1}, {.padding = true}), IsOk());
+  EXPECT_THAT(Checkpoint("deformable").convert({1, 1}, {.padding = true}), IsOk());
   EXPECT_THAT(Checkpoint("yolos").convert({16, 16}), IsOk());
 }
 
@@ -271,6 +290,7 @@ template <typename Half>
 void expect_the_same_as_its_rounding(DType dtype, Half (*from_float)(float)) {
   for (const char* name : {"detr-timm", "yolos-mid"}) {
     Checkpoint half(name), rounded(name);
+    const Checkpoint whole(name);
     for (const auto& [tensor, view] : half.loaded.map()) {
       if (view.dtype != DType::kF32) continue;
       std::vector<Half> narrow;
@@ -282,8 +302,7 @@ void expect_the_same_as_its_rounding(DType dtype, Half (*from_float)(float)) {
       half.replace(tensor, dtype, view.shape, narrow);
       rounded.replace(tensor, DType::kF32, view.shape, wide);
     }
-    const auto from_half = half.convert(), from_rounded = rounded.convert(),
-               original = Checkpoint(name).convert();
+    const auto from_half = half.convert(), from_rounded = rounded.convert(), original = whole.convert();
     ASSERT_THAT(from_half, IsOk());
     ASSERT_THAT(from_rounded, IsOk());
     EXPECT_EQ(*tflite::write(*from_half), *tflite::write(*from_rounded));

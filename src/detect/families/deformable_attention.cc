@@ -33,7 +33,8 @@ Grid grid_of(const DeformableAttention& attention) {
   grid.points = std::accumulate(attention.points.begin(), attention.points.end(), 0);
   const auto points = static_cast<std::size_t>(grid.points);
   const auto heads = static_cast<std::size_t>(attention.heads);
-  for (auto* values : {&grid.extents, &grid.last_base, &grid.steps, &grid.has_second}) values->resize(2 * points);
+  for (auto* values : {&grid.extents, &grid.last_base, &grid.steps, &grid.has_second})
+    values->resize(2 * points);
   grid.first_rows.resize(heads * points);
   grid.corners.resize(4 * points);
   std::size_t point = 0, token = 0;
@@ -79,7 +80,8 @@ std::vector<float> shares_of(Network& net, const std::string& name, const Deform
 Value offsets_of(Network& net, Value queries, const std::string& module, const DeformableAttention& attention,
                  const Grid& grid, bool of_box) {
   const std::string name = module + ".sampling_offsets";
-  const auto heads = static_cast<std::size_t>(attention.heads), points = static_cast<std::size_t>(grid.points);
+  const auto heads = static_cast<std::size_t>(attention.heads),
+             points = static_cast<std::size_t>(grid.points);
   const auto channels = static_cast<std::size_t>(net.graph.extent(queries, 1));
   const int outputs = 2 * attention.heads * grid.points;
   const auto weights = net.weights.floats(name + ".weight", {outputs, net.graph.extent(queries, 1)});
@@ -141,8 +143,8 @@ class Sampler {
     const Value place = places(part);
     // Clamped so that this cell and the one after it exist. What lies outside then is more than a cell away
     // from both and gets no weight, which is a border of zeros.
-    const Value base = graph_.unary(
-        Op::kFloor, graph_.minimum(graph_.maximum(place, graph_.constant(0.0f)), last_base_));
+    const Value base =
+        graph_.unary(Op::kFloor, graph_.minimum(graph_.maximum(place, graph_.constant(0.0f)), last_base_));
     const int corners = attention_.nearest ? 1 : 4;
     Value weights = graph_.reshape(part.weights, {queries * heads_, 1, points_});
     if (!attention_.nearest) weights = corner_weights(graph_.sub(place, base), weights);
@@ -163,8 +165,13 @@ class Sampler {
     };
     Value offsets = graph_.reshape(part.offsets, {queries, 2, heads_, points_});
     if (graph_.extent(part.reference, 1) == 4) offsets = graph_.mul(offsets, coordinates(2));
-    const Value centers = graph_.add(graph_.mul(coordinates(0), extents_),
-                                     graph_.constant(attention_.nearest ? 0.5f : -0.5f));
+    Value reach = extents_;
+    if (attention_.shares.exists()) {
+      reach = graph_.mul(extents_, attention_.shares);
+      if (graph_.extent(part.reference, 1) == 4) offsets = graph_.mul(offsets, attention_.shares);
+    }
+    const Value centers =
+        graph_.add(graph_.mul(coordinates(0), reach), graph_.constant(attention_.nearest ? 0.5f : -0.5f));
     return graph_.add(offsets, centers);
   }
 
@@ -209,14 +216,22 @@ class Sampler {
 
 }  // namespace
 
+Value shares_of_points(GraphBuilder& graph, Value shares, const std::vector<int>& points) {
+  std::vector<std::int32_t> levels;
+  for (std::size_t level = 0; level < points.size(); ++level)
+    levels.insert(levels.end(), static_cast<std::size_t>(points[level]), static_cast<std::int32_t>(level));
+  const auto count = static_cast<std::int32_t>(levels.size());
+  const Value by_point = graph.gather(shares, graph.constant_integers({count}, levels), 0, 0);
+  return graph.reshape(graph.transpose(by_point, {1, 0}), {1, 2, 1, count});
+}
+
 Value deformable_attention(Network& net, Value queries, Value reference, Value values,
                            const std::string& name, const DeformableAttention& attention) {
   GraphBuilder& graph = net.graph;
   const Grid grid = grid_of(attention);
   const int count = graph.extent(queries, 0), coordinates = graph.extent(reference, 1);
   const int heads = attention.heads, of_all_heads = heads * grid.points;
-  const Value offsets =
-      offsets_of(net, queries, name, attention, grid, coordinates == 4);
+  const Value offsets = offsets_of(net, queries, name, attention, grid, coordinates == 4);
   Value weights = linear(net, queries, name + ".attention_weights", of_all_heads);
   weights = graph.softmax(graph.reshape(weights, {count, heads, grid.points}));
   weights = graph.reshape(weights, {count, of_all_heads});
@@ -226,8 +241,8 @@ Value deformable_attention(Network& net, Value queries, Value reference, Value v
     return graph.fail(ErrorCode::kUnsupported, "more than " + std::to_string(kMostRows) +
                                                    " rows of features; a smaller picture has fewer");
   Sampler sampler(graph, attention, grid, values);
-  const std::int64_t samples = static_cast<std::int64_t>(grid.points) * (attention.nearest ? 1 : 4) *
-                               graph.extent(values, 1);
+  const std::int64_t samples =
+      static_cast<std::int64_t>(grid.points) * (attention.nearest ? 1 : 4) * graph.extent(values, 1);
   const auto at_once = static_cast<int>(std::clamp<std::int64_t>(kMostSamples / samples, 1, count));
   std::vector<Value> sums;
   for (int first = 0; first < count; first += at_once) {

@@ -25,6 +25,7 @@ Value decoder_layer(Network& net, const DetrConfig& detr, Value x, Value queries
 
 Result<Queries> build_detr(Network& net, const nlohmann::json& config, const Picture& picture) {
   ASSAY_TRY(const DetrConfig detr, read_detr_config(config));
+  ASSAY_RETURN_IF_ERROR(refuse_auxiliary_loss(config));
   GraphBuilder& graph = net.graph;
   const EncodedPicture memory = detr_encoder(net, detr, picture.pixels, picture.mask);
   graph.set_scope("model.decoder");

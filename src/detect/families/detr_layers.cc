@@ -26,14 +26,7 @@ Result<DetrConfig> read_detr_config(const nlohmann::json& config) {
   detr.queries = count("num_queries", kMostQueries);
   const std::string activation = fields.text("activation_function", "relu");
   const std::string positions = fields.text("position_embedding_type", "sine");
-  const bool auxiliary = fields.boolean("auxiliary_loss", false);
   ASSAY_RETURN_IF_ERROR(fields.status());
-  // transformers 5 then normalizes between the layers of the decoder, which earlier versions did not.
-  if (auxiliary)
-    return Error{
-        ErrorCode::kUnsupported,
-        "auxiliary_loss: true, which versions of transformers compute differently; set it to false if the "
-        "model was trained before version 5"};
   const auto kind = nonlinearity_from_name(activation);
   if (!kind) return Error{ErrorCode::kUnsupported, "activation_function: " + quote(activation)};
   detr.encoder_layer.activation = detr.decoder_layer.activation = *kind;
@@ -48,6 +41,19 @@ Result<DetrConfig> read_detr_config(const nlohmann::json& config) {
   detr.labels = static_cast<int>(labels.size());
   ASSAY_TRY(detr.backbone, read_resnet(config));
   return detr;
+}
+
+Status refuse_auxiliary_loss(const nlohmann::json& config) {
+  JsonFields fields(config);
+  const bool auxiliary = fields.boolean("auxiliary_loss", false);
+  ASSAY_RETURN_IF_ERROR(fields.status());
+  // transformers 5 then normalizes between the layers of the decoder, which earlier versions did not.
+  if (auxiliary)
+    return Error{
+        ErrorCode::kUnsupported,
+        "auxiliary_loss: true, which versions of transformers compute differently; set it to false if the "
+        "model was trained before version 5"};
+  return {};
 }
 
 std::vector<Value> detr_backbone(Network& net, Value pixels, const Resnet& backbone) {

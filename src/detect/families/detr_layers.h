@@ -20,6 +20,8 @@ struct DetrConfig {
 
 // Errors: kUnsupported, kCorrupt, naming the key.
 Result<DetrConfig> read_detr_config(const nlohmann::json& config);
+// Of detectors whose decoder is another one with that key. Errors: kUnsupported.
+Status refuse_auxiliary_loss(const nlohmann::json& config);
 
 // The features of each stage, [1, height, width, channels].
 std::vector<Value> detr_backbone(Network& net, Value pixels, const Resnet& backbone);

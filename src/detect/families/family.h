@@ -28,6 +28,9 @@ Result<Queries> build_detr(Network& net, const nlohmann::json& config, const Pic
 // Meng et al., "Conditional DETR for Fast Training Convergence"; modeling_conditional_detr.py.
 Result<Queries> build_conditional_detr(Network& net, const nlohmann::json& config, const Picture& picture);
 
+// Zhu et al., "Deformable DETR"; modeling_deformable_detr.py.
+Result<Queries> build_deformable_detr(Network& net, const nlohmann::json& config, const Picture& picture);
+
 // Fang et al., "You Only Look at One Sequence"; modeling_yolos.py. Takes no mask.
 Result<Queries> build_yolos(Network& net, const nlohmann::json& config, const Picture& picture);
 

@@ -108,7 +108,9 @@ TEST_P(FamilyGolden, GivesWhatTransformersGivesAtTwoSizes) {
 
 INSTANTIATE_TEST_SUITE_P(Detr, FamilyGolden,
                          ::testing::Values("detr-native", "detr-native-v5", "detr-timm", "detr-dc5-timm",
-                                           "conditional", "yolos", "yolos-mid"));
+                                           "conditional", "deformable", "deformable-single-scale",
+                                           "deformable-refine", "deformable-two-stage", "yolos",
+                                           "yolos-mid"));
 
 class PaddedGolden : public ::testing::TestWithParam<const char*> {};
 
@@ -120,7 +122,8 @@ TEST_P(PaddedGolden, GivesWhatTransformersGivesForAPaddedPicture) {
 
 INSTANTIATE_TEST_SUITE_P(Detr, PaddedGolden,
                          ::testing::Values("detr-native", "detr-native-v5", "detr-timm", "detr-dc5-timm",
-                                           "conditional"));
+                                           "conditional", "deformable", "deformable-single-scale",
+                                           "deformable-refine", "deformable-two-stage"));
 
 INSTANTIATE_TEST_SUITE_P(RtDetr, FamilyGolden,
                          ::testing::Values("rtdetr-r18vd", "rtdetr-r50vd", "rtdetr-v2-r18vd"));

@@ -164,6 +164,23 @@ Value layer_norm(Network& net, Value x, const std::string& name, float epsilon) 
   return graph.add(graph.mul(graph.mul(centered, inverse), scale), shift);
 }
 
+Value group_norm(Network& net, Value x, const std::string& name, int groups, float epsilon) {
+  GraphBuilder& graph = net.graph;
+  const int channels = graph.extent(x, 3), pixels = graph.extent(x, 1) * graph.extent(x, 2);
+  const Shape by_group = {1, groups, channels / groups};
+  const auto grouped = [&](const std::string& part) {
+    return graph.reshape(parameter(net, name + part, {channels}), by_group);
+  };
+  const Value scale = grouped(".weight"), shift = grouped(".bias");
+  graph.set_scope(name);
+  const auto mean = [&](Value y) { return graph.reduce(Op::kMean, graph.reduce(Op::kMean, y, 0), 2); };
+  const Value y = graph.reshape(x, {pixels, groups, channels / groups});
+  const Value centered = graph.sub(y, mean(y));
+  const Value variance = mean(graph.mul(centered, centered));
+  const Value inverse = graph.unary(Op::kRsqrt, graph.add(variance, graph.constant(epsilon)));
+  return graph.reshape(graph.add(graph.mul(centered, graph.mul(inverse, scale)), shift), graph.shape(x));
+}
+
 Value relu_layers(Network& net, Value x, const std::string& name, const std::vector<int>& widths) {
   for (std::size_t i = 0; i < widths.size(); ++i) {
     x = linear(net, x, name + ".layers." + std::to_string(i), widths[i]);

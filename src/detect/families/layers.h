@@ -31,6 +31,9 @@ Value linear(Network& net, Value x, const std::string& name, int channels, float
 // Over the last dimension: (x - mean) / sqrt(variance + epsilon) * weight + bias
 Value layer_norm(Network& net, Value x, const std::string& name, float epsilon = 1e-5f);
 
+// Over all pixels of each of `groups` of channels; x [1, height, width, channels], REQUIRES a multiple of groups.
+Value group_norm(Network& net, Value x, const std::string& name, int groups, float epsilon = 1e-5f);
+
 // Linear layers `name`.layers.0 ... with ReLU between them; widths are what they put out.
 Value relu_layers(Network& net, Value x, const std::string& name, const std::vector<int>& widths);
 

@@ -179,6 +179,11 @@ std::pair<Value, Value> GraphBuilder::top_k(Value x, int k) {
 
 Value GraphBuilder::cast(Value x, TensorType type) {
   if (!x.exists() || tensor(x).type == type) return x;
+  if (all_constant({x}) && type == TensorType::kInt32) {
+    std::vector<std::int32_t> integers;
+    for (const float value : values(x)) integers.push_back(static_cast<std::int32_t>(value));
+    return constant_integers(shape(x), integers);
+  }
   Object options = Object::make("CastOptions");
   options.set_integer("in_data_type", static_cast<int>(tensor(x).type));
   options.set_integer("out_data_type", static_cast<int>(type));
