@@ -110,7 +110,7 @@ Start learned_queries(Network& net, const DeformableDetr& deformable) {
 // Where each token expects a box.
 struct Proposals {
   Value logits;  // [tokens, 4], of no use where `usable` is 0 but that they are large
-  Value usable;  // [tokens, 1]: 0 at the border of the picture and beyond, 1 elsewhere
+  Value usable;  // [tokens, 1]: 0 at the border of the picture and beyond, in the padding too; 1 elsewhere
 };
 
 Proposals propose(Network& net, const Levels& levels) {
@@ -138,7 +138,6 @@ Proposals propose(Network& net, const Levels& levels) {
   const auto column = [&](int at) { return graph.slice(inside, {0, at}, {tokens, 1}); };
   Proposals result;
   result.usable = graph.mul(graph.mul(column(0), column(1)), graph.constant({tokens, 1}, usable_sizes));
-  if (levels.mask.exists()) result.usable = graph.mul(result.usable, levels.mask);
   const Value clamped = graph.minimum(graph.maximum(places, border), far_border);
   const Value logits = graph.unary(Op::kLog, graph.div(clamped, graph.sub(graph.constant(1.0f), clamped)));
   const Value all = graph.concat({logits, graph.constant({tokens, 2}, sizes)}, 1);
