@@ -110,6 +110,7 @@ Value decoder_layer(Network& net, Value x, Value positions, Value boxes, const M
   const Value seen = deformable_attention(net, net.graph.add(x, positions), boxes, memory.tokens,
                                           name + ".encoder_attn", samples);
   x = gate(net, x, seen, name + ".gateway");
+  // transformers clamps to the range of float16 before the last normalization; here is float32.
   return feed_forward(net, x, name, detr.decoder_layer);
 }
 

@@ -148,10 +148,9 @@ class Sampler {
     const int corners = attention_.nearest ? 1 : 4;
     Value weights = graph_.reshape(part.weights, {queries * heads_, 1, points_});
     if (!attention_.nearest) weights = corner_weights(graph_.sub(place, base), weights);
-    const Value indices = graph_.reshape(rows_at(base), {queries * heads_, corners * points_});
-    const Value samples = graph_.gather(rows_, indices, 0, 0);
-    weights = graph_.reshape(weights, {queries * heads_, corners * points_, 1});
-    const Value sums = graph_.reduce(Op::kSum, graph_.mul(samples, weights), 1);
+    const Value samples = graph_.gather(rows_, rows_at(base), 0, 0);
+    weights = graph_.reshape(weights, {queries * heads_, 1, corners * points_});
+    const Value sums = graph_.batch_matmul(weights, samples, false);
     return graph_.reshape(sums, {queries, heads_ * graph_.extent(rows_, 1)});
   }
 
@@ -199,12 +198,14 @@ class Sampler {
     return graph_.mul(columns, graph_.reshape(rows, {all, 2, 1, points_}));
   }
 
-  // Rows of rows_, int32 [queries * heads, corners, points].
+  // Rows of rows_, int32 [queries * heads, corners * points].
   Value rows_at(Value base) {
     const int all = graph_.extent(base, 0) * heads_;
     Value rows = graph_.add(graph_.reduce(Op::kSum, graph_.mul(base, steps_), 1), first_rows_);
     rows = graph_.reshape(rows, {all, 1, 1, points_});
     if (!attention_.nearest) rows = graph_.add(rows, corners_);
+    // Shaped as float32 still: XNNPACK takes no operator on integers.
+    rows = graph_.reshape(rows, {all, points_ * (attention_.nearest ? 1 : 4)});
     return graph_.cast(rows, TensorType::kInt32);
   }
 

@@ -39,8 +39,7 @@ Result<Hgnet> read_backbone(const nlohmann::json& config) {
       return Error{ErrorCode::kCorrupt, "stage_*: expected lists of the same length"};
   }
   for (std::size_t i = 0; i < channels.size(); ++i) {
-    if (sizes[i] % 2 == 0)
-      return Error{ErrorCode::kUnsupported, "stage_kernel_size: expected odd numbers"};
+    if (sizes[i] % 2 == 0) return Error{ErrorCode::kUnsupported, "stage_kernel_size: expected odd numbers"};
     result.stages.push_back({.inner_channels = inner[i],
                              .channels = channels[i],
                              .blocks = blocks[i],

@@ -11,8 +11,8 @@ namespace assay::detect {
 struct HgnetStage {
   int inner_channels, channels, blocks, layers, size;  // size: of the convolutions in a block
   int stride;                                          // 1 where the stage keeps the resolution
-  bool halves_first;  // has a depthwise convolution of that stride in front
-  bool light;         // convolutions of 1x1 and depthwise ones instead of whole ones
+  bool halves_first;                                   // has a depthwise convolution of that stride in front
+  bool light;  // convolutions of 1x1 and depthwise ones instead of whole ones
 };
 
 struct Hgnet {
@@ -26,7 +26,8 @@ struct Hgnet {
 // From `backbone_config` of config.json. Errors: kUnsupported, kCorrupt, naming the key.
 Result<Hgnet> read_hgnet(const nlohmann::json& config);
 
-// The features of each stage that is needed, [1, height, width, channels]; `name` is the path of the backbone.
+// The features of each stage that is needed, [1, height, width, channels]; `name` is the path of the
+// backbone.
 std::vector<Value> hgnet(Network& net, Value pixels, const std::string& name, const Hgnet& description);
 
 }  // namespace assay::detect

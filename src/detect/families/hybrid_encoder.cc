@@ -80,9 +80,10 @@ std::vector<Value> hybrid_encoder(Network& net, const std::vector<Value>& featur
   for (std::size_t i = 0; i + 1 < levels.size(); ++i) {
     const std::string number = std::to_string(i);
     Value& coarse = down.back();
-    coarse = conv_norm(net, coarse, "model.encoder.lateral_convs." + number, detr.encoder_channels, 1, 1, detr,
-                       parts.lateral_activation);
-    const Value enlarged = graph.resize_nearest(coarse, 2 * graph.extent(coarse, 1), 2 * graph.extent(coarse, 2));
+    coarse = conv_norm(net, coarse, "model.encoder.lateral_convs." + number, detr.encoder_channels, 1, 1,
+                       detr, parts.lateral_activation);
+    const Value enlarged =
+        graph.resize_nearest(coarse, 2 * graph.extent(coarse, 1), 2 * graph.extent(coarse, 2));
     const Value fused = join(net, enlarged, levels[levels.size() - 2 - i]);
     down.push_back(parts.fuse(net, fused, "model.encoder.fpn_blocks." + number, detr, parts.blocks));
   }

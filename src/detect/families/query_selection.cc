@@ -72,11 +72,19 @@ SelectedQueries select_queries(Network& net, const Memory& memory, const RtDetr&
   GraphBuilder& graph = net.graph;
   const int tokens = graph.extent(memory.tokens, 0);
   const Anchors anchors = anchors_of(memory.levels);
+  if (memory.tokens.exists() && tokens < detr.queries) {
+    graph.fail(ErrorCode::kInvalidArgument, "num_queries: " + std::to_string(detr.queries) +
+                                                ", but a picture of this size has only " +
+                                                std::to_string(tokens) + " places to choose from");
+    return {};
+  }
   graph.set_scope("model.enc_output");
-  const bool all_inside = std::find(anchors.inside.begin(), anchors.inside.end(), 0.0f) == anchors.inside.end();
+  const bool all_inside =
+      std::find(anchors.inside.begin(), anchors.inside.end(), 0.0f) == anchors.inside.end();
   const Value usable =
       all_inside ? memory.tokens
-                 : graph.mul(memory.tokens, graph.constant("model.inside", {tokens, 1}, Data::own_values(anchors.inside)));
+                 : graph.mul(memory.tokens,
+                             graph.constant("model.inside", {tokens, 1}, Data::own_values(anchors.inside)));
   Value states = linear(net, usable, "model.enc_output.0", detr.channels);
   states = layer_norm(net, states, "model.enc_output.1", detr.decoder_layer.epsilon);
   const Value scores = linear(net, states, "model.enc_score_head", detr.classes);

@@ -9,8 +9,8 @@
 
 namespace assay::detect {
 
-// Those of a backbone's features, by stage, that a detector takes. Errors: kCorrupt where they are not as many
-// as the decoder has levels.
+// Those of a backbone's features, by stage, that a detector takes. Errors: kCorrupt where they are not as
+// many as the decoder has levels.
 Result<std::vector<Value>> levels_of(const std::vector<Value>& features, const std::vector<int>& handed_on,
                                      const RtDetr& detr);
 

@@ -86,7 +86,8 @@ Result<std::vector<int>> read_points(JsonFields& fields, const nlohmann::json& c
   const std::vector<int> points = fields.counts("decoder_n_points", {}, kMostPoints);
   ASSAY_RETURN_IF_ERROR(fields.status());
   if (points.size() != levels)
-    return unsupported("decoder_n_points", found->dump(), "one for each of " + std::to_string(levels) + " levels");
+    return unsupported("decoder_n_points", found->dump(),
+                       "one for each of " + std::to_string(levels) + " levels");
   return points;
 }
 

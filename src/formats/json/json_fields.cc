@@ -16,7 +16,8 @@ constexpr int kMaxDepth = 64;
 bool is_count(const json& value, std::int64_t maximum) {
   if (!value.is_number_integer()) return false;
   // Not negative and beyond 63 bits.
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(maximum)) return false;
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(maximum))
+    return false;
   const auto count = value.get<std::int64_t>();
   return count >= 1 && count <= maximum;
 }
@@ -75,9 +76,9 @@ std::int64_t JsonFields::count(const char* key, std::int64_t fallback, std::int6
 std::vector<int> JsonFields::counts(const char* key, const std::vector<int>& fallback, int maximum) {
   const json* value = find(key);
   if (value == nullptr) return fallback;
-  const bool fits = value->is_array() && !value->empty() &&
-                    std::all_of(value->begin(), value->end(),
-                                [&](const json& entry) { return is_count(entry, maximum); });
+  const bool fits =
+      value->is_array() && !value->empty() &&
+      std::all_of(value->begin(), value->end(), [&](const json& entry) { return is_count(entry, maximum); });
   if (fits) return value->get<std::vector<int>>();
   fail(key, ("a list of integers from 1 to " + std::to_string(maximum)).c_str(), *value);
   return fallback;
@@ -86,9 +87,8 @@ std::vector<int> JsonFields::counts(const char* key, const std::vector<int>& fal
 std::vector<bool> JsonFields::booleans(const char* key, const std::vector<bool>& fallback) {
   const json* value = find(key);
   if (value == nullptr) return fallback;
-  const bool fits = value->is_array() && std::all_of(value->begin(), value->end(), [](const json& entry) {
-                      return entry.is_boolean();
-                    });
+  const bool fits = value->is_array() && std::all_of(value->begin(), value->end(),
+                                                     [](const json& entry) { return entry.is_boolean(); });
   if (fits) return value->get<std::vector<bool>>();
   fail(key, "a list of true and false", *value);
   return fallback;
