@@ -131,14 +131,10 @@ Status Detector::configure(const DetectorOptions& options) {
   return {};
 }
 
-Result<PreparedInput> Detector::prepare(const Image& picture) const {
-  return prepare_input(picture, spec_, input_type_);
-}
-
 Result<PictureDetections> Detector::detect(const Image& picture) {
   PictureDetections result;
   auto start = Clock::now();
-  ASSAY_TRY(const PreparedInput input, prepare(picture));
+  ASSAY_TRY(const PreparedInput input, prepare_input(picture, spec_, input_type_));
   ASSAY_RETURN_IF_ERROR(runner_.set_input(0, input.bytes));
   result.times.preprocess = seconds_since(start);
   start = Clock::now();

@@ -125,15 +125,10 @@ struct Uses {
 };
 Uses find_uses(const Subgraph& subgraph);
 
-struct Exposed {
-  Model model;
-  std::vector<std::size_t> output;  // where each of the asked tensors is among the main subgraph's outputs
-};
-
-// The model with tensors of its main subgraph as further outputs, also of the signatures that describe it
-// (there under the name "tensor:<index>"). Borrows what `model` borrows. Errors: kInvalidArgument for an
-// index that does not exist or is a constant.
-Result<Exposed> expose_outputs(const Model& model, std::span<const int> tensors);
+// The part of the main subgraph that computes these tensors, which are its outputs then, in that order; other tensors
+// are renumbered, signatures are gone. Borrows what `model` borrows. Errors: kInvalidArgument for an index that does not
+// exist or is a constant.
+Result<Model> part_that_computes(const Model& model, std::span<const int> tensors);
 
 // Leaves out the tensors and buffers that nothing refers to any more, after operators were removed.
 void remove_unused(Model& model);
