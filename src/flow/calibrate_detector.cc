@@ -114,20 +114,16 @@ std::vector<fs::path> spread_evenly(const std::vector<fs::path>& all, std::int64
   return taken;
 }
 
-// One pass over the pictures with some tensors exposed.
+// One pass over the pictures with some tensors as outputs, through the part of the graph that computes them.
 class Pass {
  public:
   static Result<Pass> create(const tflite::Model& model, const std::vector<int>& tensors,
                              const std::shared_ptr<const litert::Library>& library, int threads) {
-    // Without signatures the runtime lists outputs in the order of the subgraph, which is what `output`
-    // counts in.
-    tflite::Model plain = model;
-    plain.signatures.clear();
-    ASSAY_TRY(const tflite::Exposed exposed, tflite::expose_outputs(plain, tensors));
-    ASSAY_TRY(std::vector<std::byte> bytes, tflite::write(exposed.model));
+    ASSAY_TRY(const tflite::Model part, tflite::part_that_computes(model, tensors));
+    ASSAY_TRY(std::vector<std::byte> bytes, tflite::write(part));
     auto storage = std::make_unique<std::vector<std::byte>>(std::move(bytes));
     ASSAY_TRY(litert::Runner runner, litert::Runner::from_bytes(library, *storage, {.threads = threads}));
-    return Pass(std::move(storage), std::move(runner), tensors, exposed.output);
+    return Pass(std::move(storage), std::move(runner), tensors);
   }
 
   Status run(const PreparedInput& input, ThreadPool& pool, std::map<int, Statistics>& statistics) {
@@ -139,7 +135,7 @@ class Pass {
     pool.parallel_for(pool.num_threads(), 1, [&](WorkRange range) {
       Status& status = statuses[static_cast<std::size_t>(range.thread)];
       for (std::size_t i = next++; status && i < tensors_.size(); i = next++) {
-        status = runner_.visit_output(outputs_[i], [&](ByteView bytes) {
+        status = runner_.visit_output(i, [&](ByteView bytes) {
           // The runtime aligns its tensors to more than a float needs.
           statistics.at(tensors_[i])
               .add({reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)});
@@ -151,23 +147,32 @@ class Pass {
   }
 
  private:
-  Pass(std::unique_ptr<std::vector<std::byte>> bytes, litert::Runner runner, std::vector<int> tensors,
-       std::vector<std::size_t> outputs)
-      : bytes_(std::move(bytes)),
-        runner_(std::move(runner)),
-        tensors_(std::move(tensors)),
-        outputs_(std::move(outputs)) {}
+  Pass(std::unique_ptr<std::vector<std::byte>> bytes, litert::Runner runner, std::vector<int> tensors)
+      : bytes_(std::move(bytes)), runner_(std::move(runner)), tensors_(std::move(tensors)) {}
 
   std::unique_ptr<std::vector<std::byte>> bytes_;  // what the runner reads
   litert::Runner runner_;
-  std::vector<int> tensors_;
-  std::vector<std::size_t> outputs_;
+  std::vector<int> tensors_;  // in the order of the runner's outputs
 };
 
-Result<PreparedInput> read_input(const Detector& detector, const fs::path& path) {
+// What the detector does to a picture, without the detector: its runtime would stay in memory beside the
+// passes'.
+struct InputRecipe {
+  InputSpec spec;
+  InputType type;
+};
+
+Result<InputRecipe> input_recipe(const CheckedTflite& checked,
+                                 const std::shared_ptr<const litert::Library>& library,
+                                 const DetectorOptions& options) {
+  ASSAY_TRY(const Detector detector, Detector::create(checked, library, options));
+  return InputRecipe{detector.input_spec(), detector.input_type()};
+}
+
+Result<PreparedInput> read_input(const InputRecipe& recipe, const fs::path& path) {
   ASSAY_RETURN_IF_ERROR(check_interrupt());
   ASSAY_TRY(const Image picture, read_image(path));
-  auto input = detector.prepare(picture);
+  auto input = prepare_input(picture, recipe.spec, recipe.type);
   if (!input) return input.error().with_context(path.string());
   return input;
 }
@@ -212,7 +217,7 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
                                                Progress& progress) {
   ASSAY_TRY(const auto all, pictures_in(options.pictures));
   const auto pictures = spread_evenly(all, options.samples);
-  ASSAY_TRY(const Detector detector, Detector::create(checked, library, options.detector));
+  ASSAY_TRY(const InputRecipe recipe, input_recipe(checked, library, options.detector));
   const auto parsed = tflite::parse(checked.bytes());
   if (!parsed) return parsed.error().with_context(checked.path().string());
   const auto groups = group_tensors(*parsed, options.max_bytes_per_pass);
@@ -226,17 +231,19 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
     statistics[tensor].keep_average = options.method == RangeMethod::kMovingAverage;
   };
   const int input_tensor = parsed->main().inputs.at(0);
-  const bool float_input = detector.runner().inputs()[0].type == litert::ElementType::kFloat32;
+  const bool float_input = recipe.type.dtype == DType::kF32;
   if (float_input) prepare(input_tensor);
   ThreadPool pool(options.detector.threads);
   std::int64_t done = 0;
   for (std::size_t group = 0; group < groups.size(); ++group) {
     for (const int tensor : groups[group]) prepare(tensor);
     auto pass = Pass::create(*parsed, groups[group], library, options.detector.threads);
+    // The pass has its own copy of the weights.
+    checked.release_pages();
     if (!pass)
       return pass.error().with_context(checked.path().string() + " with its inner tensors as outputs");
     for (const auto& path : pictures) {
-      ASSAY_TRY(const PreparedInput input, read_input(detector, path));
+      ASSAY_TRY(const PreparedInput input, read_input(recipe, path));
       if (float_input && group == 0) {
         std::vector<float> values(input.bytes.size() / sizeof(float));
         std::memcpy(values.data(), input.bytes.data(), input.bytes.size());

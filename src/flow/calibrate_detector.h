@@ -22,7 +22,7 @@ struct DetectorCalibrationOptions {
   double percentile = 0.9999;  // of kPercentile
   // Of tensors that are looked at in one pass over the pictures; more passes for larger models. One tensor at
   // least.
-  std::uint64_t max_bytes_per_pass = std::uint64_t{256} << 20;
+  std::uint64_t max_bytes_per_pass = std::uint64_t{64} << 20;
   DetectorOptions detector;
 };
 

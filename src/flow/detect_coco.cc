@@ -31,7 +31,7 @@ void add_picture(const CocoImage& image, const PictureDetections& found, const d
 
 }  // namespace
 
-Result<CocoRun> detect_coco(Detector& detector, std::span<const CocoImage> images,
+Result<CocoRun> detect_coco(Detector& detector, const detect::ClassMap& classes, std::span<const CocoImage> images,
                             const std::filesystem::path& folder, Progress& progress) {
   CocoRun run;
   for (const CocoImage& image : images) {
@@ -40,7 +40,7 @@ Result<CocoRun> detect_coco(Detector& detector, std::span<const CocoImage> image
     ASSAY_TRY(const Image picture, read_image(path));
     const auto found = detector.detect(picture);
     if (!found) return found.error().with_context(path.string());
-    add_picture(image, *found, detector.classes(), run);
+    add_picture(image, *found, classes, run);
     run.times.push_back(found->times);
     progress.update("detecting", static_cast<std::int64_t>(run.times.size()),
                     static_cast<std::int64_t>(images.size()));

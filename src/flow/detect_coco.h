@@ -27,9 +27,9 @@ struct CocoRun {
   std::int64_t without_category = 0;      // left out: class numbers that mean no category
 };
 
-// Every picture is decoded, run and forgotten, so memory does not grow with their number. Errors: those of
+// `classes` gives categories to the detector's classes. Every picture is decoded, run and forgotten, so memory does not grow with their number. Errors: those of
 // reading a picture and of running the detector, naming the picture; kInterrupted.
-Result<CocoRun> detect_coco(Detector& detector, std::span<const CocoImage> images,
+Result<CocoRun> detect_coco(Detector& detector, const detect::ClassMap& classes, std::span<const CocoImage> images,
                             const std::filesystem::path& folder, Progress& progress);
 
 // The result file: a JSON array of {image_id, category_id, bbox, score}; numbers read back as the same

@@ -5,6 +5,8 @@
 
 #include "base/elapsed.h"
 #include "detect/heads/choose_head.h"
+#include "detect/heads/detector_card.h"
+#include "formats/tflite/model.h"
 
 namespace assay {
 namespace {
@@ -87,13 +89,32 @@ Status Detector::configure(const DetectorOptions& options) {
   const auto infos = output_infos(runner_);
   // The sides alone, which every family reads from the shape in the same way.
   ASSAY_TRY(const InputSpec sides, detect::default_input_spec(detect::HeadKind::kYolox, input.shape));
-  if (options.head.empty()) {
-    ASSAY_TRY(head_, detect::choose_head(infos, sides.width, sides.height));
-  } else {
+  ASSAY_TRY(const tflite::Model parsed, tflite::parse(model_.bytes()));
+  ASSAY_TRY(const auto card, detect::find_card(parsed));
+  if (!options.head.empty()) {
     ASSAY_TRY(head_, detect::head_from_name(options.head));
+  } else if (card) {
+    head_ = card->head;
+  } else {
+    ASSAY_TRY(head_, detect::choose_head(infos, sides.width, sides.height));
   }
   ASSAY_TRY(spec_, detect::default_input_spec(head_, input.shape));
-  if (options.classes.empty()) {
+  head_options_ = detect::evaluation_options(head_);
+  if (card) {
+    spec_.resize = card->resize;
+    spec_.fit = card->fit;
+    spec_.mean = card->mean;
+    spec_.std = card->std;
+    head_options_.max_detections = card->max_detections;
+  }
+  if (options.classes.empty() && card) {
+    ASSAY_TRY(const int count, detect::class_count(head_, infos, spec_.width, spec_.height));
+    if (static_cast<std::size_t>(count) != card->labels.size())
+      return Error{ErrorCode::kCorrupt, "metadata " + std::string(detect::kDetectorCardName) + ": names " +
+                                            std::to_string(card->labels.size()) + " labels of " +
+                                            std::to_string(count) + " classes"};
+    classes_ = detect::class_map_from_labels(card->labels);
+  } else if (options.classes.empty()) {
     ASSAY_TRY(const int count, detect::class_count(head_, infos, spec_.width, spec_.height));
     ASSAY_TRY(classes_, detect::coco_class_map(head_, count));
   } else {
@@ -106,19 +127,14 @@ Status Detector::configure(const DetectorOptions& options) {
     input_type_.scale = input.quantization->scale;
     input_type_.zero_point = static_cast<int>(input.quantization->zero_point);
   }
-  head_options_ = detect::evaluation_options(head_);
   if (options.score_threshold) head_options_.score_threshold = *options.score_threshold;
   return {};
-}
-
-Result<PreparedInput> Detector::prepare(const Image& picture) const {
-  return prepare_input(picture, spec_, input_type_);
 }
 
 Result<PictureDetections> Detector::detect(const Image& picture) {
   PictureDetections result;
   auto start = Clock::now();
-  ASSAY_TRY(const PreparedInput input, prepare(picture));
+  ASSAY_TRY(const PreparedInput input, prepare_input(picture, spec_, input_type_));
   ASSAY_RETURN_IF_ERROR(runner_.set_input(0, input.bytes));
   result.times.preprocess = seconds_since(start);
   start = Clock::now();

@@ -45,10 +45,10 @@ class Detector {
 
   detect::HeadKind head() const { return head_; }
   const detect::ClassMap& classes() const { return classes_; }
+  // What prepare_input makes of a picture for it.
   const InputSpec& input_spec() const { return spec_; }
+  const InputType& input_type() const { return input_type_; }
   const litert::Runner& runner() const { return runner_; }
-  // The bytes of the first input for a picture, as detect() makes them.
-  Result<PreparedInput> prepare(const Image& picture) const;
 
  private:
   Detector(CheckedTflite model, litert::Runner runner)

@@ -47,7 +47,7 @@ DetectorCalibrationOptions two_pictures(const Real& real) {
 std::vector<float> output_for(Detector& detector, litert::Runner& runner, const std::filesystem::path& path) {
   const auto picture = read_image(path);
   EXPECT_THAT(picture, IsOk());
-  const auto input = detector.prepare(*picture);
+  const auto input = prepare_input(*picture, detector.input_spec(), detector.input_type());
   EXPECT_THAT(input, IsOk());
   const auto outputs = runner.run({{ByteView(input->bytes)}});
   EXPECT_THAT(outputs, IsOk());

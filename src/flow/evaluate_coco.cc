@@ -1,5 +1,7 @@
 #include "flow/evaluate_coco.h"
 
+#include <utility>
+
 #include "base/mapped_file.h"
 #include "eval/coco/readers.h"
 #include "flow/evaluate_detections.h"
@@ -74,7 +76,15 @@ Result<CocoEvaluation> evaluate_coco(Detector& detector, const CocoEvaluationOpt
   result.warnings = std::move(truth.warnings);
   // Before the detector runs, perhaps for an hour.
   ASSAY_RETURN_IF_ERROR(check_pictures(truth.images, options.pictures));
-  ASSAY_TRY(result.run, detect_coco(detector, truth.images, options.pictures, progress));
+  std::vector<detect::NamedCategory> categories;
+  for (const auto& category : truth.annotations.categories) {
+    // Numbers are what detections carry.
+    if (category.id.kind() == coco::ObjectId::Kind::kInteger && std::in_range<int>(category.id.integer()))
+      categories.push_back({static_cast<int>(category.id.integer()), category.name});
+  }
+  const auto classes = detect::match_names(detector.classes(), categories);
+  if (!classes) return classes.error().with_context(options.annotations.string());
+  ASSAY_TRY(result.run, detect_coco(detector, *classes, truth.images, options.pictures, progress));
   const auto detections = positions_of(result.run, truth.annotations, result.warnings);
   ASSAY_TRY(result.record, coco::evaluate(truth.annotations, detections, {}, pool));
   if (options.resamples > 0) {

@@ -101,7 +101,7 @@ Status BudgetSearch::read_probes() {
   for (std::size_t i = 0; i < count; ++i) {
     const auto path = budget_.data.pictures / (*images)[i * images->size() / count].file_name;
     ASSAY_TRY(const Image picture, read_image(path));
-    auto input = detector.prepare(picture);
+    auto input = prepare_input(picture, detector.input_spec(), detector.input_type());
     if (!input) return input.error().with_context(path.string());
     ASSAY_TRY(auto outputs, outputs_of(runner, *input));
     reference_->add(std::move(outputs));

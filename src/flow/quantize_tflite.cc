@@ -9,6 +9,7 @@
 #include "base/elapsed.h"
 #include "base/mapped_file.h"
 #include "flow/activation_ranges_file.h"
+#include "flow/tflite_file.h"
 #include "formats/gptq/module_pattern.h"
 
 namespace assay {
@@ -184,8 +185,7 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   auto converted = convert(*model, ranges.ranges, budget.budget, options);
   if (!converted) return converted.error().with_context(path.string());
   ASSAY_RETURN_IF_ERROR(tflite::validate(converted->model));
-  ASSAY_TRY(const std::vector<std::byte> bytes, tflite::write(converted->model));
-  ASSAY_RETURN_IF_ERROR(write_file_atomically(out, as_text(bytes)));
+  ASSAY_TRY(const std::uint64_t output_bytes, write_tflite(out, converted->model));
   const double seconds = seconds_since(start);
   TfliteQuantizeReport report = std::move(converted->report);
   report.conversion.warnings.insert(report.conversion.warnings.end(), ranges.warnings.begin(),
@@ -194,7 +194,7 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   report.calibration_pictures = ranges.pictures;
   report.calibration_seconds = ranges.seconds;
   report.input_bytes = file.bytes().size();
-  report.output_bytes = bytes.size();
+  report.output_bytes = output_bytes;
   report.seconds = seconds;
   return report;
 }

@@ -10,7 +10,11 @@ Result<CheckedTflite> CheckedTflite::open(const std::filesystem::path& path) {
     return model.error().with_context(path.string());
   auto owner = std::make_shared<const MappedFile>(std::move(file));
   const ByteView view = owner->bytes();
-  return CheckedTflite(path, std::move(owner), view);
+  return CheckedTflite(path, std::move(owner), nullptr, view);
+}
+
+void CheckedTflite::release_pages() const {
+  if (file_) file_->release(bytes_);
 }
 
 Result<CheckedTflite> CheckedTflite::from_bytes(const std::filesystem::path& path,
@@ -18,7 +22,7 @@ Result<CheckedTflite> CheckedTflite::from_bytes(const std::filesystem::path& pat
   if (const auto model = tflite::parse(bytes); !model) return model.error().with_context(path.string());
   auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
   const ByteView view(*owner);
-  return CheckedTflite(path, std::move(owner), view);
+  return CheckedTflite(path, nullptr, std::move(owner), view);
 }
 
 Result<litert::Runner> CheckedTflite::run_with(std::shared_ptr<const litert::Library> library,

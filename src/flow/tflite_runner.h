@@ -21,16 +21,22 @@ class CheckedTflite {
 
   const std::filesystem::path& path() const { return path_; }
   ByteView bytes() const { return bytes_; }
+  // Lets the system take back the memory of a file's bytes, which stay readable. Nothing for a model made in
+  // memory.
+  void release_pages() const;
   // The bytes stay mapped as long as the runner's holder keeps this object or a copy of it. Errors start with
   // the path; see Runner::from_bytes.
   Result<litert::Runner> run_with(std::shared_ptr<const litert::Library> library,
                                   const litert::RunnerOptions& options) const;
 
  private:
-  CheckedTflite(std::filesystem::path path, std::shared_ptr<const void> owner, ByteView bytes)
-      : path_(std::move(path)), owner_(std::move(owner)), bytes_(bytes) {}
+  CheckedTflite(std::filesystem::path path, std::shared_ptr<const MappedFile> file,
+                std::shared_ptr<const std::vector<std::byte>> memory, ByteView bytes)
+      : path_(std::move(path)), file_(std::move(file)), memory_(std::move(memory)), bytes_(bytes) {}
   std::filesystem::path path_;
-  std::shared_ptr<const void> owner_;  // of the bytes
+  // One of them owns the bytes.
+  std::shared_ptr<const MappedFile> file_;
+  std::shared_ptr<const std::vector<std::byte>> memory_;
   ByteView bytes_;
 };
 

@@ -167,13 +167,14 @@ void ignore_training(Network& net, const DFine& d_fine) {
 
 }  // namespace
 
-Result<Queries> build_d_fine(Network& net, const nlohmann::json& config, Value pixels) {
+Result<Queries> build_d_fine(Network& net, const nlohmann::json& config, const Picture& picture) {
   ASSAY_TRY(const DFine d_fine, read_d_fine(config));
   const RtDetr& detr = d_fine.detr;
   GraphBuilder& graph = net.graph;
   ignore_training(net, d_fine);
-  ASSAY_TRY(const auto features, levels_of(hgnet(net, pixels, "model.backbone.model", d_fine.backbone),
-                                           d_fine.backbone.handed_on, detr));
+  ASSAY_TRY(const auto features,
+            levels_of(hgnet(net, picture.pixels, "model.backbone.model", d_fine.backbone),
+                      d_fine.backbone.handed_on, detr));
   const auto encoded = hybrid_encoder(
       net, features, detr,
       {.lateral_activation = Nonlinearity::kNone, .fuse = fuse, .halve = halve, .blocks = d_fine.blocks});

@@ -164,8 +164,13 @@ class Sampler {
     };
     Value offsets = graph_.reshape(part.offsets, {queries, 2, heads_, points_});
     if (graph_.extent(part.reference, 1) == 4) offsets = graph_.mul(offsets, coordinates(2));
+    Value reach = extents_;
+    if (attention_.shares.exists()) {
+      reach = graph_.mul(extents_, attention_.shares);
+      if (graph_.extent(part.reference, 1) == 4) offsets = graph_.mul(offsets, attention_.shares);
+    }
     const Value centers =
-        graph_.add(graph_.mul(coordinates(0), extents_), graph_.constant(attention_.nearest ? 0.5f : -0.5f));
+        graph_.add(graph_.mul(coordinates(0), reach), graph_.constant(attention_.nearest ? 0.5f : -0.5f));
     return graph_.add(offsets, centers);
   }
 
@@ -211,6 +216,15 @@ class Sampler {
 };
 
 }  // namespace
+
+Value shares_of_points(GraphBuilder& graph, Value shares, const std::vector<int>& points) {
+  std::vector<std::int32_t> levels;
+  for (std::size_t level = 0; level < points.size(); ++level)
+    levels.insert(levels.end(), static_cast<std::size_t>(points[level]), static_cast<std::int32_t>(level));
+  const auto count = static_cast<std::int32_t>(levels.size());
+  const Value by_point = graph.gather(shares, graph.constant_integers({count}, levels), 0, 0);
+  return graph.reshape(graph.transpose(by_point, {1, 0}), {1, 2, 1, count});
+}
 
 Value deformable_attention(Network& net, Value queries, Value reference, Value values,
                            const std::string& name, const DeformableAttention& attention) {

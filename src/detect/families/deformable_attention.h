@@ -22,7 +22,13 @@ struct DeformableAttention {
   float offset_scale = 0.5;  // of boxes: an offset of 1 is this much of the size, divided by the level's
                              // points or multiplied by what `name`.n_points_scale or .num_points_scale keeps
   bool nearest = false;  // the feature at the sample's place instead of a mean of four ("discrete")
+  // Where pictures are padded: [1, 2, 1, points of a head] from shares_of_points; references are multiplied
+  // by it.
+  Value shares;
 };
+
+// Of each point of a head, the share of its level's columns and rows; `shares` [levels, 2].
+Value shares_of_points(GraphBuilder& graph, Value shares, const std::vector<int>& points);
 
 // What the samples sum up to, [queries, channels of values], before the projection of the output.
 // `queries` [queries, channels], with their positions; linear layers `name`.sampling_offsets and

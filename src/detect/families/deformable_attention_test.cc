@@ -51,7 +51,7 @@ class Problem {
                                    DType::kF32,
                                    {tensor.shape.begin(), tensor.shape.end()},
                                    std::as_bytes(std::span(tensor.values))});
-    CheckpointWeights weights(map);
+    CheckpointWeights weights(map, graph);
     Network net{graph, weights};
     const Value q = graph.input("queries", {case_.queries, case_.channels});
     const Value r = graph.input("reference", {case_.queries, case_.coordinates});

@@ -1,7 +1,10 @@
 #include "detect/families/layers.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
+
+#include "detect/graph/fold.h"
 
 namespace assay::detect {
 namespace {
@@ -21,6 +24,10 @@ ChannelMap batch_norm(Network& net, const std::string& name, int channels, float
   const auto variance = net.weights.floats(name + ".running_var", {channels});
   ChannelMap map;
   if (weight.empty() || bias.empty() || mean.empty() || variance.empty()) return map;
+  if (std::any_of(variance.begin(), variance.end(), [&](float value) { return value + epsilon <= 0; })) {
+    net.weights.reject(name + ".running_var", "has negative values");
+    return map;
+  }
   for (std::size_t c = 0; c < weight.size(); ++c) {
     const double scale = weight[c] / std::sqrt(static_cast<double>(variance[c]) + epsilon);
     map.scale.push_back(static_cast<float>(scale));
@@ -118,15 +125,21 @@ Value apply(Network& net, Value x, Nonlinearity kind) {
   return x;
 }
 
+Value parameter(Network& net, const std::string& name, const Shape& shape) {
+  Data data = net.weights.data(name, shape);
+  return data.bytes().empty() ? Value{} : net.graph.constant(name, shape, std::move(data));
+}
+
+Value zeros(Network& net, const Shape& shape) {
+  return net.graph.constant(shape, std::vector<float>(element_count(shape)));
+}
+
 Value linear(Network& net, Value x, const std::string& name, int channels, float factor) {
   net.graph.set_scope(name);
   const Shape matrix = {channels, net.graph.extent(x, -1)};
   if (factor == 1.0f) {
-    Data weights = net.weights.data(name + ".weight", matrix);
-    Data bias = net.weights.data(name + ".bias", {channels});
-    if (weights.bytes().empty() || bias.bytes().empty()) return {};
-    return net.graph.fully_connected(x, net.graph.constant(name + ".weight", matrix, std::move(weights)),
-                                     net.graph.constant(name + ".bias", {channels}, std::move(bias)));
+    const Value weights = parameter(net, name + ".weight", matrix);
+    return net.graph.fully_connected(x, weights, parameter(net, name + ".bias", {channels}));
   }
   auto weights = net.weights.floats(name + ".weight", matrix);
   auto bias = net.weights.floats(name + ".bias", {channels});
@@ -149,6 +162,23 @@ Value layer_norm(Network& net, Value x, const std::string& name, float epsilon) 
   const Value variance = graph.reduce(Op::kMean, graph.mul(centered, centered), -1);
   const Value inverse = graph.unary(Op::kRsqrt, graph.add(variance, graph.constant(epsilon)));
   return graph.add(graph.mul(graph.mul(centered, inverse), scale), shift);
+}
+
+Value group_norm(Network& net, Value x, const std::string& name, int groups, float epsilon) {
+  GraphBuilder& graph = net.graph;
+  const int channels = graph.extent(x, 3), pixels = graph.extent(x, 1) * graph.extent(x, 2);
+  const Shape by_group = {1, groups, channels / groups};
+  const auto grouped = [&](const std::string& part) {
+    return graph.reshape(parameter(net, name + part, {channels}), by_group);
+  };
+  const Value scale = grouped(".weight"), shift = grouped(".bias");
+  graph.set_scope(name);
+  const auto mean = [&](Value y) { return graph.reduce(Op::kMean, graph.reduce(Op::kMean, y, 0), 2); };
+  const Value y = graph.reshape(x, {pixels, groups, channels / groups});
+  const Value centered = graph.sub(y, mean(y));
+  const Value variance = mean(graph.mul(centered, centered));
+  const Value inverse = graph.unary(Op::kRsqrt, graph.add(variance, graph.constant(epsilon)));
+  return graph.reshape(graph.add(graph.mul(centered, graph.mul(inverse, scale)), shift), graph.shape(x));
 }
 
 Value relu_layers(Network& net, Value x, const std::string& name, const std::vector<int>& widths) {
@@ -201,10 +231,11 @@ Value feed_forward(Network& net, Value x, const std::string& name, const Transfo
 }
 
 Value self_attention(Network& net, Value x, Value positions, const std::string& name,
-                     const TransformerLayer& layer) {
+                     const TransformerLayer& layer, Value mask) {
   net.graph.set_scope(name + ".self_attn");
   const Value placed = positions.exists() ? net.graph.add(x, positions) : x;
-  const Value mixed = attention(net, placed, placed, x, projections(net, name + ".self_attn"), layer.heads);
+  const Value mixed =
+      attention(net, placed, placed, x, projections(net, name + ".self_attn"), layer.heads, mask);
   return layer_norm(net, net.graph.add(x, mixed), name + ".self_attn_layer_norm", layer.epsilon);
 }
 

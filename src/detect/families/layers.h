@@ -21,11 +21,18 @@ enum class Nonlinearity { kNone, kRelu, kGelu, kSilu };
 std::optional<Nonlinearity> nonlinearity_from_name(std::string_view name);
 Value apply(Network& net, Value x, Nonlinearity kind);
 
+// A tensor of the checkpoint as it is.
+Value parameter(Network& net, const std::string& name, const Shape& shape);
+Value zeros(Network& net, const Shape& shape);
+
 // x W^T + b; W is `name`.weight [channels, in], b is `name`.bias. Each is multiplied by `factor` now.
 Value linear(Network& net, Value x, const std::string& name, int channels, float factor = 1.0f);
 
 // Over the last dimension: (x - mean) / sqrt(variance + epsilon) * weight + bias
 Value layer_norm(Network& net, Value x, const std::string& name, float epsilon = 1e-5f);
+
+// Over all pixels of each of `groups` of channels; x [1, height, width, channels], REQUIRES a multiple of groups.
+Value group_norm(Network& net, Value x, const std::string& name, int groups, float epsilon = 1e-5f);
 
 // Linear layers `name`.layers.0 ... with ReLU between them; widths are what they put out.
 Value relu_layers(Network& net, Value x, const std::string& name, const std::vector<int>& widths);
@@ -54,10 +61,10 @@ struct TransformerLayer {
 };
 // layer_norm(x + w2 activation(w1 x)) with `name`.fc1, .fc2 and .final_layer_norm.
 Value feed_forward(Network& net, Value x, const std::string& name, const TransformerLayer& layer);
-// layer_norm(x + attention(x + positions, x + positions, x)) with `name`.self_attn and .self_attn_layer_norm.
-// Where `positions` do not exist, none are added.
+// layer_norm(x + attention(x + positions, x + positions, x, mask)) with `name`.self_attn and
+// .self_attn_layer_norm. Where `positions` do not exist, none are added.
 Value self_attention(Network& net, Value x, Value positions, const std::string& name,
-                     const TransformerLayer& layer);
+                     const TransformerLayer& layer, Value mask = {});
 
 // A convolution without bias and the batch normalization after it, as one convolution; `convolution`.weight
 // [out, in, size, size], `normalization`.weight, .bias, .running_mean and .running_var [out]. The result is

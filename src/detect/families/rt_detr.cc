@@ -33,14 +33,14 @@ Value decoder_layer(Network& net, Value x, Value positions, Value boxes, Value m
 
 }  // namespace
 
-Result<Queries> build_rt_detr(Network& net, const nlohmann::json& config, Value pixels) {
+Result<Queries> build_rt_detr(Network& net, const nlohmann::json& config, const Picture& picture) {
   ASSAY_TRY(const RtDetr detr, read_rt_detr(config));
   ASSAY_TRY(const Resnet backbone, read_resnet(config));
   GraphBuilder& graph = net.graph;
   // For training only: noisy boxes to restore and the classes that earlier layers see; copies of the heads.
   for (const char* part : {"denoising_class_embed", "class_embed", "bbox_embed"}) net.weights.ignore(part);
-  ASSAY_TRY(const auto features,
-            levels_of(resnet(net, pixels, "model.backbone.model", backbone), backbone.handed_on, detr));
+  ASSAY_TRY(const auto features, levels_of(resnet(net, picture.pixels, "model.backbone.model", backbone),
+                                           backbone.handed_on, detr));
   const auto encoded = hybrid_encoder(net, features, detr,
                                       {.lateral_activation = detr.activation, .fuse = fuse, .halve = halve});
   const Memory memory = memory_of(net, encoded, detr, true);

@@ -113,6 +113,8 @@ class GraphBuilder {
 
   // Notes a failure; the first one stays.
   Value fail(ErrorCode code, std::string message);
+  // The first failure so far; what is asked of extents after it means nothing.
+  Status status() const { return error_ ? Status(*error_) : Status(); }
 
   // The model with one signature, without what no output needs. `metadata`: name and bytes. The builder is
   // empty after it. Errors: the first failure.
@@ -134,8 +136,7 @@ class GraphBuilder {
 
   tflite::Model model_;
   std::vector<tflite::TensorName> inputs_, outputs_;
-  std::vector<int> producer_;   // by tensor: the operator that writes it, -1
-  std::vector<int> consumers_;  // by tensor: how many operators read it
+  std::vector<int> producer_;  // by tensor: the operator that writes it, -1
   std::map<std::tuple<tflite::TensorType, Shape, std::string>, int> small_constants_;
   std::map<std::string, int> constants_;  // by the name asked for: the first of that name
   std::string scope_;

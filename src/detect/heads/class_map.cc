@@ -1,5 +1,7 @@
 #include "detect/heads/class_map.h"
 
+#include <algorithm>
+
 #include "formats/tensor_view.h"
 
 namespace assay::detect {
@@ -88,6 +90,43 @@ Result<ClassMap> coco_class_map(HeadKind kind, int class_count) {
   return Error{ErrorCode::kUnsupported,
                "class map: the model has " + std::to_string(class_count) +
                    " classes, COCO models have 80, 90 or 91; say what its classes are"};
+}
+
+ClassMap class_map_from_labels(const std::vector<std::string>& labels) {
+  const auto means_something = [](const std::string& label) { return !label.empty() && label != "N/A"; };
+  const auto named = std::count_if(labels.begin(), labels.end(), means_something);
+  for (const ClassMap& numbering : {without_gaps(), with_gaps("coco91", 0), with_gaps("coco90", 1)}) {
+    std::ptrdiff_t same = 0;
+    for (std::size_t i = 0; i < std::min(labels.size(), numbering.category_names.size()); ++i)
+      same += means_something(labels[i]) && labels[i] == numbering.category_names[i];
+    // Some checkpoints have older names of a few categories, or names for the gaps.
+    if (2 * same > named && labels.size() <= numbering.category_names.size() + 1) return numbering;
+  }
+  ClassMap map{"labels", {}, {}};
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const bool named_class = means_something(labels[i]);
+    map.category_ids.push_back(named_class ? static_cast<int>(i) : ClassMap::kNoCategory);
+    map.category_names.push_back(named_class ? labels[i] : "");
+  }
+  return map;
+}
+
+Result<ClassMap> match_names(const ClassMap& map, const std::vector<NamedCategory>& categories) {
+  if (map.name != "labels") return map;
+  ClassMap matched = map;
+  for (std::size_t i = 0; i < map.category_names.size(); ++i) {
+    if (map.category_ids[i] == ClassMap::kNoCategory) continue;
+    const auto found = std::find_if(categories.begin(), categories.end(), [&](const auto& category) {
+      return category.name == map.category_names[i];
+    });
+    if (found == categories.end())
+      return Error{ErrorCode::kInvalidArgument, "the model's class " + quote(map.category_names[i]) +
+                                                    ", one of " + std::to_string(map.category_names.size()) +
+                                                    ", is none of the " + std::to_string(categories.size()) +
+                                                    " categories of the annotations"};
+    matched.category_ids[i] = found->id;
+  }
+  return matched;
 }
 
 }  // namespace assay::detect

@@ -20,7 +20,7 @@ struct Category {
 const std::array<Category, 80>& coco_categories();
 
 struct ClassMap {
-  std::string name;                         // as class_map_from_name takes it
+  std::string name;                         // as class_map_from_name takes it, or "labels"
   std::vector<int> category_ids;            // by class index; kNoCategory where the index means nothing
   std::vector<std::string> category_names;  // by class index; "" there
 
@@ -41,5 +41,18 @@ Result<ClassMap> class_map_from_name(std::string_view name);
 // Errors: kUnsupported: no COCO numbering has so many classes; the caller then has to be told what the
 // classes are.
 Result<ClassMap> coco_class_map(HeadKind kind, int class_count);
+
+// The classes that a model names itself, "N/A" and "" meaning nothing. Where most of them are COCO's in one
+// of the three numberings, that one. Otherwise "labels", with the index as the id until match_names has given
+// ids.
+ClassMap class_map_from_labels(const std::vector<std::string>& labels);
+
+struct NamedCategory {
+  int id = 0;
+  std::string name;
+};
+// "labels" with the ids that annotations give these names; any other map as it is. Errors: kInvalidArgument,
+// naming a label that no category has.
+Result<ClassMap> match_names(const ClassMap& map, const std::vector<NamedCategory>& categories);
 
 }  // namespace assay::detect

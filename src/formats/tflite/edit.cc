@@ -126,26 +126,33 @@ Uses find_uses(const Subgraph& subgraph) {
   return uses;
 }
 
-Result<Exposed> expose_outputs(const Model& model, std::span<const int> tensors) {
-  Exposed exposed{model, {}};
-  Subgraph& main = exposed.model.main();
+Result<Model> part_that_computes(const Model& model, std::span<const int> tensors) {
+  Model part = model;
+  part.signatures.clear();
+  Subgraph& main = part.main();
+  std::vector<bool> needed(main.tensors.size(), false);
+  main.outputs.clear();
   for (const int tensor : tensors) {
     if (tensor < 0 || static_cast<std::size_t>(tensor) >= main.tensors.size())
       return Error{ErrorCode::kInvalidArgument,
-                   "there is no tensor " + std::to_string(tensor) + " to expose"};
+                   "there is no tensor " + std::to_string(tensor) + " to put out"};
     if (model.is_constant(main.tensors[static_cast<std::size_t>(tensor)]))
       return Error{ErrorCode::kInvalidArgument,
                    "tensor " + std::to_string(tensor) + " is a constant, not an output"};
-    const auto found = std::find(main.outputs.begin(), main.outputs.end(), tensor);
-    exposed.output.push_back(static_cast<std::size_t>(found - main.outputs.begin()));
-    if (found != main.outputs.end()) continue;
     main.outputs.push_back(tensor);
-    for (Signature& signature : exposed.model.signatures) {
-      if (signature.subgraph == 0)
-        signature.outputs.push_back({"tensor:" + std::to_string(tensor), static_cast<std::uint32_t>(tensor)});
-    }
+    needed[static_cast<std::size_t>(tensor)] = true;
   }
-  return exposed;
+  std::vector<bool> keep(main.operators.size(), false);
+  for (std::size_t i = main.operators.size(); i-- > 0;) {
+    const Operator& op = main.operators[i];
+    keep[i] = std::any_of(op.outputs.begin(), op.outputs.end(), [&](std::int32_t output) {
+      return output >= 0 && needed[static_cast<std::size_t>(output)];
+    });
+    if (keep[i]) mark(needed, op.inputs);
+  }
+  keep_only(main.operators, keep);
+  remove_unused(part);
+  return part;
 }
 
 void remove_unused(Model& model) {

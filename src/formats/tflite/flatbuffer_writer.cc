@@ -10,10 +10,11 @@ namespace {
 
 constexpr std::uint64_t kMaxBytes = 0x7fffffff;
 constexpr std::size_t kIdentifierBytes = 4;
+constexpr std::size_t kLongBytes = 4096;
 
 // Writes front to back: every reference points forward to what is written after it; vtables come before the
 // first table that has them and are shared by the later ones. Equal vectors of numbers (shapes, zero points)
-// are written once, after all that refers to them.
+// are written once, after all that refers to them. Long vectors of bytes come last and are not copied.
 class Builder {
  public:
   Builder() : bytes_(4) {}
@@ -25,9 +26,10 @@ class Builder {
   // The position of the table.
   std::size_t table(const Object& object);
   void shared_vectors();
+  // Everything, in the order of the file.
+  std::vector<Data> pieces() &&;
   void point(std::size_t from, std::size_t to) { put(from, static_cast<std::uint32_t>(to - from)); }
   bool full() const { return full_; }
-  std::vector<std::byte> take() && { return std::move(bytes_); }
 
  private:
   std::size_t vtable(const std::vector<std::uint16_t>& entries);
@@ -47,11 +49,18 @@ class Builder {
   std::map<std::vector<std::uint16_t>, std::size_t> vtables_;
   std::map<std::pair<std::size_t, std::string_view>, std::vector<std::size_t>>
       shared_;  // by alignment and bytes
+  struct LongVector {
+    std::size_t from = 0;   // the reference to it
+    std::size_t align = 4;  // of its first byte
+    Data data;
+  };
+  std::vector<LongVector> long_vectors_;
+  std::uint64_t long_bytes_ = 0;
   bool full_ = false;
 };
 
 void Builder::append(ByteView bytes) {
-  full_ = full_ || bytes_.size() + bytes.size() > kMaxBytes;
+  full_ = full_ || bytes_.size() + bytes.size() + long_bytes_ > kMaxBytes;
   if (!full_) bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
 }
 
@@ -131,6 +140,12 @@ void Builder::child(const FieldInfo& info, const Object::Field& field, std::size
       shared_[{info.scalar_bytes, as_text(data->bytes())}].push_back(from);
       return;
     }
+    if (data->bytes().size() >= kLongBytes) {
+      long_bytes_ += data->bytes().size() + info.align + sizeof(std::uint32_t);
+      full_ = full_ || bytes_.size() + long_bytes_ > kMaxBytes;
+      long_vectors_.push_back({from, info.align, *data});
+      return;
+    }
     vector_head(data->bytes().size(), info.align, from);
     append(data->bytes());
     return;
@@ -162,9 +177,30 @@ void Builder::shared_vectors() {
   }
 }
 
+std::vector<Data> Builder::pieces() && {
+  std::vector<Data> heads;
+  std::size_t end = bytes_.size();
+  for (const LongVector& vector : long_vectors_) {
+    const std::size_t unaligned = end + sizeof(std::uint32_t);
+    const std::size_t data_at = (unaligned + vector.align - 1) / vector.align * vector.align;
+    std::vector<std::byte> head(data_at - end);
+    const auto length = static_cast<std::uint32_t>(vector.data.bytes().size());
+    std::memcpy(head.data() + head.size() - sizeof length, &length, sizeof length);
+    point(vector.from, data_at - sizeof length);
+    end = data_at + length;
+    heads.push_back(Data::own(std::move(head)));
+  }
+  std::vector<Data> pieces = {Data::own(std::move(bytes_))};
+  for (std::size_t i = 0; i < long_vectors_.size(); ++i) {
+    pieces.push_back(std::move(heads[i]));
+    pieces.push_back(std::move(long_vectors_[i].data));
+  }
+  return pieces;
+}
+
 }  // namespace
 
-Result<std::vector<std::byte>> write_flatbuffer(const Object& root, std::string_view identifier) {
+Result<std::vector<Data>> write_flatbuffer(const Object& root, std::string_view identifier) {
   Builder builder;
   builder.identifier(identifier);
   builder.point(0, builder.table(root));
@@ -172,7 +208,16 @@ Result<std::vector<std::byte>> write_flatbuffer(const Object& root, std::string_
   if (builder.full())
     return Error{ErrorCode::kResourceLimit,
                  "the file would be larger than 2 GB, the most that a flatbuffer can be"};
-  return std::move(builder).take();
+  return std::move(builder).pieces();
+}
+
+std::vector<std::byte> joined(const std::vector<Data>& pieces) {
+  std::size_t size = 0;
+  for (const Data& piece : pieces) size += piece.bytes().size();
+  std::vector<std::byte> bytes;
+  bytes.reserve(size);
+  for (const Data& piece : pieces) bytes.insert(bytes.end(), piece.bytes().begin(), piece.bytes().end());
+  return bytes;
 }
 
 }  // namespace assay::tflite

@@ -108,6 +108,8 @@ Result<Model> parse(ByteView file);
 
 // The bytes of a file that parse() reads as the same model. Errors: kResourceLimit where it would pass 2 GB.
 Result<std::vector<std::byte>> write(const Model& model);
+// The same in pieces that follow each other, without copies of the model's constants: they live as long as those.
+Result<std::vector<Data>> write_pieces(const Model& model);
 
 // What parse() checks of a graph; what builds or changes one may ask for it. Errors: kCorrupt.
 Status validate(const Model& model);
@@ -123,15 +125,10 @@ struct Uses {
 };
 Uses find_uses(const Subgraph& subgraph);
 
-struct Exposed {
-  Model model;
-  std::vector<std::size_t> output;  // where each of the asked tensors is among the main subgraph's outputs
-};
-
-// The model with tensors of its main subgraph as further outputs, also of the signatures that describe it
-// (there under the name "tensor:<index>"). Borrows what `model` borrows. Errors: kInvalidArgument for an
-// index that does not exist or is a constant.
-Result<Exposed> expose_outputs(const Model& model, std::span<const int> tensors);
+// The part of the main subgraph that computes these tensors, which are its outputs then, in that order; other tensors
+// are renumbered, signatures are gone. Borrows what `model` borrows. Errors: kInvalidArgument for an index that does not
+// exist or is a constant.
+Result<Model> part_that_computes(const Model& model, std::span<const int> tensors);
 
 // Leaves out the tensors and buffers that nothing refers to any more, after operators were removed.
 void remove_unused(Model& model);

@@ -88,9 +88,10 @@ TEST(TfliteModel, ReadsTheCodeOfFilesThatHaveOnlyTheOldOne) {
   root.set_integer("version", 3);
   root.set_tables("operator_codes", {code});
   root.set_tables("subgraphs", {subgraph});
-  const auto bytes = write_flatbuffer(root, "TFL3");
-  ASSERT_THAT(bytes, IsOk());
-  const auto model = parse(*bytes);
+  const auto pieces = write_flatbuffer(root, "TFL3");
+  ASSERT_THAT(pieces, IsOk());
+  const auto bytes = joined(*pieces);
+  const auto model = parse(bytes);
   ASSERT_THAT(model, IsOk());
   EXPECT_EQ(model->main().operators[0].op, Op::kConv2d);
 }
@@ -209,21 +210,26 @@ TEST(TfliteModel, RefusesVectorsThatUnfoldWithoutEnd) {
   EXPECT_THAT(parse(std::as_bytes(std::span(words))), FailsWith(ErrorCode::kCorrupt, "over and over"));
 }
 
-TEST(TfliteExposeOutputs, AddsTensorsToTheGraphAndItsSignature) {
+TEST(TflitePartThatComputes, KeepsTheOperatorsThatLeadToTheTensorsAndNoOthers) {
   ModelBuilder b = small_conv();
   const int z = b.tensor("z", {1, 4, 4, 2});
   b.add(Op::kRelu, {3}, {z});
   b.model().main().outputs = {z};
   b.model().signatures[0].outputs = {{"z", static_cast<std::uint32_t>(z)}};
-  const std::vector<int> wanted{z, 3};
-  const auto exposed = expose_outputs(b.model(), wanted);
-  ASSERT_THAT(exposed, IsOk());
-  EXPECT_EQ(exposed->output, (std::vector<std::size_t>{0, 1}));
-  EXPECT_EQ(exposed->model.main().outputs, (std::vector<std::int32_t>{z, 3}));
-  EXPECT_EQ(exposed->model.signatures[0].outputs[1].name, "tensor:3");
-  EXPECT_THAT(expose_outputs(b.model(), std::vector<int>{1}),
+  const auto both = part_that_computes(b.model(), std::vector<int>{z, 3});
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(both->main().operators.size(), b.model().main().operators.size());
+  ASSERT_EQ(both->main().outputs.size(), 2u);
+  EXPECT_EQ(both->main().tensors[static_cast<std::size_t>(both->main().outputs[0])].name, "z");
+  const auto first = part_that_computes(b.model(), std::vector<int>{3});
+  ASSERT_THAT(first, IsOk());
+  EXPECT_THAT(validate(*first), IsOk());
+  EXPECT_EQ(first->main().operators.size() + 1, b.model().main().operators.size());
+  EXPECT_EQ(first->main().tensors.size() + 1, b.model().main().tensors.size());
+  EXPECT_THAT(part_that_computes(b.model(), std::vector<int>{1}),
               FailsWith(ErrorCode::kInvalidArgument, "constant"));
-  EXPECT_THAT(expose_outputs(b.model(), std::vector<int>{50}), FailsWith(ErrorCode::kInvalidArgument, "50"));
+  EXPECT_THAT(part_that_computes(b.model(), std::vector<int>{50}),
+              FailsWith(ErrorCode::kInvalidArgument, "50"));
 }
 
 TEST(TfliteRemoveUnused, LeavesOutWhatNothingRefersTo) {

@@ -95,8 +95,10 @@ class Object {
 // the schema does not have), naming table and field.
 Result<Object> read_flatbuffer(ByteView file, std::string_view root, std::uint64_t* end);
 
-// A flatbuffer with `root` at its root and the four letters of `identifier`. Errors: kResourceLimit where it
-// would pass 2 GB, the most that offsets of a flatbuffer reach.
-Result<std::vector<std::byte>> write_flatbuffer(const Object& root, std::string_view identifier);
+// A flatbuffer with `root` at its root and the four letters of `identifier`, in pieces that follow each other; long
+// vectors of bytes are those of `root`, not copies. Errors: kResourceLimit where it would pass 2 GB, the most that
+// offsets of a flatbuffer reach.
+Result<std::vector<Data>> write_flatbuffer(const Object& root, std::string_view identifier);
+std::vector<std::byte> joined(const std::vector<Data>& pieces);
 
 }  // namespace assay::tflite

@@ -113,7 +113,7 @@ Object write_buffer(const Buffer& buffer) {
 
 }  // namespace
 
-Result<std::vector<std::byte>> write(const Model& model) {
+Result<std::vector<Data>> write_pieces(const Model& model) {
   Object root = model.rest;
   root.set_integer("version", model.version);
   set_text(root, "description", model.description);
@@ -134,9 +134,14 @@ Result<std::vector<std::byte>> write(const Model& model) {
   root.set_tables("buffers", std::move(buffers));
   if (!metadata.empty()) root.set_tables("metadata", std::move(metadata));
   if (!signatures.empty()) root.set_tables("signature_defs", std::move(signatures));
-  ASSAY_TRY(std::vector<std::byte> bytes, write_flatbuffer(root, "TFL3"));
-  bytes.insert(bytes.end(), model.appended.begin(), model.appended.end());
-  return bytes;
+  ASSAY_TRY(std::vector<Data> pieces, write_flatbuffer(root, "TFL3"));
+  pieces.push_back(Data::borrow(model.appended));
+  return pieces;
+}
+
+Result<std::vector<std::byte>> write(const Model& model) {
+  ASSAY_TRY(const std::vector<Data> pieces, write_pieces(model));
+  return joined(pieces);
 }
 
 }  // namespace assay::tflite

@@ -360,7 +360,7 @@ StaticPlan Planner::run() {
   plan_.quantized.assign(graph_.operators.size(), false);
   for (const Operator& op : graph_.operators) {
     has_attention_ = has_attention_ || (op.op == Op::kBatchMatmul && activations(op).size() == 2);
-    has_layer_norm_ = has_layer_norm_ || op.op == Op::kSquaredDifference;
+    has_layer_norm_ = has_layer_norm_ || op.op == Op::kSquaredDifference || op.op == Op::kRsqrt;
   }
   for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
     const Operator& op = graph_.operators[i];
