@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 namespace assay::detect {
 
@@ -12,6 +11,7 @@ using tflite::Op;
 
 Anchors anchors_of(const std::vector<FeatureLevel>& levels) {
   constexpr double kBorder = 0.01, kSizeOfFirst = 0.05;
+  constexpr float kInfinity = 10000.0f;
   Anchors anchors;
   double size = kSizeOfFirst;
   for (const FeatureLevel& level : levels) {
@@ -22,8 +22,7 @@ Anchors anchors_of(const std::vector<FeatureLevel>& levels) {
                                         [](double value) { return value > kBorder && value < 1 - kBorder; });
         anchors.inside.push_back(inside ? 1.0f : 0.0f);
         for (const double value : box)
-          anchors.logits.push_back(inside ? static_cast<float>(std::log(value / (1 - value)))
-                                          : std::numeric_limits<float>::max());
+          anchors.logits.push_back(inside ? static_cast<float>(std::log(value / (1 - value))) : kInfinity);
       }
     }
     size *= 2;

@@ -34,8 +34,9 @@ struct SelectedQueries {
 // `model.enc_output`, `.enc_score_head` and `.enc_bbox_head`.
 SelectedQueries select_queries(Network& net, const Memory& memory, const RtDetr& detr);
 
-// Where each token expects a box, as logits of center and size, 4 for each; the largest float where that
-// would lie at the picture's border, where `inside` then is 0.
+// Where each token expects a box, as logits of center and size, 4 for each. Where that would lie at the
+// picture's border, `inside` is 0 and the logits stand for infinity: transformers has the largest float
+// there, here is 10,000, whose sigmoid is as surely 1 and which float16 holds.
 struct Anchors {
   std::vector<float> logits, inside;
 };
