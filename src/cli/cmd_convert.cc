@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 struct Options {
   std::string model, out;
   std::vector<std::string> sizes = {"4:3"};
+  bool padding = false;
 };
 
 // With several sizes, each file's name tells its own: detr-800x1066.tflite.
@@ -36,7 +37,7 @@ Status run(const Options& options, Session& session) {
     ASSAY_TRY(const DetectorInput input, parse_detector_input(text));
     const fs::path out = output_path(options, text);
     const auto start = std::chrono::steady_clock::now();
-    ASSAY_TRY(const DetectorConversion conversion, convert_detector_folder(path, out, input));
+    ASSAY_TRY(const DetectorConversion conversion, convert_detector_folder(path, out, input, {.padding = options.padding}));
     const double seconds = seconds_since(start);
     session.print(fmt::format("{}: {}x{} pixels (height x width), {}, {} operators, {:.2f} s\n", out.string(),
                               conversion.size.height, conversion.size.width, megabytes(conversion.file_bytes),
@@ -44,6 +45,7 @@ Status run(const Options& options, Session& session) {
     files.push_back({{"output", out.string()},
                      {"height", conversion.size.height},
                      {"width", conversion.size.width},
+                     {"padding", options.padding},
                      {"checkpoint_bytes", conversion.checkpoint_bytes},
                      {"file_bytes", conversion.file_bytes},
                      {"operators", conversion.operators},
@@ -67,6 +69,8 @@ void add_convert(CommandLine& line) {
           "checkpoint's processor makes pixels of; several of them give several files [4:3]")
       ->type_name("HxW|W:H,...")
       ->delimiter(',');
+  command.add_flag("--padding", options->padding,
+                   "a second input, pixel_mask, says which part of the pixels is picture");
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }
 

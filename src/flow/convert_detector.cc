@@ -51,7 +51,8 @@ Result<DetectorInput> parse_detector_input(std::string_view text) {
 
 Result<DetectorConversion> convert_detector_folder(const std::filesystem::path& folder,
                                                    const std::filesystem::path& output,
-                                                   const DetectorInput& input) {
+                                                   const DetectorInput& input,
+                                                   const detect::ConvertOptions& options) {
   ASSAY_TRY(const Checkpoint checkpoint, open_checkpoint(folder));
   ASSAY_TRY(const detect::Processor processor, read_processor_file(folder));
   DetectorConversion result;
@@ -60,7 +61,8 @@ Result<DetectorConversion> convert_detector_folder(const std::filesystem::path& 
   result.size =
       input.size ? *input.size
                  : processed_size(processor, {input.aspect_height * kPixels, input.aspect_width * kPixels});
-  auto model = detect::convert_detector(checkpoint.config_json, processor, checkpoint.tensors, result.size);
+  auto model =
+      detect::convert_detector(checkpoint.config_json, processor, checkpoint.tensors, result.size, options);
   if (!model) return model.error().with_context(folder.string());
   for (const auto& [name, view] : checkpoint.tensors) result.checkpoint_bytes += view.bytes.size();
   result.operators = model->main().operators.size();

@@ -31,6 +31,7 @@ struct DetectorConversion {
 // whole or not at all. Errors name the file: those of open_checkpoint and convert_detector, kIo.
 Result<DetectorConversion> convert_detector_folder(const std::filesystem::path& folder,
                                                    const std::filesystem::path& output,
-                                                   const DetectorInput& input);
+                                                   const DetectorInput& input,
+                                                   const detect::ConvertOptions& options = {});
 
 }  // namespace assay

@@ -36,6 +36,7 @@ std::vector<std::int64_t> CheckpointWeights::shape(std::string_view name) const 
 }
 
 const TensorView* CheckpointWeights::find(const std::string& name, const Shape& shape) {
+  if (!graph_.status().has_value()) return nullptr;
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
     missing_.push_back(quote(name) + " " + shape_of(shape));
@@ -69,10 +70,14 @@ std::vector<float> CheckpointWeights::floats(const std::string& name, const Shap
     }
   }
   if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
-    wrong_.push_back(quote(name) + " has values that are not finite");
+    reject(name, "has values that are not finite");
     return {};
   }
   return values;
+}
+
+void CheckpointWeights::reject(const std::string& name, std::string_view why) {
+  wrong_.push_back(quote(name) + " " + std::string(why));
 }
 
 tflite::Data CheckpointWeights::data(const std::string& name, const Shape& shape) {
@@ -84,8 +89,12 @@ tflite::Data CheckpointWeights::data(const std::string& name, const Shape& shape
 }
 
 Status CheckpointWeights::finish() const {
+  const Status graph = graph_.status();
+  if (missing_.empty() && wrong_.empty()) ASSAY_RETURN_IF_ERROR(graph);
   std::vector<std::string> extra;
   for (const auto& [name, view] : tensors_) {
+    // Of a graph that broke off nobody knows what it would have asked for.
+    if (!graph.has_value()) break;
     const bool known = used_.contains(name) ||
                        std::any_of(ignored_.begin(), ignored_.end(),
                                    [&](const auto& part) { return name.find(part) != std::string::npos; });

@@ -12,11 +12,19 @@ namespace {
 
 struct Family {
   std::string_view model_type;
-  Result<Queries> (*build)(Network&, const nlohmann::json&, Value);
+  Result<Queries> (*build)(Network&, const nlohmann::json&, const Picture&);
+  bool takes_mask;
   HeadKind head;           // how transformers' post_process_object_detection reads what it puts out
   int max_detections = 0;  // that it keeps; 0: as many as there are queries
 };
-constexpr std::array<Family, 1> kFamilies = {{{"detr", build_detr, HeadKind::kDetr}}};
+constexpr std::array<Family, 7> kFamilies = {
+    {{"conditional_detr", build_conditional_detr, true, HeadKind::kRtDetr, 100},
+     {"d_fine", build_d_fine, false, HeadKind::kRtDetr},
+     {"deformable_detr", build_deformable_detr, true, HeadKind::kRtDetr, 100},
+     {"detr", build_detr, true, HeadKind::kDetr},
+     {"rt_detr", build_rt_detr, false, HeadKind::kRtDetr},
+     {"rt_detr_v2", build_rt_detr, false, HeadKind::kRtDetr},
+     {"yolos", build_yolos, false, HeadKind::kDetr}}};
 
 constexpr int kLargestSide = 8192;
 
@@ -33,7 +41,8 @@ Result<Family> family_of(const std::string& model_type) {
 }  // namespace
 
 Result<tflite::Model> convert_detector(std::string_view config_json, const Processor& processor,
-                                       const TensorMap& tensors, InputSize size) {
+                                       const TensorMap& tensors, InputSize size,
+                                       const ConvertOptions& options) {
   auto config = parse_json_object(as_bytes(config_json));
   if (!config) return config.error().with_context("config.json");
   JsonFields fields(*config);
@@ -46,13 +55,16 @@ Result<tflite::Model> convert_detector(std::string_view config_json, const Proce
                    "size: " + std::to_string(size.height) + "x" + std::to_string(size.width) +
                        ", expected height x width of 1 to " + std::to_string(kLargestSide) + " pixels"};
   }
+  if (options.padding && !family.takes_mask)
+    return Error{ErrorCode::kUnsupported, "padding: " + model_type + " has no mask of the picture"};
   GraphBuilder graph;
-  CheckpointWeights weights(tensors);
+  CheckpointWeights weights(tensors, graph);
   // Counters of the training.
   weights.ignore("num_batches_tracked");
   Network net{graph, weights};
-  const Value pixels = graph.input("pixel_values", {1, size.height, size.width, 3});
-  auto queries = family.build(net, *config, pixels);
+  Picture picture{.pixels = graph.input("pixel_values", {1, size.height, size.width, 3})};
+  if (options.padding) picture.mask = graph.input("pixel_mask", {1, size.height, size.width});
+  auto queries = family.build(net, *config, picture);
   if (!queries) return queries.error().with_context("config.json");
   ASSAY_RETURN_IF_ERROR(weights.finish());
   graph.set_scope("");

@@ -6,10 +6,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "detect/families/checkpoint_testing.h"
 #include "detect/families/convert.h"
 #include "detect/litert/runner.h"
-#include "formats/safetensors/safetensors.h"
-#include "support/testing.h"
 
 namespace assay::detect {
 namespace {
@@ -18,24 +17,6 @@ namespace {
 // differently at every operator; the largest of some hundred errors varies by less than this between two
 // orders of summation.
 constexpr double kTimesTheirError = 4.0;
-
-struct LoadedTensors {
-  std::string bytes;
-  SafetensorsFile file;
-  TensorMap map() const {
-    TensorMap tensors;
-    for (const TensorView& view : file.tensors) tensors.emplace(view.name, view);
-    return tensors;
-  }
-};
-
-LoadedTensors load(const std::filesystem::path& path) {
-  LoadedTensors loaded{read_bytes(path), {}};
-  auto parsed = parse_safetensors(as_bytes(loaded.bytes));
-  EXPECT_THAT(parsed, IsOk()) << path;
-  if (parsed) loaded.file = *std::move(parsed);
-  return loaded;
-}
 
 template <typename T>
 std::vector<T> values(const SafetensorsFile& file, const std::string& name) {
@@ -59,7 +40,8 @@ double largest_error(const std::vector<float>& found, const std::vector<double>&
 }
 
 // The values of the outputs by name.
-std::map<std::string, std::vector<float>> run(const tflite::Model& model, const std::vector<float>& pixels) {
+std::map<std::string, std::vector<float>> run(const tflite::Model& model,
+                                              const std::vector<std::vector<float>>& inputs) {
   std::map<std::string, std::vector<float>> outputs;
   const auto bytes = tflite::write(model);
   const auto library = litert::Library::open();
@@ -68,7 +50,8 @@ std::map<std::string, std::vector<float>> run(const tflite::Model& model, const 
   auto runner = litert::Runner::from_bytes(*library, *bytes, {});
   EXPECT_THAT(runner, IsOk());
   if (!runner) return outputs;
-  EXPECT_THAT(runner->set_input(0, std::as_bytes(std::span(pixels))), IsOk());
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    EXPECT_THAT(runner->set_input(i, std::as_bytes(std::span(inputs[i]))), IsOk());
   EXPECT_THAT(runner->invoke(), IsOk());
   for (std::size_t i = 0; i < runner->outputs().size(); ++i) {
     auto& output = outputs[runner->outputs()[i].name];
@@ -78,31 +61,74 @@ std::map<std::string, std::vector<float>> run(const tflite::Model& model, const 
   return outputs;
 }
 
+struct Golden {
+  std::filesystem::path folder;
+  LoadedTensors weights, expected;
+  double their_error;
+  nlohmann::json sizes, padded;
+
+  explicit Golden(const std::string& name)
+      : folder(golden("detr/" + name)),
+        weights(load(folder / "model.safetensors")),
+        expected(load(folder / "expected.safetensors")),
+        their_error(std::stod(expected.file.metadata.at("float32_error"))),
+        sizes(nlohmann::json::parse(expected.file.metadata.at("sizes"))),
+        padded(nlohmann::json::parse(expected.file.metadata.at("padded"))) {}
+
+  // Converts for the size of input `name`, runs that and compares.
+  void check(const std::string& name, InputSize size, bool padding) const {
+    const auto model =
+        convert_detector(read_bytes(folder / "config.json"), {}, weights.map(), size, {.padding = padding});
+    ASSERT_THAT(model, IsOk()) << name;
+    std::vector<std::vector<float>> inputs = {values<float>(expected.file, name + ".pixel_values")};
+    if (padding) {
+      const auto mask = values<std::uint8_t>(expected.file, name + ".pixel_mask");
+      inputs.emplace_back(mask.begin(), mask.end());
+    }
+    auto outputs = run(*model, inputs);
+    for (const char* output : {"logits", "pred_boxes"}) {
+      const double error =
+          largest_error(outputs[output], values<double>(expected.file, name + "." + output + "64"));
+      EXPECT_LE(error, kTimesTheirError * their_error) << name << " " << output;
+      ::testing::Test::RecordProperty(name + "_" + output + "_error", std::to_string(error / their_error));
+    }
+    ::testing::Test::RecordProperty(name + "_operators", static_cast<int>(model->main().operators.size()));
+  }
+};
+
 class FamilyGolden : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(FamilyGolden, GivesWhatTransformersGivesAtTwoSizes) {
-  const auto folder = golden("detr/" + std::string(GetParam()));
-  const LoadedTensors weights = load(folder / "model.safetensors"),
-                      expected = load(folder / "expected.safetensors");
-  const double their_error = std::stod(expected.file.metadata.at("float32_error"));
-  ASSERT_GT(their_error, 0);
-  const auto sizes = nlohmann::json::parse(expected.file.metadata.at("sizes"));
-  ASSERT_GE(sizes.size(), 2u);
-  for (const auto& [name, size] : sizes.items()) {
-    const auto model = convert_detector(read_bytes(folder / "config.json"), {}, weights.map(),
-                                        {.height = size[0], .width = size[1]});
-    ASSERT_THAT(model, IsOk()) << name;
-    auto outputs = run(*model, values<float>(expected.file, name + ".pixel_values"));
-    for (const char* output : {"logits", "pred_boxes"}) {
-      const auto exact = values<double>(expected.file, name + "." + output + "64");
-      EXPECT_LE(largest_error(outputs[output], exact), kTimesTheirError * their_error)
-          << name << " " << output;
-    }
-  }
+  const Golden golden(GetParam());
+  ASSERT_GT(golden.their_error, 0);
+  ASSERT_GE(golden.sizes.size(), 2u);
+  for (const auto& [name, size] : golden.sizes.items())
+    golden.check(name, {.height = size[0], .width = size[1]}, false);
 }
 
 INSTANTIATE_TEST_SUITE_P(Detr, FamilyGolden,
-                         ::testing::Values("detr-native", "detr-native-v5", "detr-timm", "detr-dc5-timm"));
+                         ::testing::Values("detr-native", "detr-native-v5", "detr-timm", "detr-dc5-timm",
+                                           "conditional", "deformable", "deformable-single-scale",
+                                           "deformable-refine", "deformable-two-stage", "yolos",
+                                           "yolos-mid"));
+
+class PaddedGolden : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(PaddedGolden, GivesWhatTransformersGivesForAPaddedPicture) {
+  const Golden golden(GetParam());
+  ASSERT_EQ(golden.padded.size(), 4u);
+  golden.check("padded", {.height = golden.padded[0], .width = golden.padded[1]}, true);
+}
+
+INSTANTIATE_TEST_SUITE_P(Detr, PaddedGolden,
+                         ::testing::Values("detr-native", "detr-native-v5", "detr-timm", "detr-dc5-timm",
+                                           "conditional", "deformable", "deformable-single-scale",
+                                           "deformable-refine", "deformable-two-stage"));
+
+INSTANTIATE_TEST_SUITE_P(RtDetr, FamilyGolden,
+                         ::testing::Values("rtdetr-r18vd", "rtdetr-r50vd", "rtdetr-v2-r18vd"));
+
+INSTANTIATE_TEST_SUITE_P(DFine, FamilyGolden, ::testing::Values("dfine", "dfine-two-levels"));
 
 TEST(LargestError, RejectsNanZerosASignFlipAndOneStep) {
   const std::vector<double> exact = {0.5, -0.25};

@@ -1,7 +1,10 @@
 #include "detect/families/layers.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
+
+#include "detect/graph/fold.h"
 
 namespace assay::detect {
 namespace {
@@ -21,6 +24,10 @@ ChannelMap batch_norm(Network& net, const std::string& name, int channels, float
   const auto variance = net.weights.floats(name + ".running_var", {channels});
   ChannelMap map;
   if (weight.empty() || bias.empty() || mean.empty() || variance.empty()) return map;
+  if (std::any_of(variance.begin(), variance.end(), [&](float value) { return value + epsilon <= 0; })) {
+    net.weights.reject(name + ".running_var", "has negative values");
+    return map;
+  }
   for (std::size_t c = 0; c < weight.size(); ++c) {
     const double scale = weight[c] / std::sqrt(static_cast<double>(variance[c]) + epsilon);
     map.scale.push_back(static_cast<float>(scale));
@@ -54,21 +61,45 @@ Value constant(Network& net, const std::string& name, Shape shape, std::vector<f
   return net.graph.constant(name, std::move(shape), Data::own_values(values));
 }
 
-Value normalized_convolution(Network& net, Value x, const std::string& convolution,
-                             const std::string& normalization, int channels, int size, const Window& window,
-                             float epsilon, bool depthwise) {
-  net.graph.set_scope(convolution);
-  const int inputs = depthwise ? 1 : net.graph.extent(x, 3);
-  const ChannelMap map = batch_norm(net, normalization, channels, epsilon);
-  const auto weights = net.weights.floats(convolution + ".weight", {channels, inputs, size, size});
+struct Convolution {
+  std::string weights, normalization;
+  int channels, inputs, size;
+  float epsilon, factor;
+  bool depthwise;
+};
+
+// A convolution with the normalization in it, in the runtime's order; empty where tensors are missing.
+struct FoldedConvolution {
+  std::vector<float> weights, bias;
+};
+
+FoldedConvolution fold(Network& net, const Convolution& convolution) {
+  ChannelMap map = batch_norm(net, convolution.normalization, convolution.channels, convolution.epsilon);
+  const auto weights =
+      net.weights.floats(convolution.weights + ".weight",
+                         {convolution.channels, convolution.inputs, convolution.size, convolution.size});
   if (map.scale.empty() || weights.empty()) return {};
-  const Shape shape = depthwise ? Shape{1, size, size, channels} : Shape{channels, size, size, inputs};
-  const Value kernel =
-      constant(net, convolution + ".weight", shape,
-               to_runtime_order(weights, map.scale, channels, inputs, size * size, depthwise));
-  const Value bias = constant(net, normalization + ".bias", {channels}, map.shift);
-  return depthwise ? net.graph.depthwise_conv2d(x, kernel, bias, window)
-                   : net.graph.conv2d(x, kernel, bias, window);
+  if (convolution.factor != 1.0f) {
+    for (auto* values : {&map.scale, &map.shift}) {
+      for (float& value : *values) value *= convolution.factor;
+    }
+  }
+  return {to_runtime_order(weights, map.scale, convolution.channels, convolution.inputs,
+                           convolution.size * convolution.size, convolution.depthwise),
+          map.shift};
+}
+
+Value normalized_convolution(Network& net, Value x, const Convolution& convolution, const Window& window) {
+  net.graph.set_scope(convolution.weights);
+  FoldedConvolution folded = fold(net, convolution);
+  const int size = convolution.size;
+  const Shape shape = convolution.depthwise ? Shape{1, size, size, convolution.channels}
+                                            : Shape{convolution.channels, size, size, convolution.inputs};
+  const Value kernel = constant(net, convolution.weights + ".weight", shape, std::move(folded.weights));
+  const Value bias =
+      constant(net, convolution.normalization + ".bias", {convolution.channels}, std::move(folded.bias));
+  return convolution.depthwise ? net.graph.depthwise_conv2d(x, kernel, bias, window)
+                               : net.graph.conv2d(x, kernel, bias, window);
 }
 
 }  // namespace
@@ -94,15 +125,21 @@ Value apply(Network& net, Value x, Nonlinearity kind) {
   return x;
 }
 
+Value parameter(Network& net, const std::string& name, const Shape& shape) {
+  Data data = net.weights.data(name, shape);
+  return data.bytes().empty() ? Value{} : net.graph.constant(name, shape, std::move(data));
+}
+
+Value zeros(Network& net, const Shape& shape) {
+  return net.graph.constant(shape, std::vector<float>(element_count(shape)));
+}
+
 Value linear(Network& net, Value x, const std::string& name, int channels, float factor) {
   net.graph.set_scope(name);
   const Shape matrix = {channels, net.graph.extent(x, -1)};
   if (factor == 1.0f) {
-    Data weights = net.weights.data(name + ".weight", matrix);
-    Data bias = net.weights.data(name + ".bias", {channels});
-    if (weights.bytes().empty() || bias.bytes().empty()) return {};
-    return net.graph.fully_connected(x, net.graph.constant(name + ".weight", matrix, std::move(weights)),
-                                     net.graph.constant(name + ".bias", {channels}, std::move(bias)));
+    const Value weights = parameter(net, name + ".weight", matrix);
+    return net.graph.fully_connected(x, weights, parameter(net, name + ".bias", {channels}));
   }
   auto weights = net.weights.floats(name + ".weight", matrix);
   auto bias = net.weights.floats(name + ".bias", {channels});
@@ -125,6 +162,23 @@ Value layer_norm(Network& net, Value x, const std::string& name, float epsilon) 
   const Value variance = graph.reduce(Op::kMean, graph.mul(centered, centered), -1);
   const Value inverse = graph.unary(Op::kRsqrt, graph.add(variance, graph.constant(epsilon)));
   return graph.add(graph.mul(graph.mul(centered, inverse), scale), shift);
+}
+
+Value group_norm(Network& net, Value x, const std::string& name, int groups, float epsilon) {
+  GraphBuilder& graph = net.graph;
+  const int channels = graph.extent(x, 3), pixels = graph.extent(x, 1) * graph.extent(x, 2);
+  const Shape by_group = {1, groups, channels / groups};
+  const auto grouped = [&](const std::string& part) {
+    return graph.reshape(parameter(net, name + part, {channels}), by_group);
+  };
+  const Value scale = grouped(".weight"), shift = grouped(".bias");
+  graph.set_scope(name);
+  const auto mean = [&](Value y) { return graph.reduce(Op::kMean, graph.reduce(Op::kMean, y, 0), 2); };
+  const Value y = graph.reshape(x, {pixels, groups, channels / groups});
+  const Value centered = graph.sub(y, mean(y));
+  const Value variance = mean(graph.mul(centered, centered));
+  const Value inverse = graph.unary(Op::kRsqrt, graph.add(variance, graph.constant(epsilon)));
+  return graph.reshape(graph.add(graph.mul(centered, graph.mul(inverse, scale)), shift), graph.shape(x));
 }
 
 Value relu_layers(Network& net, Value x, const std::string& name, const std::vector<int>& widths) {
@@ -164,15 +218,59 @@ Value attention(Network& net, Value queries, Value keys, Value values, const Att
   return linear(net, mixed, names.output, channels);
 }
 
+Value feed_forward(Network& net, Value x, const std::string& name, const TransformerLayer& layer) {
+  // Newer checkpoints keep the two in a module of their own.
+  const std::string first =
+      net.weights.first_of({name + ".fc1.weight", name + ".mlp.fc1.weight", name + ".mlp.layers.0.weight"});
+  const bool numbered = first.ends_with(".layers.0.weight");
+  const std::string path = first.starts_with(name + ".mlp") ? name + ".mlp" : name;
+  const Value inner = apply(net, linear(net, x, path + (numbered ? ".layers.0" : ".fc1"), layer.inner_width),
+                            layer.activation);
+  const Value outer = linear(net, inner, path + (numbered ? ".layers.1" : ".fc2"), net.graph.extent(x, 1));
+  return layer_norm(net, net.graph.add(x, outer), name + ".final_layer_norm", layer.epsilon);
+}
+
+Value self_attention(Network& net, Value x, Value positions, const std::string& name,
+                     const TransformerLayer& layer, Value mask) {
+  net.graph.set_scope(name + ".self_attn");
+  const Value placed = positions.exists() ? net.graph.add(x, positions) : x;
+  const Value mixed =
+      attention(net, placed, placed, x, projections(net, name + ".self_attn"), layer.heads, mask);
+  return layer_norm(net, net.graph.add(x, mixed), name + ".self_attn_layer_norm", layer.epsilon);
+}
+
 Value conv_batch_norm(Network& net, Value x, const std::string& convolution, const std::string& normalization,
-                      int channels, int size, const Window& window, float epsilon) {
-  return normalized_convolution(net, x, convolution, normalization, channels, size, window, epsilon, false);
+                      int channels, int size, const Window& window, float epsilon, float factor) {
+  return normalized_convolution(
+      net, x, {convolution, normalization, channels, net.graph.extent(x, 3), size, epsilon, factor, false},
+      window);
 }
 
 Value depthwise_batch_norm(Network& net, Value x, const std::string& convolution,
-                           const std::string& normalization, int size, const Window& window, float epsilon) {
-  return normalized_convolution(net, x, convolution, normalization, net.graph.extent(x, 3), size, window,
-                                epsilon, true);
+                           const std::string& normalization, int size, const Window& window, float epsilon,
+                           float factor) {
+  return normalized_convolution(
+      net, x, {convolution, normalization, net.graph.extent(x, 3), 1, size, epsilon, factor, true}, window);
+}
+
+Value rep_vgg(Network& net, Value x, const std::string& name, float epsilon) {
+  net.graph.set_scope(name);
+  const int channels = net.graph.extent(x, 3);
+  const auto part = [&](const std::string& path, int size) {
+    return fold(net, {path + ".conv", path + ".norm", channels, channels, size, epsilon, 1.0f, false});
+  };
+  FoldedConvolution sum = part(name + ".conv1", 3);
+  const FoldedConvolution center = part(name + ".conv2", 1);
+  if (sum.weights.empty() || center.weights.empty()) return {};
+  const auto inputs = static_cast<std::size_t>(channels);
+  for (std::size_t o = 0; o < inputs; ++o) {
+    sum.bias[o] += center.bias[o];
+    for (std::size_t i = 0; i < inputs; ++i)
+      sum.weights[(o * 9 + 4) * inputs + i] += center.weights[o * inputs + i];
+  }
+  const Value kernel = constant(net, name + ".weight", {channels, 3, 3, channels}, std::move(sum.weights));
+  return net.graph.conv2d(x, kernel, constant(net, name + ".bias", {channels}, std::move(sum.bias)),
+                          {.padding = 1});
 }
 
 Value conv(Network& net, Value x, const std::string& name, int channels, int size, const Window& window) {
@@ -186,6 +284,12 @@ Value conv(Network& net, Value x, const std::string& name, int channels, int siz
                            : constant(net, name + ".weight", {channels, size, size, inputs},
                                       to_runtime_order(weights, {}, channels, inputs, size * size, false));
   return net.graph.conv2d(x, kernel, bias, window);
+}
+
+Value clamped_logit(Network& net, Value x) {
+  GraphBuilder& graph = net.graph;
+  const auto most = static_cast<float>(std::log(1e5));
+  return graph.minimum(graph.maximum(x, graph.constant(-most)), graph.constant(most));
 }
 
 Value tokens_of(Network& net, Value features) {

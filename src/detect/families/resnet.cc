@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "detect/families/backbone_stages.h"
 #include "formats/json/json_fields.h"
 
 namespace assay::detect {
@@ -67,18 +68,6 @@ Status apply_arguments(const nlohmann::json& config, Resnet& resnet) {
   return Error{ErrorCode::kUnsupported, "backbone_kwargs: layers and channels: expected four of each"};
 }
 
-// "stage3", the last of those that are handed on.
-Result<int> used_stages(const nlohmann::json& config, int stages) {
-  const auto features = config.find("out_features");
-  if (features == config.end() || !features->is_array() || features->empty()) return stages;
-  const auto& last = features->back();
-  for (int stage = 1; stage <= stages; ++stage) {
-    if (last == "stage" + std::to_string(stage)) return stage;
-  }
-  return Error{ErrorCode::kUnsupported,
-               "backbone_config.out_features: expected stage1 to stage" + std::to_string(stages)};
-}
-
 Result<Resnet> native_resnet(const nlohmann::json& config) {
   JsonFields fields(config);
   Resnet resnet;
@@ -98,7 +87,10 @@ Result<Resnet> native_resnet(const nlohmann::json& config) {
                  "backbone_config.hidden_act: " + quote(activation) + ", expected relu"};
   if (resnet.depths.size() != resnet.widths.size())
     return Error{ErrorCode::kCorrupt, "backbone_config: depths and hidden_sizes differ in length"};
-  ASSAY_TRY(resnet.stages, used_stages(config, static_cast<int>(resnet.depths.size())));
+  const int stages = static_cast<int>(resnet.depths.size());
+  auto handed_on = handed_on_stages(config, stages, {stages});
+  if (!handed_on) return handed_on.error().with_context("backbone_config");
+  resnet.handed_on = *std::move(handed_on);
   return resnet;
 }
 
@@ -115,6 +107,7 @@ class Names {
     if (timm_) return {path_ + ".conv1", path_ + ".bn1"};
     return native(path_ + ".embedder.embedder");
   }
+  ConvNames stem(int index) const { return native(path_ + ".embedder.embedder." + std::to_string(index)); }
   ConvNames convolution(int stage, int block, int index) const {
     const std::string number = std::to_string(index + 1);
     if (timm_)
@@ -125,6 +118,9 @@ class Names {
     if (timm_)
       return {timm_block(stage, block) + ".downsample.0", timm_block(stage, block) + ".downsample.1"};
     return native(native_block(stage, block) + ".shortcut");
+  }
+  ConvNames shortcut_after_pool(int stage, int block) const {
+    return native(native_block(stage, block) + ".shortcut.1");
   }
 
  private:
@@ -151,12 +147,29 @@ struct Block {
   int stage, index, width, stride, dilation;
 };
 
+Value stem(Network& net, Value pixels, const Names& names, const Resnet& resnet) {
+  if (!resnet.vd) return net.graph.relu(convolution(net, pixels, names.stem(), resnet.stem_width, 7, 2, 1));
+  const int half = resnet.stem_width / 2;
+  Value x = net.graph.relu(convolution(net, pixels, names.stem(0), half, 3, 2, 1));
+  x = net.graph.relu(convolution(net, x, names.stem(1), half, 3, 1, 1));
+  return net.graph.relu(convolution(net, x, names.stem(2), resnet.stem_width, 3, 1, 1));
+}
+
+Value shortcut(Network& net, Value x, const Names& names, const Resnet& resnet, const Block& block) {
+  const bool widens = net.graph.extent(x, 3) != block.width;
+  // transformers asks for the widths in one kind of block and for the stride in the other.
+  if (resnet.vd && (resnet.bottleneck ? block.stride == 2 : widens)) {
+    x = net.graph.average_pool2d(x, 2, {.stride = 2, .ceil_mode = true});
+    return convolution(net, x, names.shortcut_after_pool(block.stage, block.index), block.width, 1, 1, 1);
+  }
+  const bool always = resnet.vd && !resnet.bottleneck && block.index == 0;
+  if (!always && !widens && block.stride == 1) return x;
+  return convolution(net, x, names.shortcut(block.stage, block.index), block.width, 1, block.stride, 1);
+}
+
 Value residual_block(Network& net, Value x, const Names& names, const Resnet& resnet, const Block& block) {
   const auto name = [&](int index) { return names.convolution(block.stage, block.index, index); };
-  const bool resized = block.stride != 1 || net.graph.extent(x, 3) != block.width;
-  const Value shortcut =
-      resized ? convolution(net, x, names.shortcut(block.stage, block.index), block.width, 1, block.stride, 1)
-              : x;
+  const Value beside = shortcut(net, x, names, resnet, block);
   Value y;
   if (resnet.bottleneck) {
     const int inner = block.width / 4;
@@ -168,7 +181,7 @@ Value residual_block(Network& net, Value x, const Names& names, const Resnet& re
     y = net.graph.relu(convolution(net, x, name(0), block.width, 3, block.stride, block.dilation));
     y = convolution(net, y, name(1), block.width, 3, 1, 1);
   }
-  return net.graph.relu(net.graph.add(y, shortcut));
+  return net.graph.relu(net.graph.add(y, beside));
 }
 
 }  // namespace
@@ -199,20 +212,21 @@ Result<Resnet> read_resnet(const nlohmann::json& config) {
     resnet.dilate_last = dilated || output_stride == 16;
     return resnet;
   }
-  if (type != "resnet")
-    return Error{ErrorCode::kUnsupported,
-                 "backbone_config.model_type: " + quote(type) + ", expected resnet or timm_backbone"};
+  if (type != "resnet" && type != "rt_detr_resnet")
+    return Error{ErrorCode::kUnsupported, "backbone_config.model_type: " + quote(type) +
+                                              ", expected resnet, rt_detr_resnet or timm_backbone"};
   if (dilated)
     return Error{ErrorCode::kUnsupported, "dilation: transformers' own ResNet cannot be dilated, timm's can"};
-  return native_resnet(*inner);
+  ASSAY_TRY(Resnet resnet, native_resnet(*inner));
+  resnet.vd = type == "rt_detr_resnet";
+  return resnet;
 }
 
 std::vector<Value> resnet(Network& net, Value pixels, const std::string& name, const Resnet& description) {
   const Names names(net, name);
-  Value x = net.graph.relu(convolution(net, pixels, names.stem(), description.stem_width, 7, 2, 1));
-  x = net.graph.max_pool2d(x, 3, {.stride = 2, .padding = 1});
+  Value x = net.graph.max_pool2d(stem(net, pixels, names, description), 3, {.stride = 2, .padding = 1});
   std::vector<Value> features;
-  for (int stage = 0; stage < description.stages; ++stage) {
+  for (int stage = 0; stage < description.stages(); ++stage) {
     const auto at = static_cast<std::size_t>(stage);
     const bool dilated = description.dilate_last && stage + 1 == static_cast<int>(description.depths.size());
     const bool halves = (stage > 0 || description.stride_in_first_stage) && !dilated;

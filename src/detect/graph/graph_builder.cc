@@ -83,7 +83,7 @@ struct Extent {
 
 Extent extent_of(int in, int kernel, const Window& window) {
   const int reach = window.dilation * (kernel - 1) + 1;
-  const int room = in + 2 * window.padding - reach;
+  const int room = in + 2 * window.padding + window.padding_after - reach;
   Extent extent;
   if (in < 1 || window.stride < 1 || room < 0) return extent;
   extent.out = room / window.stride + 1;
@@ -166,7 +166,6 @@ Value GraphBuilder::new_tensor(std::string name, TensorType type, Shape shape) {
   auto& tensors = model_.main().tensors;
   tensors.push_back(std::move(tensor));
   producer_.push_back(-1);
-  consumers_.push_back(0);
   return {static_cast<int>(tensors.size()) - 1};
 }
 
@@ -183,9 +182,15 @@ Value GraphBuilder::constant(std::string name, Shape shape, Data data) {
   if (data.bytes().size() != bytes || bytes == 0)
     return fail(ErrorCode::kInvalidArgument, name + ": " + std::to_string(data.bytes().size()) +
                                                  " bytes do not fill float32 " + text_of(shape));
+  const auto [first, is_new] = constants_.try_emplace(name, -1);
+  if (!is_new && first->second >= 0) {
+    const Tensor& known = tensor({first->second});
+    if (known.shape == shape && std::ranges::equal(model_.data(known), data.bytes())) return {first->second};
+  }
   const Value value = new_tensor(std::move(name), TensorType::kFloat32, std::move(shape));
-  if (value.exists())
-    model_.set_data(model_.main().tensors[static_cast<std::size_t>(value.tensor)], std::move(data));
+  if (!value.exists()) return value;
+  model_.set_data(model_.main().tensors[static_cast<std::size_t>(value.tensor)], std::move(data));
+  if (is_new) first->second = value.tensor;
   return value;
 }
 
@@ -224,7 +229,6 @@ void GraphBuilder::output(std::string name, Value value) {
   }
   model_.main().outputs.push_back(value.tensor);
   model_.main().tensors[static_cast<std::size_t>(value.tensor)].name = name;
-  ++consumers_[static_cast<std::size_t>(value.tensor)];
   outputs_.push_back({std::move(name), static_cast<std::uint32_t>(value.tensor)});
 }
 
@@ -236,10 +240,7 @@ Value GraphBuilder::emit(Op op, const std::vector<Value>& inputs, TensorType typ
   tflite::Operator node;
   node.op = op;
   node.version = version;
-  for (const Value value : inputs) {
-    node.inputs.push_back(value.tensor);
-    ++consumers_[static_cast<std::size_t>(value.tensor)];
-  }
+  for (const Value value : inputs) node.inputs.push_back(value.tensor);
   node.outputs = {out.tensor};
   node.options = std::move(options);
   producer_[static_cast<std::size_t>(out.tensor)] = static_cast<int>(model_.main().operators.size());
@@ -295,12 +296,10 @@ Value GraphBuilder::pool2d(Op op, Value x, int size, const Window& window) {
     const int producer = producer_[static_cast<std::size_t>(x.tensor)];
     const auto* before =
         producer < 0 ? nullptr : &model_.main().operators[static_cast<std::size_t>(producer)];
-    const bool positive =
-        before != nullptr &&
-        (before->op == Op::kRelu ||
-         (before->options.declares("fused_activation_function") &&
-          before->options.integer("fused_activation_function") == static_cast<int>(Activation::kRelu)));
-    if (op != Op::kMaxPool2d || !positive)
+    const bool positive = before != nullptr && before->op == Op::kRelu;
+    if (op == Op::kAveragePool2d)
+      return fail(ErrorCode::kUnsupported, "averages whose windows reach beyond the input unevenly");
+    if (!positive)
       return fail(ErrorCode::kUnsupported, "a padded pool that does not follow a ReLU");
     x = pad(x, {0, rows.before, columns.before, 0}, {0, rows.after, columns.after, 0});
   }
@@ -372,18 +371,8 @@ Value GraphBuilder::binary(Op op, Value a, Value b) {
 }
 
 Value GraphBuilder::activate(Value x, Activation activation) {
-  if (!x.exists() || activation == Activation::kNone) return x;
-  const Op op = activation == Activation::kRelu ? Op::kRelu : Op::kRelu6;
-  if (all_constant({x})) return unary(op, x);
-  const int producer = producer_[static_cast<std::size_t>(x.tensor)];
-  if (producer >= 0 && consumers_[static_cast<std::size_t>(x.tensor)] == 0) {
-    Object& options = model_.main().operators[static_cast<std::size_t>(producer)].options;
-    if (options.declares("fused_activation_function") && options.integer("fused_activation_function") == 0) {
-      options.set_integer("fused_activation_function", static_cast<int>(activation));
-      return x;
-    }
-  }
-  return unary(op, x);
+  if (activation == Activation::kNone) return x;
+  return unary(activation == Activation::kRelu ? Op::kRelu : Op::kRelu6, x);
 }
 
 Value GraphBuilder::unary(Op op, Value x) {
@@ -428,28 +417,6 @@ Value GraphBuilder::reduce(Op op, Value x, int axis) {
   options.set_integer("keep_dims", 1);
   return emit(op, {x, constant_integers({1}, {axis})}, TensorType::kFloat32, std::move(out),
               std::move(options));
-}
-
-Result<tflite::Model> GraphBuilder::finish(std::string description,
-                                           const std::vector<std::pair<std::string, std::string>>& metadata) {
-  if (error_) return *error_;
-  if (outputs_.empty()) return Error{ErrorCode::kInvalidArgument, "a graph without outputs"};
-  tflite::Signature signature;
-  signature.key = "serving_default";
-  signature.inputs = std::move(inputs_);
-  signature.outputs = std::move(outputs_);
-  model_.signatures.push_back(std::move(signature));
-  model_.description = std::move(description);
-  for (const auto& [name, content] : metadata) {
-    model_.metadata.push_back({name, static_cast<std::uint32_t>(model_.buffers.size())});
-    const auto bytes = as_bytes(content);
-    model_.buffers.push_back({Data::own({bytes.begin(), bytes.end()})});
-  }
-  tflite::Model model = std::move(model_);
-  *this = GraphBuilder();
-  tflite::remove_unused(model);
-  ASSAY_RETURN_IF_ERROR(tflite::validate(model));
-  return model;
 }
 
 }  // namespace assay::detect

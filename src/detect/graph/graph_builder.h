@@ -28,12 +28,13 @@ struct Value {
 
 enum class Activation { kNone = 0, kRelu = 1, kRelu6 = 3 };  // numbers of ActivationFunctionType
 
-// As PyTorch's convolutions and pools describe it, the same in both directions; rows and columns beyond the
+// As PyTorch's convolutions and pools describe it, the same for rows and columns; rows and columns beyond the
 // input count as 0 for convolutions and as -infinity for maxima.
 struct Window {
   int stride = 1;
   int dilation = 1;
   int padding = 0;
+  int padding_after = 0;  // at the lower and right end, beside `padding`
   bool ceil_mode =
       false;  // of average pools: the last window may reach beyond the input, which does not count
 };
@@ -44,7 +45,8 @@ class GraphBuilder {
   GraphBuilder();
 
   Value input(std::string name, Shape shape);
-  // Float32, row-major. An error where `data` does not fill the shape.
+  // Float32, row-major. The same name, shape and bytes again are the same constant. An error where `data` does
+  // not fill the shape.
   Value constant(std::string name, Shape shape, tflite::Data data);
   Value constant(Shape shape, const std::vector<float>& values);
   Value constant(float value) { return constant({1}, {value}); }
@@ -86,6 +88,7 @@ class GraphBuilder {
   // One of LOGISTIC, TANH, EXP, LOG, SQRT, RSQRT, NEG, ABS, FLOOR, SIN, COS, SQUARE.
   Value unary(tflite::Op op, Value x);
   Value logistic(Value x) { return unary(tflite::Op::kLogistic, x); }
+  // Of the ways to write it, the one that XNNPACK computes fastest.
   Value silu(Value x) { return mul(x, logistic(x)); }
   Value gelu(Value x);     // x * Phi(x), by erf
   Value softmax(Value x);  // over the last dimension
@@ -110,6 +113,8 @@ class GraphBuilder {
 
   // Notes a failure; the first one stays.
   Value fail(ErrorCode code, std::string message);
+  // The first failure so far; what is asked of extents after it means nothing.
+  Status status() const { return error_ ? Status(*error_) : Status(); }
 
   // The model with one signature, without what no output needs. `metadata`: name and bytes. The builder is
   // empty after it. Errors: the first failure.
@@ -131,9 +136,9 @@ class GraphBuilder {
 
   tflite::Model model_;
   std::vector<tflite::TensorName> inputs_, outputs_;
-  std::vector<int> producer_;   // by tensor: the operator that writes it, -1
-  std::vector<int> consumers_;  // by tensor: how many operators read it
+  std::vector<int> producer_;  // by tensor: the operator that writes it, -1
   std::map<std::tuple<tflite::TensorType, Shape, std::string>, int> small_constants_;
+  std::map<std::string, int> constants_;  // by the name asked for: the first of that name
   std::string scope_;
   std::map<std::string, int> names_;
   std::optional<Error> error_;

@@ -16,6 +16,11 @@ Value GraphBuilder::reshape(Value x, Shape shape) {
   if (std::any_of(shape.begin(), shape.end(), [](std::int32_t extent) { return extent < 1; }) ||
       element_count(shape) != element_count(this->shape(x)))
     return fail(ErrorCode::kCorrupt, "reshape of " + shapes({x}) + " to another number of elements");
+  // Of a reshaped value, the one before.
+  if (const int producer = producer_[static_cast<std::size_t>(x.tensor)]; producer >= 0) {
+    const tflite::Operator& before = model_.main().operators[static_cast<std::size_t>(producer)];
+    if (before.op == Op::kReshape) x = {before.inputs.front()};
+  }
   if (shape == this->shape(x)) return x;
   if (is_constant(x) && tensor(x).type == TensorType::kFloat32)
     return constant(tensor(x).name, std::move(shape), model_.buffers[tensor(x).buffer].data);
@@ -105,6 +110,8 @@ Value GraphBuilder::pad(Value x, const std::vector<std::int32_t>& before,
     return fail(ErrorCode::kInvalidArgument, "padding of other rank than " + shapes({x}));
   std::vector<std::int32_t> amounts;
   for (std::size_t i = 0; i < out.size(); ++i) {
+    if (before[i] < 0 || after[i] < 0)
+      return fail(ErrorCode::kInvalidArgument, "negative padding of " + shapes({x}));
     out[i] += before[i] + after[i];
     amounts.insert(amounts.end(), {before[i], after[i]});
   }
@@ -172,6 +179,11 @@ std::pair<Value, Value> GraphBuilder::top_k(Value x, int k) {
 
 Value GraphBuilder::cast(Value x, TensorType type) {
   if (!x.exists() || tensor(x).type == type) return x;
+  if (all_constant({x}) && type == TensorType::kInt32) {
+    std::vector<std::int32_t> integers;
+    for (const float value : values(x)) integers.push_back(static_cast<std::int32_t>(value));
+    return constant_integers(shape(x), integers);
+  }
   Object options = Object::make("CastOptions");
   options.set_integer("in_data_type", static_cast<int>(tensor(x).type));
   options.set_integer("out_data_type", static_cast<int>(type));
@@ -180,6 +192,9 @@ Value GraphBuilder::cast(Value x, TensorType type) {
 
 Value GraphBuilder::cumsum(Value x, int axis) {
   if (!x.exists()) return {};
+  if (axis < 0 || axis >= static_cast<int>(shape(x).size()))
+    return fail(ErrorCode::kInvalidArgument,
+                "a running sum over a dimension that " + shapes({x}) + " has not");
   return emit(Op::kCumsum, {x, constant_integers({1}, {axis})}, TensorType::kFloat32, shape(x),
               Object::make("CumsumOptions"));
 }

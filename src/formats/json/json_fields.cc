@@ -1,5 +1,7 @@
 #include "formats/json/json_fields.h"
 
+#include <algorithm>
+
 #include "formats/json/json_reader.h"
 
 namespace assay {
@@ -10,6 +12,15 @@ namespace {
 
 // No configuration nests deeper.
 constexpr int kMaxDepth = 64;
+
+bool is_count(const json& value, std::int64_t maximum) {
+  if (!value.is_number_integer()) return false;
+  // Not negative and beyond 63 bits.
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(maximum))
+    return false;
+  const auto count = value.get<std::int64_t>();
+  return count >= 1 && count <= maximum;
+}
 
 }  // namespace
 
@@ -51,12 +62,36 @@ std::int64_t JsonFields::required_count(const char* key, std::int64_t maximum) {
     if (!error_) error_ = Error{ErrorCode::kCorrupt, std::string(key) + ": is missing"};
     return 1;
   }
-  const std::int64_t count = integer(key, 0);
-  if (count < 1 || count > maximum) {
-    fail(key, ("an integer from 1 to " + std::to_string(maximum)).c_str(), *value);
-    return 1;
-  }
-  return count;
+  return count(key, 1, maximum);
+}
+
+std::int64_t JsonFields::count(const char* key, std::int64_t fallback, std::int64_t maximum) {
+  const json* value = find(key);
+  if (value == nullptr) return fallback;
+  if (is_count(*value, maximum)) return value->get<std::int64_t>();
+  fail(key, ("an integer from 1 to " + std::to_string(maximum)).c_str(), *value);
+  return fallback;
+}
+
+std::vector<int> JsonFields::counts(const char* key, const std::vector<int>& fallback, int maximum) {
+  const json* value = find(key);
+  if (value == nullptr) return fallback;
+  const bool fits =
+      value->is_array() && !value->empty() &&
+      std::all_of(value->begin(), value->end(), [&](const json& entry) { return is_count(entry, maximum); });
+  if (fits) return value->get<std::vector<int>>();
+  fail(key, ("a list of integers from 1 to " + std::to_string(maximum)).c_str(), *value);
+  return fallback;
+}
+
+std::vector<bool> JsonFields::booleans(const char* key, const std::vector<bool>& fallback) {
+  const json* value = find(key);
+  if (value == nullptr) return fallback;
+  const bool fits = value->is_array() && std::all_of(value->begin(), value->end(),
+                                                     [](const json& entry) { return entry.is_boolean(); });
+  if (fits) return value->get<std::vector<bool>>();
+  fail(key, "a list of true and false", *value);
+  return fallback;
 }
 
 double JsonFields::number(const char* key, double fallback) {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -24,6 +25,11 @@ class JsonFields {
   std::int64_t integer(const char* key, std::int64_t fallback);
   // An integer that must be there and lie in [1, maximum].
   std::int64_t required_count(const char* key, std::int64_t maximum);
+  // An integer in [1, maximum].
+  std::int64_t count(const char* key, std::int64_t fallback, std::int64_t maximum);
+  // At least one integer, each in [1, maximum].
+  std::vector<int> counts(const char* key, const std::vector<int>& fallback, int maximum);
+  std::vector<bool> booleans(const char* key, const std::vector<bool>& fallback);
   double number(const char* key, double fallback);
   bool boolean(const char* key, bool fallback);
   std::string text(const char* key, const std::string& fallback);
