@@ -60,17 +60,15 @@ Status read_encoder(JsonFields& fields, const nlohmann::json& config, RtDetr& de
     return Error{ErrorCode::kCorrupt, "encoder_hidden_dim: " + std::to_string(detr.encoder_channels) +
                                           ", expected a multiple of 4 and of encoder_attention_heads"};
   const int levels = static_cast<int>(detr.input_channels.size());
-  const auto transformed = config.find("encode_proj_layers");
-  if (transformed == config.end() || transformed->is_null()) {
-    detr.transformed = {2};
-  } else {
-    for (const auto& entry : *transformed)
-      detr.transformed.push_back(entry.is_number_integer() ? entry.get<int>() : -1);
-  }
-  for (const int level : detr.transformed) {
+  const auto found = config.find("encode_proj_layers");
+  const nlohmann::json transformed =
+      found == config.end() || found->is_null() ? nlohmann::json::array({2}) : *found;
+  for (const auto& entry : transformed) {
+    const std::int64_t level = entry.is_number_integer() ? entry.get<std::int64_t>() : -1;
     if (level < 0 || level >= levels)
-      return unsupported("encode_proj_layers", transformed->dump(),
+      return unsupported("encode_proj_layers", transformed.dump(),
                          "levels from 0 to " + std::to_string(levels - 1));
+    detr.transformed.push_back(static_cast<int>(level));
   }
   return {};
 }

@@ -88,6 +88,7 @@ class GraphBuilder {
   // One of LOGISTIC, TANH, EXP, LOG, SQRT, RSQRT, NEG, ABS, FLOOR, SIN, COS, SQUARE.
   Value unary(tflite::Op op, Value x);
   Value logistic(Value x) { return unary(tflite::Op::kLogistic, x); }
+  // Of the ways to write it, the one that XNNPACK computes fastest.
   Value silu(Value x) { return mul(x, logistic(x)); }
   Value gelu(Value x);     // x * Phi(x), by erf
   Value softmax(Value x);  // over the last dimension
