@@ -5,6 +5,7 @@
 #include <cstring>
 #include <list>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "detect/families/checkpoint_testing.h"
 #include "tensor/float16.h"
@@ -71,6 +72,33 @@ TEST(ConvertDetector, NamesEveryTensorOfAFamilyThatIsMissing) {
       // Without the tensor that tells a spelling or a depth, others may be the ones that are named.
       EXPECT_THAT(model.error().message, AnyOf(HasSubstr("missing tensors"), HasSubstr("has not"))) << tensor;
     }
+  }
+}
+
+TEST(ConvertDetector, TakesTheNamesThatTransformersHasInMemory) {
+  const std::vector<std::pair<std::regex, std::string>> renamings = {
+      {std::regex("backbone\\.conv_encoder\\."), "backbone."},
+      {std::regex("_attn\\.out_proj\\."), "_attn.o_proj."},
+      {std::regex("(layers\\.[0-9]+)\\.(fc[12])\\."), "$1.mlp.$2."},
+      {std::regex("\\.sa_([qk])(content|pos)_proj\\."), ".self_attn.$1_$2_proj."},
+      {std::regex("\\.sa_v_proj\\."), ".self_attn.v_proj."},
+      {std::regex("\\.ca_([qk])(content|pos|pos_sine)_proj\\."), ".encoder_attn.$1_$2_proj."},
+      {std::regex("\\.ca_v_proj\\."), ".encoder_attn.v_proj."},
+      {std::regex("encoder\\.mid_position"), "encoder.interpolation.mid_position"}};
+  for (const char* name : {"detr-timm", "conditional", "deformable", "deformable-two-stage", "yolos-mid"}) {
+    Checkpoint checkpoint(name);
+    TensorMap renamed;
+    for (const auto& [tensor, view] : checkpoint.tensors) {
+      std::string path = tensor;
+      for (const auto& [from, to] : renamings) path = std::regex_replace(path, from, to);
+      renamed.emplace(path, view);
+    }
+    ASSERT_EQ(renamed.size(), checkpoint.tensors.size()) << name;
+    ASSERT_FALSE(std::equal(renamed.begin(), renamed.end(), checkpoint.tensors.begin(),
+                            [](const auto& a, const auto& b) { return a.first == b.first; }))
+        << name;
+    checkpoint.tensors = renamed;
+    EXPECT_THAT(checkpoint.convert(), IsOk()) << name;
   }
 }
 

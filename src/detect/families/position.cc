@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <numbers>
 
 #include "detect/graph/fold.h"
@@ -62,8 +63,8 @@ FeatureGrid feature_grid(GraphBuilder& graph, Value features, Value pixel_mask, 
       graph.reshape(pixel_mask, {1, graph.extent(pixel_mask, 1), graph.extent(pixel_mask, 2), 1});
   const Value mask = graph.resize_nearest(picture, height, width);
   grid.mask = graph.reshape(mask, {height * width, 1});
-  // Large enough that softmax gives 0, small enough for float16.
-  constexpr float kFar = 1e4f;
+  // As transformers has it, beyond any score: nothing bounds features before the first layer norm.
+  constexpr float kFar = std::numeric_limits<float>::max();
   grid.scores = graph.reshape(graph.mul(graph.sub(mask, graph.constant(1.0f)), graph.constant(kFar)),
                               {1, 1, height * width});
   // As the padding is right and below, the first column tells about all of them, as does the first row.

@@ -220,6 +220,15 @@ TEST(GraphBuilder, FoldsConstantsToWhatTheOperatorGives) {
   }
 }
 
+TEST(GraphBuilder, FoldsNumbersToIndices) {
+  GraphBuilder graph;
+  const Value x = graph.input("x", {4});
+  const Value indices = graph.cast(graph.constant({3}, {2.0f, 0.0f, 3.9f}), tflite::TensorType::kInt32);
+  ASSERT_TRUE(graph.is_constant(indices));
+  EXPECT_THAT(run(graph, graph.gather(x, indices, 0, 0), {{10.0f, 11.0f, 12.0f, 13.0f}}),
+              ElementsAre(12.0f, 10.0f, 13.0f));
+}
+
 // One direction of PyTorch's windows: where tap `tap` of window `out` reads; -1 beyond the input.
 int source(int out, int tap, int in, const Window& window) {
   const int at = out * window.stride - window.padding + tap * window.dilation;
