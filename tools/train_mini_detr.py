@@ -10,6 +10,7 @@ On a GPU a training step is captured as one graph and scenes are drawn while it 
 import argparse
 import copy
 import json
+import math
 import os
 import pathlib
 import shlex
@@ -33,14 +34,15 @@ def arguments():
     p.add_argument("--work", required=True, help="folder of the checkpoint and the log")
     p.add_argument("--scratch", help="folder for scenes on their way to the device [WORK]")
     p.add_argument("--out", help="folder for config.json, preprocessor_config.json, model.safetensors")
-    p.add_argument("--steps", type=int, default=40000, help="of the whole training")
+    p.add_argument("--steps", type=int, default=50000, help="of the whole training")
+    p.add_argument("--budget", type=float, help="seconds of the whole training, instead of --steps")
     p.add_argument("--seconds", type=float, default=1e9, help="stop after so long")
-    p.add_argument("--batch", type=int, default=256)
-    p.add_argument("--rate", type=float, default=8e-4, help="the highest learning rate")
+    p.add_argument("--batch", type=int, default=128)
+    p.add_argument("--rate", type=float, default=6e-4, help="the highest learning rate")
     p.add_argument("--scenes", type=int, default=200000, help="kept at a time")
     p.add_argument("--fixed", action="store_true", help="draw no more than --scenes")
     p.add_argument("--held-out", type=int, default=1000)
-    p.add_argument("--log-every", type=int, default=200)
+    p.add_argument("--log-every", type=int, default=500)
     p.add_argument("--evaluate-every", type=float, default=1e9, help="seconds")
     p.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     p.add_argument("--no-graph", action="store_true")
@@ -49,13 +51,11 @@ def arguments():
     return p.parse_args()
 
 
-def learning_rate(step, steps, highest):
-    """Rises over the first 2 % and falls as a cosine."""
-    rise = max(1, steps // 50)
-    if step < rise:
-        return highest * (step + 1) / rise
-    share = (step - rise) / max(1, steps - rise)
-    return highest * (0.01 + 0.99 * 0.5 * (1 + float(torch.cos(torch.tensor(share * 3.14159265)))))
+def learning_rate(share, highest):
+    """Rises over the first 2 % of the training and falls as a cosine."""
+    if share < 0.02:
+        return highest * (0.01 + 0.99 * share / 0.02)
+    return highest * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * (share - 0.02) / 0.98)))
 
 
 class Trainer:
@@ -127,19 +127,25 @@ class Trainer:
         with torch.no_grad():
             averaged = [*self.average.parameters()] + [b for b in self.average.buffers() if b.is_floating_point()]
             current = [*self.model.parameters()] + [b for b in self.model.buffers() if b.is_floating_point()]
-            torch._foreach_lerp_(averaged, current, self.keep)
+            difference = torch._foreach_sub(current, averaged)
+            torch._foreach_mul_(difference, self.keep)
+            torch._foreach_add_(averaged, difference)
             self.loss.copy_(loss.detach())
             self.parts.copy_(parts)
 
+    def share(self):
+        """Of the whole training, that is done."""
+        return min(1.0, self.seconds / self.args.budget if self.args.budget else self.step_number / self.args.steps)
+
     def schedule(self):
-        step, steps = self.step_number, self.args.steps
-        rate = learning_rate(step, steps, self.args.rate)
+        step, share = self.step_number, self.share()
+        rate = learning_rate(share, self.args.rate)
         for group in self.optimizer.param_groups:
             if self.device == "cuda":
                 group["lr"].fill_(rate)  # which the captured step reads
             else:
                 group["lr"] = rate
-        self.softness.fill_(min(1.0, max(0.0, (step / steps - 0.2) / 0.2)))
+        self.softness.fill_(min(1.0, max(0.0, (share - 0.2) / 0.2)))
         self.keep.fill_(1 - min(0.9995, (1 + step) / (10 + step)))
 
     def capture(self):
@@ -166,22 +172,21 @@ class Trainer:
         scratch = pathlib.Path(args.scratch or args.work)
         scratch.mkdir(parents=True, exist_ok=True)
         self.held_out = scratch / "held-out"
-        drawing = draw(generator, self.held_out, VALIDATION_SEED, 0, args.held_out)
+        self.drawing = draw(generator, self.held_out, VALIDATION_SEED, 0, args.held_out)
         self.pool = Pool(generator, scratch, self.device, args.scenes, TRAINING_SEED, self.next_scene,
-                         args.processes, not args.fixed, min(1024, args.scenes))
-        self.pool.wait(8192 if not args.fixed else args.scenes)
+                         args.processes, not args.fixed, min(256, args.scenes))
+        self.pool.wait(4096 if not args.fixed else args.scenes)
         print(f"{self.pool.count} scenes after {time.time() - started:.1f} s", flush=True)
-        if drawing.wait() != 0:
-            raise SystemExit("the generator of held-out scenes failed")
         if args.compile:
             self.model.encode = torch.compile(self.model.encode)
         if self.device == "cuda" and not args.no_graph:
             self.capture()
             print(f"captured after {time.time() - started:.1f} s", flush=True)
-        evaluated = mark = time.time()
+        evaluated = mark = trained = time.time()
         before = self.seconds
         mark_step = self.step_number
-        while self.step_number < args.steps and time.time() - started < args.seconds:
+        while self.share() < 1 and time.time() - started < args.seconds:
+            self.seconds = before + time.time() - trained
             self.schedule()
             if self.graph:
                 self.graph.replay()
@@ -191,7 +196,6 @@ class Trainer:
             if self.step_number % args.log_every == 0:
                 loss, parts = float(self.loss), self.parts.tolist()
                 now = time.time()
-                self.seconds = before + now - started
                 speed = (self.step_number - mark_step) * args.batch / (now - mark)
                 mark, mark_step = now, self.step_number
                 names = ("class", "box", "dense", "iou")
@@ -208,7 +212,6 @@ class Trainer:
                 self.save()
                 evaluated = mark = time.time()
                 mark_step = self.step_number
-        self.seconds = before + time.time() - started
         self.pool.stop()
         self.next_scene = self.pool.next
         self.save()
@@ -219,6 +222,8 @@ class Trainer:
         return self
 
     def evaluate(self, count):
+        if self.drawing.wait() != 0:
+            raise SystemExit("the generator of held-out scenes failed")
         pixels, _, _ = read(self.held_out)
         found = detections(lambda x: self.average.detect(x.to(self.device)), pixels[:count], list(range(count)))
         try:
@@ -247,8 +252,10 @@ def export(model, folder):
 
 
 def verify(args):
-    """The exported model in transformers: the same boxes as the training code's (where there is a checkpoint), its AP."""
+    """The exported model in transformers: the same boxes as the training code's (where there is a checkpoint) with the
+    same rounded weights, and its AP."""
     from PIL import Image
+    from safetensors.torch import load_file
     from transformers import AutoImageProcessor, AutoModelForObjectDetection
     model = AutoModelForObjectDetection.from_pretrained(args.out, dtype=torch.float32).eval()
     processor = AutoImageProcessor.from_pretrained(args.out)
@@ -267,9 +274,13 @@ def verify(args):
 
     checkpoint = work / "average.pt"
     if checkpoint.exists():
-        own = Detr().eval()
+        own, state = Detr().eval(), load_file(pathlib.Path(args.out) / "model.safetensors")
         own.load_state_dict(torch.load(checkpoint, map_location="cpu"))
-        logits, boxes = own.detect(pixels[:16])
+        own.load_state_dict(state, strict=False)
+        positions = state["model.query_position_embeddings.weight"].float().expand(16, -1, -1)
+        with torch.no_grad():
+            logits, boxes = own.decode(own.encode(own.pixels(pixels[:16]))[1], positions)
+        logits, boxes = logits[-1], boxes[-1].sigmoid()
         theirs = detect(pixels[:16])
         print(f"beside the training code: boxes differ by {float((boxes - theirs[1]).abs().max()):.2e}, "
               f"probabilities by {float((logits.softmax(-1) - theirs[0].softmax(-1)).abs().max()):.2e}")

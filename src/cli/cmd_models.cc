@@ -29,7 +29,7 @@ Status list_models(Session& session) {
       {{"name"}, {"kind"}, {"what"}, {"download", Align::kRight}, {"licence"}, {"from"}, {"present"}});
   ordered_json list = ordered_json::array();
   for (const auto& item : items) {
-    const bool known = item.download_bytes > 0;
+    const bool known = item.download_bytes > 0 || item.made_here;
     table.add_row({item.name, std::string(catalog_kind_name(item.kind)), item.description,
                    known ? megabytes(item.download_bytes) : "?", item.licence, short_source(item.source),
                    item.present ? "yes" : "no"});

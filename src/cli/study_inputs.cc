@@ -22,7 +22,7 @@ Status tell(const std::vector<CatalogItem>& items, Session& session) {
   bool all_known = true;
   ordered_json list = ordered_json::array();
   for (const auto& item : items) {
-    const bool known = item.download_bytes > 0;
+    const bool known = item.download_bytes > 0 || item.made_here;
     bytes += item.download_bytes;
     all_known = all_known && known;
     list.push_back({{"name", item.name},

@@ -1,5 +1,5 @@
-// What is on drawn scenes, in COCO's format: category ids are the numbers of scenes::Category, annotation ids count from
-// 1, `area` is the number of pixels that can be seen.
+// What is on drawn scenes, in COCO's format: category ids are the numbers of scenes::Category, annotation ids
+// count from 1, `area` is the number of pixels that can be seen.
 #pragma once
 #include <nlohmann/json.hpp>
 #include <string>

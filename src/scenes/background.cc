@@ -124,8 +124,9 @@ void draw_background(Rng* rng, float unit, Canvas* canvas) {
   for (int y = 0; y < canvas->height; ++y) {
     for (int x = 0; x < canvas->width; ++x) {
       const auto fx = static_cast<float>(x), fy = static_cast<float>(y);
-      const float share = std::clamp(0.5f + 1.2f * reach * (slope.x * (fx - 0.5f * static_cast<float>(canvas->width)) +
-                                                     slope.y * (fy - 0.5f * static_cast<float>(canvas->height))),
+      const float share = std::clamp(0.5f + 1.2f * reach *
+                                                (slope.x * (fx - 0.5f * static_cast<float>(canvas->width)) +
+                                                 slope.y * (fy - 0.5f * static_cast<float>(canvas->height))),
                                      0.0f, 1.0f);
       const float noise = texture[static_cast<std::size_t>(y) * canvas->width + x];
       Rgb colour = mix(from, to, share);
@@ -137,9 +138,11 @@ void draw_background(Rng* rng, float unit, Canvas* canvas) {
 
 std::vector<std::uint8_t> photograph(Rng* rng, Canvas canvas) {
   const Point light = random_direction(rng);
-  const float fall = between(rng, 0, 0.5f), contrast = between(rng, 0.7f, 1.1f), lift = between(rng, -0.05f, 0.15f);
+  const float fall = between(rng, 0, 0.5f), contrast = between(rng, 0.7f, 1.1f),
+              lift = between(rng, -0.05f, 0.15f);
   if (rng->below(3) == 0) blur(&canvas);
-  const float grain = rng->below(4) == 0 ? 0 : between(rng, 2, 18);  // standard deviation about 0.3 of it, in bytes
+  const float grain =
+      rng->below(4) == 0 ? 0 : between(rng, 2, 18);  // standard deviation about 0.3 of it, in bytes
   std::vector<std::uint8_t> bytes(canvas.pixels.size() * 3);
   const float reach = 1 / static_cast<float>(canvas.width + canvas.height);
   std::size_t next = 0;
@@ -152,7 +155,8 @@ std::vector<std::uint8_t> photograph(Rng* rng, Canvas canvas) {
       const std::uint64_t random = rng->next();
       const auto byte = [&](float value, int shift) {
         // The difference of two uniform numbers: a triangle around 0.
-        const auto a = static_cast<int>((random >> shift) & 255), b = static_cast<int>((random >> (shift + 8)) & 255);
+        const auto a = static_cast<int>((random >> shift) & 255),
+                   b = static_cast<int>((random >> (shift + 8)) & 255);
         const float noisy = value * gain + 255 * lift + grain * static_cast<float>(a - b) * (1.0f / 256);
         return static_cast<std::uint8_t>(std::clamp(noisy + 0.5f, 0.0f, 255.0f));
       };

@@ -1,5 +1,5 @@
-// What stands behind the objects of a scene, and what a camera does to all of it. Thread safe; see shape.h for why every
-// machine gives the same bits.
+// What stands behind the objects of a scene, and what a camera does to all of it. Thread safe; see shape.h
+// for why every machine gives the same bits.
 #pragma once
 #include <vector>
 
@@ -23,7 +23,8 @@ Point random_direction(Rng* rng);
 // Uniform in [low, high).
 float between(Rng* rng, float low, float high);
 
-// Gradient, texture at several scales, sometimes stripes or tiles. `unit`: pixels that count as one (1 at 256 pixels).
+// Gradient, texture at several scales, sometimes stripes or tiles. `unit`: pixels that count as one (1 at 256
+// pixels).
 void draw_background(Rng* rng, float unit, Canvas* canvas);
 
 // Light that falls off, sometimes blur, sometimes less contrast, and noise; then rounded to bytes.

@@ -15,7 +15,7 @@ constexpr int kTries = 8;
 
 struct Pose {
   Point centre;
-  Point along;           // where the object's x axis points, of unit length
+  Point along;  // where the object's x axis points, of unit length
   float half_width, half_height;
   bool mirrored = false;
 };
@@ -31,8 +31,7 @@ struct Thing {
   Point local(float x, float y) const {
     const float dx = x - pose.centre.x, dy = y - pose.centre.y;
     const float x_here = (dx * pose.along.x + dy * pose.along.y) / pose.half_width;
-    return {pose.mirrored ? -x_here : x_here,
-            (dy * pose.along.x - dx * pose.along.y) / pose.half_height};
+    return {pose.mirrored ? -x_here : x_here, (dy * pose.along.x - dx * pose.along.y) / pose.half_height};
   }
   float distance(float x, float y) const {
     const Point p = local(x, y);
@@ -53,8 +52,10 @@ struct Field {
 
 Field measure(const Thing& thing) {
   const Pose& pose = thing.pose;
-  const float reach_x = 1.05f * (std::fabs(pose.along.x) * pose.half_width + std::fabs(pose.along.y) * pose.half_height) + 1;
-  const float reach_y = 1.05f * (std::fabs(pose.along.y) * pose.half_width + std::fabs(pose.along.x) * pose.half_height) + 1;
+  const float reach_x =
+      1.05f * (std::fabs(pose.along.x) * pose.half_width + std::fabs(pose.along.y) * pose.half_height) + 1;
+  const float reach_y =
+      1.05f * (std::fabs(pose.along.y) * pose.half_width + std::fabs(pose.along.x) * pose.half_height) + 1;
   Field field;
   field.left = static_cast<int>(std::floor(pose.centre.x - reach_x));
   field.top = static_cast<int>(std::floor(pose.centre.y - reach_y));
@@ -64,8 +65,8 @@ Field measure(const Thing& thing) {
   std::size_t next = 0;
   for (int y = 0; y < field.height; ++y) {
     for (int x = 0; x < field.width; ++x) {
-      field.distance[next++] = thing.distance(static_cast<float>(field.left + x) + 0.5f,
-                                              static_cast<float>(field.top + y) + 0.5f);
+      field.distance[next++] =
+          thing.distance(static_cast<float>(field.left + x) + 0.5f, static_cast<float>(field.top + y) + 0.5f);
     }
   }
   return field;
@@ -77,7 +78,8 @@ class Painter {
       : rng_(*rng),
         size_(size),
         unit_(static_cast<float>(std::min(size.width, size.height)) / 256),
-        canvas_{size.width, size.height, std::vector<Rgb>(static_cast<std::size_t>(size.width) * size.height)},
+        canvas_{size.width, size.height,
+                std::vector<Rgb>(static_cast<std::size_t>(size.width) * size.height)},
         owner_(canvas_.pixels.size(), kNobody) {}
 
   Scene paint() {
@@ -142,7 +144,8 @@ class Painter {
     for (float& t : thing.traits.proportions) t = between(&rng_, 0, 1);
     thing.style = random_style();
     const Category c = *thing.category;
-    const bool upright = c == Category::kMug || c == Category::kHouse || c == Category::kMushroom || c == Category::kCube;
+    const bool upright =
+        c == Category::kMug || c == Category::kHouse || c == Category::kMushroom || c == Category::kCube;
     thing.pose = random_pose(extent, upright ? 0.15f : 0.7f);
     thing.pose.mirrored = rng_.below(2) == 0;
     if (!upright && rng_.below(3) == 0) thing.pose.along = {-thing.pose.along.y, thing.pose.along.x};
@@ -180,11 +183,13 @@ class Painter {
   };
 
   static bool enough(std::int64_t visible, std::int64_t whole) {
-    return visible >= kMinVisiblePixels && static_cast<double>(visible) >= kMinVisibleFraction * static_cast<double>(whole);
+    return visible >= kMinVisiblePixels &&
+           static_cast<double>(visible) >= kMinVisibleFraction * static_cast<double>(whole);
   }
 
-  template <typename Visit>  // with the index of each pixel inside of the picture that the thing covers by half
-  void for_covered(const Field& field, Visit visit) const {
+  template <typename Visit>  // with the index of each pixel inside of the picture that the thing covers by
+                             // half
+                             void for_covered(const Field& field, Visit visit) const {
     for (int y = std::max(field.top, 0); y < std::min(field.top + field.height, size_.height); ++y) {
       for (int x = std::max(field.left, 0); x < std::min(field.left + field.width, size_.width); ++x) {
         if (field.at(x, y) <= 0) visit(static_cast<std::size_t>(y) * size_.width + x);
@@ -193,7 +198,8 @@ class Painter {
   }
 
   bool try_claim(const Thing& thing, const Field& field) {
-    const auto whole = std::count_if(field.distance.begin(), field.distance.end(), [](float d) { return d <= 0; });
+    const auto whole =
+        std::count_if(field.distance.begin(), field.distance.end(), [](float d) { return d <= 0; });
     std::vector<int> hidden(things_.size());
     int visible = 0;
     for_covered(field, [&](std::size_t i) {
@@ -280,8 +286,9 @@ class Painter {
 Result<Scene> draw_scene(std::uint64_t seed, std::uint64_t index, Size size) {
   for (const int side : {size.width, size.height}) {
     if (side < kMinSide || side > kMaxSide) {
-      return Error{ErrorCode::kInvalidArgument, "a scene's sides must be " + std::to_string(kMinSide) + " to " +
-                                                    std::to_string(kMaxSide) + " pixels, not " + std::to_string(side)};
+      return Error{ErrorCode::kInvalidArgument, "a scene's sides must be " + std::to_string(kMinSide) +
+                                                    " to " + std::to_string(kMaxSide) + " pixels, not " +
+                                                    std::to_string(side)};
     }
   }
   // Each index starts a generator of its own, so that scenes can be drawn in any order.

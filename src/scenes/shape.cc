@@ -45,7 +45,7 @@ float polygon(Point p, std::span<const Point> corners) {
     const float share = std::clamp(dot(here, edge) / dot(edge, edge), 0.0f, 1.0f);
     const Point away{here.x - edge.x * share, here.y - edge.y * share};
     nearest = std::min(nearest, dot(away, away));
-    const bool below = p.y >= corners[i].y, above = p.y < corners[j].y, left = edge.x * here.y > edge.y * here.x;
+    const bool below = p.y >= corners[i].y, above = p.y<corners[j].y, left = edge.x * here.y> edge.y * here.x;
     if ((below && above && left) || (!below && !above && !left)) sign = -sign;
   }
   return sign * std::sqrt(nearest);
@@ -78,7 +78,8 @@ float heart(Point p) {
   constexpr float kUnit = 1 / 0.58f;
   if (x + y > 1) return (length({x - 0.25f, y - 0.75f}) - 0.35355339f) * kUnit;
   const float half = 0.5f * std::max(x + y, 0.0f);
-  const float nearest = std::min(dot({x, y - 1}, {x, y - 1}), dot({x - half, y - half}, {x - half, y - half}));
+  const float nearest =
+      std::min(dot({x, y - 1}, {x, y - 1}), dot({x - half, y - half}, {x - half, y - half}));
   return std::sqrt(nearest) * (x > y ? kUnit : -kUnit);
 }
 
@@ -210,8 +211,9 @@ float outline(Clutter clutter, const Traits& traits, Point p) {
     case Clutter::kRod:
       return capsule(p, {-0.9f, 0}, {0.9f, 0}, 0.05f + 0.05f * traits.proportions[0]);
     case Clutter::kTriangle: {
-      const std::array<Point, 3> corners{
-          {{-0.9f, 0.7f}, {0.9f, 0.5f + 0.4f * traits.proportions[0]}, {traits.proportions[1] - 0.5f, -0.9f}}};
+      const std::array<Point, 3> corners{{{-0.9f, 0.7f},
+                                          {0.9f, 0.5f + 0.4f * traits.proportions[0]},
+                                          {traits.proportions[1] - 0.5f, -0.9f}}};
       return polygon(p, corners);
     }
     case Clutter::kSlab:

@@ -1,6 +1,7 @@
-// What the objects of a drawn scene look like: one category each, as signed distances and colours in the object's own
-// coordinates, where it fills about [-1, 1] x [-1, 1] and y points down. Only +, -, *, / and sqrt are used, which IEEE
-// 754 rounds alike everywhere, so that pictures are the same in every bit on every machine. Thread safe.
+// What the objects of a drawn scene look like: one category each, as signed distances and colours in the
+// object's own coordinates, where it fills about [-1, 1] x [-1, 1] and y points down. Only +, -, *, / and
+// sqrt are used, which IEEE 754 rounds alike everywhere, so that pictures are the same in every bit on every
+// machine. Thread safe.
 #pragma once
 #include <array>
 #include <string_view>
@@ -34,12 +35,13 @@ struct Traits {
 
 struct Style {
   Rgb main, second, dark;
-  int pattern = 0;             // 0 plain, 1 stripes, 2 dots, 3 halves
-  float pattern_scale = 1;     // repetitions per unit
+  int pattern = 0;                // 0 plain, 1 stripes, 2 dots, 3 halves
+  float pattern_scale = 1;        // repetitions per unit
   Point pattern_direction{1, 0};  // of unit length
 };
 
-// Distance to the outline, negative inside; exact near the outline of most parts and of the right sign everywhere.
+// Distance to the outline, negative inside; exact near the outline of most parts and of the right sign
+// everywhere.
 float outline(Category category, const Traits& traits, Point at);
 float outline(Clutter clutter, const Traits& traits, Point at);
 

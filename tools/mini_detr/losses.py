@@ -14,12 +14,16 @@ def corners(boxes):
     return torch.cat((centre - size / 2, centre + size / 2), dim=-1)
 
 
+def area(sides):
+    return sides[..., 0] * sides[..., 1]  # prod() would wait for the device in its derivative
+
+
 def overlaps(a, b):
     """IoU and generalized IoU of boxes (cx, cy, w, h), broadcast."""
     a, b = corners(a), corners(b)
-    shared = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
-    hull = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).prod(-1)
-    union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - shared
+    shared = area((torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0))
+    hull = area(torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2]))
+    union = area(a[..., 2:] - a[..., :2]) + area(b[..., 2:] - b[..., :2]) - shared
     iou = shared / union.clamp(min=1e-7)
     return iou, iou - (hull - union) / hull.clamp(min=1e-7)
 
@@ -90,8 +94,8 @@ def cell_targets(boxes, labels, side):
     away = (cells[None, :, None] - boxes[:, None, :, :2]).abs()
     reach = torch.maximum(boxes[:, None, :, 2:] * 0.3, torch.full_like(boxes[:, None, :, 2:], 0.51 / side))
     inside = (away <= reach).all(-1) & (labels >= 0)[:, None]
-    area = torch.where(inside, boxes[..., 2:].prod(-1)[:, None], torch.inf)
-    least, index = area.min(-1)
+    areas = torch.where(inside, area(boxes[..., 2:])[:, None], torch.inf)
+    least, index = areas.min(-1)
     return cells, index, least < torch.inf
 
 

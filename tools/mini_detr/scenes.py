@@ -86,6 +86,7 @@ class Pool:
             pixels, boxes, labels = read(path)
             os.remove(path)
             os.remove(f"{path}.json")
+            # A scene that a step reads at this moment may be half of each; one in many thousands, which is let be.
             at = put % self.capacity
             n = min(len(labels), self.capacity - at)
             self.pixels[at:at + n].copy_(pixels[:n])
