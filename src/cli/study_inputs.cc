@@ -42,7 +42,8 @@ Status fetch(const std::vector<CatalogItem>& items, Session& session) {
     session.note(fmt::format("fetching {}\n", item.name));
     ASSAY_TRY(const FetchReport report,
               fetch_by_name(item.name, as_bytes(builtin_faces()), {}, session.progress()));
-    session.note(fmt::format("fetched and checked: {}\n", printable(report.path.string())));
+    session.note(fmt::format("{}: {}\n", item.made_here ? "drawn" : "fetched and checked",
+                             printable(report.path.string())));
   }
   return {};
 }

@@ -75,7 +75,9 @@ float between(Rng* rng, float low, float high) {
   return low + (high - low) * (static_cast<float>(rng->next() >> 40) * 0x1.0p-24f);
 }
 
-Rgb random_colour(Rng* rng, float saturation, float value) {
+Rgb random_colour(Rng* rng, Range saturation_range, Range value_range) {
+  const float value = between(rng, value_range.low, value_range.high);
+  const float saturation = between(rng, saturation_range.low, saturation_range.high);
   const float hue = between(rng, 0, 6);
   const float low = value * (1 - saturation);
   const auto ramp = [&](float offset) {
@@ -99,9 +101,9 @@ Point random_direction(Rng* rng) {
 }
 
 void draw_background(Rng* rng, float unit, Canvas* canvas) {
-  const Rgb from = random_colour(rng, between(rng, 0, 0.6f), between(rng, 0.25f, 0.95f));
-  const Rgb to = random_colour(rng, between(rng, 0, 0.6f), between(rng, 0.25f, 0.95f));
-  const Rgb tint = random_colour(rng, between(rng, 0, 0.7f), between(rng, 0.1f, 1.0f));
+  const Rgb from = random_colour(rng, {0, 0.6f}, {0.25f, 0.95f});
+  const Rgb to = random_colour(rng, {0, 0.6f}, {0.25f, 0.95f});
+  const Rgb tint = random_colour(rng, {0, 0.7f}, {0.1f, 1.0f});
   const Point slope = random_direction(rng);
   std::vector<float> texture(canvas->pixels.size());
   const float coarse = unit * between(rng, 40, 110), middle = unit * between(rng, 12, 30);

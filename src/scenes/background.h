@@ -16,8 +16,13 @@ struct Canvas {
   Rgb& at(int x, int y) { return pixels[static_cast<std::size_t>(y) * width + x]; }
 };
 
-// A colour of its own; `saturation` and `value` as in HSV, 0 to 1.
-Rgb random_colour(Rng* rng, float saturation, float value);
+struct Range {
+  float low, high;
+};
+
+// A colour whose saturation and value (as in HSV, 0 to 1) lie in these ranges. The ranges come in here, not
+// numbers drawn from them, because C++ leaves open which argument of a call is computed first.
+Rgb random_colour(Rng* rng, Range saturation, Range value);
 // A direction, each about as likely.
 Point random_direction(Rng* rng);
 // Uniform in [low, high).

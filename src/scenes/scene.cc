@@ -129,8 +129,8 @@ class Painter {
 
   Style random_style() {
     Style style;
-    style.main = random_colour(&rng_, between(&rng_, 0.25f, 1.0f), between(&rng_, 0.35f, 1.0f));
-    style.second = random_colour(&rng_, between(&rng_, 0, 0.9f), between(&rng_, 0.3f, 1.0f));
+    style.main = random_colour(&rng_, {0.25f, 1.0f}, {0.35f, 1.0f});
+    style.second = random_colour(&rng_, {0, 0.9f}, {0.3f, 1.0f});
     style.dark = mix(style.main, {0.04f, 0.04f, 0.06f}, 0.7f);
     style.pattern = rng_.below(2) == 0 ? 0 : 1 + static_cast<int>(rng_.below(3));
     style.pattern_scale = between(&rng_, 1.2f, 3.5f);
@@ -189,7 +189,7 @@ class Painter {
 
   template <typename Visit>  // with the index of each pixel inside of the picture that the thing covers by
                              // half
-                             void for_covered(const Field& field, Visit visit) const {
+  void for_covered(const Field& field, Visit visit) const {
     for (int y = std::max(field.top, 0); y < std::min(field.top + field.height, size_.height); ++y) {
       for (int x = std::max(field.left, 0); x < std::min(field.left + field.width, size_.width); ++x) {
         if (field.at(x, y) <= 0) visit(static_cast<std::size_t>(y) * size_.width + x);
