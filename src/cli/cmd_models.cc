@@ -29,7 +29,7 @@ Status list_models(Session& session) {
       {{"name"}, {"kind"}, {"what"}, {"download", Align::kRight}, {"licence"}, {"from"}, {"present"}});
   ordered_json list = ordered_json::array();
   for (const auto& item : items) {
-    const bool known = item.download_bytes > 0;
+    const bool known = item.download_bytes > 0 || item.made_here;
     table.add_row({item.name, std::string(catalog_kind_name(item.kind)), item.description,
                    known ? megabytes(item.download_bytes) : "?", item.licence, short_source(item.source),
                    item.present ? "yes" : "no"});
@@ -53,9 +53,9 @@ Status list_models(Session& session) {
 Status fetch(const std::string& wanted, Session& session) {
   ASSAY_TRY(const FetchReport report,
             fetch_by_name(wanted, as_bytes(builtin_faces()), {}, session.progress()));
-  session.print(fmt::format(
-      "{}: {} {}\n", wanted,
-      report.was_present ? "was there already:" : "fetched and checked:", printable(report.path.string())));
+  ASSAY_TRY(const CatalogItem item, catalog_item(wanted));
+  const char* what = report.was_present ? "was there already:" : item.made_here ? "drawn:" : "fetched and checked:";
+  session.print(fmt::format("{}: {} {}\n", wanted, what, printable(report.path.string())));
   return session.write_json(
       {{"name", wanted}, {"path", report.path.string()}, {"was_present", report.was_present}});
 }

@@ -18,6 +18,7 @@ void add_eval_detections(CommandLine& line, CLI::App& parent);  // below `assay 
 void add_explain(CommandLine& line);
 void add_models(CommandLine& line);
 void add_fetch(CommandLine& line);
+void add_scenes(CommandLine& line);
 void add_report(CommandLine& line);
 void add_completion(CommandLine& line);
 void add_manual(CommandLine& line);

@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
   assay::cli::CommandLine line;
   assay::cli::add_models(line);
   assay::cli::add_fetch(line);
+  assay::cli::add_scenes(line);
   assay::cli::add_inspect(line);
   assay::cli::add_quantize(line);
   assay::cli::add_eval(line);

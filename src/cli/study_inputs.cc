@@ -22,7 +22,7 @@ ordered_json tell(const std::vector<CatalogItem>& items, Session& session) {
   bool all_known = true;
   ordered_json list = ordered_json::array();
   for (const auto& item : items) {
-    const bool known = item.download_bytes > 0;
+    const bool known = item.download_bytes > 0 || item.made_here;
     bytes += item.download_bytes;
     all_known = all_known && known;
     list.push_back({{"name", item.name},
@@ -39,7 +39,8 @@ Status fetch(const std::vector<CatalogItem>& items, Session& session) {
     session.note(fmt::format("fetching {}\n", item.name));
     ASSAY_TRY(const FetchReport report,
               fetch_by_name(item.name, as_bytes(builtin_faces()), {}, session.progress()));
-    session.note(fmt::format("fetched and checked: {}\n", printable(report.path.string())));
+    session.note(fmt::format("{}: {}\n", item.made_here ? "drawn" : "fetched and checked",
+                             printable(report.path.string())));
   }
   return {};
 }

@@ -10,6 +10,7 @@
 #include "flow/fetch/web.h"
 #include "flow/model_registry.h"
 #include "flow/picture_registry.h"
+#include "flow/scene_registry.h"
 
 namespace assay {
 namespace {
@@ -114,6 +115,14 @@ CatalogItem package_pictures_item(const RegisteredPictures& set, const fs::path&
           present};
 }
 
+CatalogItem scenes_item(const RegisteredScenes& set, const fs::path& models) {
+  const SceneFiles files = scene_files(set, models);
+  CatalogItem item{std::string(set.name), CatalogKind::kPictures, std::string(set.description), "Apache-2.0",
+                   "drawn by assay", 0, files.root, scenes_are_there(files)};
+  item.made_here = true;
+  return item;
+}
+
 CatalogItem model_item(const RegisteredModel& model, const fs::path& models) {
   const fs::path path = models / model.file;
   return {std::string(model.name),
@@ -165,6 +174,7 @@ Result<std::vector<CatalogItem>> catalog() {
   for (const auto& model : registered_hub_models()) items.push_back(hub_item(std::string(model.name), cache));
   std::stable_sort(items.begin(), items.end(), [](const auto& a, const auto& b) { return a.kind > b.kind; });
   for (const auto& set : registered_pictures()) items.push_back(package_pictures_item(set, models));
+  for (const auto& set : registered_scenes()) items.push_back(scenes_item(set, models));
   for (const auto& archive : registered_archives()) items.push_back(archive_item(archive, models));
   for (const auto& set : registered_web_pictures()) items.push_back(web_pictures_item(set, models));
   for (const auto& file : registered_hub_files()) items.push_back(hub_file_item(file, cache));
@@ -188,6 +198,7 @@ Result<FetchReport> fetch_by_name(const std::string& name, ByteView faces, const
   if (is_hub_name(name)) return fetch_hub_model(name, cache, http, progress);
   if (const auto* set = find_registered_pictures(name))
     return fetch_package_pictures(*set, faces, models, progress);
+  if (const auto* set = find(registered_scenes(), name)) return draw_registered_scenes(*set, models, progress);
   if (const auto* archive = find(registered_archives(), name))
     return fetch_web_archive(*archive, models, http, progress);
   if (const auto* set = find(registered_web_pictures(), name))
@@ -207,6 +218,10 @@ Result<PictureSet> picture_set(const std::string& name) {
     const fs::path folder = models / set->folder;
     return PictureSet{{name}, folder / "evaluation", folder / "annotations.json", folder / "calibration"};
   }
+  if (const auto* set = find(registered_scenes(), name)) {
+    const SceneFiles files = scene_files(*set, models);
+    return PictureSet{{name}, files.images, files.annotations, files.calibration};
+  }
   if (const auto* set = find(registered_web_pictures(), name))
     return PictureSet{{name}, {}, {}, models / set->target};
   if (name == "coco-val2017")
@@ -224,7 +239,7 @@ Result<fs::path> passages(const std::string& name) {
 }
 
 Error not_there_yet(const CatalogItem& item) {
-  std::string size = "size not known";
+  std::string size = item.made_here ? "drawn here, nothing to download" : "size not known";
   if (item.download_bytes > 0) {
     char text[32];
     std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(item.download_bytes) / 1e6);

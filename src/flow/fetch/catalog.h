@@ -26,6 +26,7 @@ struct CatalogItem {
   std::uint64_t download_bytes = 0;  // 0: not known before it is fetched
   std::filesystem::path path;        // where it is or will be
   bool present = false;
+  bool made_here = false;  // by this program: nothing is downloaded
 };
 
 // In the order in which people read them. Errors: those of models_folder and hub_cache_folder.

@@ -66,6 +66,20 @@ TEST_F(Catalog, SeesASetOfPicturesOnlyWhenAllAreThere) {
   EXPECT_TRUE(catalog_item("coco-train64")->present);
 }
 
+TEST_F(Catalog, DrawsScenesInsteadOfDownloadingThem) {
+  const auto item = catalog_item("scenes");
+  ASSERT_THAT(item, IsOk());
+  EXPECT_THAT(not_there_yet(*item).message, HasSubstr("drawn here, nothing to download"));
+  const auto set = picture_set("scenes");
+  ASSERT_THAT(set, IsOk());
+  put(set->annotations);
+  EXPECT_FALSE(catalog_item("scenes")->present) << "calibration is missing";
+  put(set->calibration.parent_path() / "annotations.json");
+  EXPECT_TRUE(catalog_item("scenes")->present);
+  NoProgress silent;
+  EXPECT_TRUE(fetch_by_name("scenes", {}, {}, silent)->was_present);
+}
+
 TEST_F(Catalog, FindsTheFileOfASetOfPassages) {
   EXPECT_THAT(passages("lambada"), FailsWith(ErrorCode::kNotFound, "assay fetch lambada' first (1.8 MB"));
   const fs::path repository = folder_ / "hub/datasets--EleutherAI--lambada_openai";
