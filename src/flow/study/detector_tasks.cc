@@ -13,12 +13,11 @@
 #include "flow/draw_detections.h"
 #include "flow/evaluate_coco.h"
 #include "flow/fetch/catalog.h"
-#include "flow/inspect_tflite.h"
-#include "flow/model_registry.h"
 #include "flow/quantize_tflite.h"
 #include "flow/run_program.h"
 #include "flow/seeded_input.h"
 #include "flow/study/detector_inputs.h"
+#include "flow/study/detector_source.h"
 #include "flow/study/rough_sizes.h"
 #include "flow/study/study_energy.h"
 #include "image/decode.h"
@@ -64,24 +63,24 @@ class DetectorStudy {
   Result<std::shared_ptr<const litert::Library>> library();
   Result<Detector> detector(const std::string& variant, int threads, std::optional<float> score);
   std::string relative(const fs::path& path) const { return fs::relative(path, context_.folder).string(); }
+  // Whether the variant is the file itself, or what a checkpoint is converted to.
+  bool is_source(const std::string& variant) const {
+    return variant == "original" || (variant == "float32" && source_.is_checkpoint());
+  }
   bool is_reference(const std::string& variant) const { return variant == spec_.variants.front(); }
 
   DetectorSpec spec_;
   StudyContext context_;
-  fs::path source_;
-  std::string source_digest_, annotations_digest_, calibration_digest_;
-  std::string weight_type_;
+  DetectorSource source_;
+  std::string annotations_digest_, calibration_digest_;
   std::uint64_t float_bytes_ = 0;  // of the weights as float32
   std::int64_t pictures_ = 0;
   std::shared_ptr<const litert::Library> library_;
 };
 
 Status DetectorStudy::look() {
-  ASSAY_TRY(source_, resolve_model(spec_.model));
-  ASSAY_TRY(source_digest_, sha256_of_file(source_));
-  ASSAY_TRY(const TfliteInspection inspection, inspect_tflite(source_));
-  weight_type_ = inspection.weight_type;
-  float_bytes_ = inspection.parameters * sizeof(float);
+  ASSAY_TRY(source_, DetectorSource::open(spec_, context_.folder / "models"));
+  float_bytes_ = source_.float_bytes();
   ASSAY_RETURN_IF_ERROR(resolve_sets(spec_));
   ASSAY_TRY(annotations_digest_, sha256_of_file(spec_.annotations));
   ASSAY_TRY(const MappedFile annotations, MappedFile::open(spec_.annotations));
@@ -128,7 +127,7 @@ Json DetectorStudy::about() const {
   Json json{
       {"name", spec_.name},
       {"source", spec_.model},
-      {"sha256", source_digest_},
+      {"sha256", source_.digest()},
       {"data", spec_.data_set.empty() ? spec_.annotations.string() : spec_.data_set},
       {"limit", spec_.limit},
       {"calibration", spec_.calibration_set.empty() ? spec_.calibration.string() : spec_.calibration_set},
@@ -140,7 +139,7 @@ Json DetectorStudy::about() const {
 }
 
 Json DetectorStudy::quantize_settings(const std::string& variant) const {
-  Json settings{{"source", source_digest_}};
+  Json settings = source_.settings();
   if (variant == "int8") {
     settings["calibration"] = calibration_digest_;
     settings["calibration_samples"] = spec_.calibration_samples;
@@ -182,7 +181,7 @@ TaskCost DetectorStudy::cost(const std::string& variant, const std::string& kind
 }
 
 fs::path DetectorStudy::file_of(const std::string& variant) const {
-  if (variant == "original") return source_;
+  if (is_source(variant)) return source_.file();
   return context_.folder / "models" /
          (spec_.name + "-" + variant + "-" + settings_id(quantize_settings(variant)) + ".tflite");
 }
@@ -200,6 +199,15 @@ Result<std::shared_ptr<const litert::Library>> DetectorStudy::library() {
 }
 
 Result<TfliteQuantizeReport> DetectorStudy::write_variant(const std::string& variant) {
+  ASSAY_TRY(const double conversion_seconds, source_.provide());
+  if (is_source(variant)) {
+    TfliteQuantizeReport report;
+    std::error_code error;
+    report.input_bytes = source_.stored_bytes();
+    report.output_bytes = fs::file_size(source_.file(), error);
+    report.seconds = conversion_seconds;
+    return report;
+  }
   TfliteQuantizeOptions options;
   if (variant == "float32") options.target = TfliteTarget::kFloat32;
   if (variant == "float16") options.target = TfliteTarget::kFloat16;
@@ -216,7 +224,7 @@ Result<TfliteQuantizeReport> DetectorStudy::write_variant(const std::string& var
   }
   std::error_code error;
   fs::create_directories(context_.folder / "models", error);
-  return quantize_tflite(source_, file_of(variant), options, *context_.kernels.pool, context_.progress);
+  return quantize_tflite(source_.file(), file_of(variant), options, *context_.kernels.pool, context_.progress);
 }
 
 // The file of a variant, made anew if it was removed since it was measured.
@@ -237,22 +245,15 @@ Result<Detector> DetectorStudy::detector(const std::string& variant, int threads
 }
 
 Result<Json> DetectorStudy::quantize(const std::string& variant) {
-  std::error_code error;
-  const std::uint64_t input_bytes = fs::file_size(source_, error);
-  if (variant == "original") {
-    return Json{{"input_bytes", input_bytes}, {"output_bytes", input_bytes}, {"seconds", 0},
-                {"calibration_pictures", 0},  {"calibration_seconds", 0},    {"reference_of", "file"},
-                {"warnings", Json::array()}};
-  }
   ASSAY_TRY(const TfliteQuantizeReport report, write_variant(variant));
-  const bool dequantized = variant == "float32" && weight_type_ != "float32";
+  const bool dequantized = variant == "float32" && source_.weight_type() != "float32";
   Json json{{"input_bytes", report.input_bytes},
             {"output_bytes", report.output_bytes},
             {"seconds", report.seconds},
             {"calibration_pictures", report.calibration_pictures},
             {"calibration_seconds", report.calibration_seconds},
             {"reference_of", dequantized ? "dequantized" : "file"},
-            {"source_weights", weight_type_},
+            {"source_weights", source_.weight_type()},
             {"warnings", report.conversion.warnings}};
   if (report.int8) {
     json["int8_operators"] = report.int8->int8_operators;

@@ -17,6 +17,7 @@
 #include "flow/inspect.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
+#include "flow/study/model_digest.h"
 #include "flow/study/rough_sizes.h"
 #include "flow/study/study_energy.h"
 #include "measure/environment.h"
@@ -86,23 +87,6 @@ class LlmStudy {
   double parameters_ = 0, embedding_parameters_ = 0, examples_ = 0;
   LoadedModels loaded_;
 };
-
-// Of a file; of a folder the digests of its files by name, tokenizer and configuration among them.
-Result<std::string> digest_of_model(const fs::path& path) {
-  std::error_code error;
-  if (!fs::is_directory(path, error)) return sha256_of_file(path);
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(path, error)) {
-    if (entry.is_regular_file(error)) files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  std::string lines;
-  for (const auto& file : files) {
-    ASSAY_TRY(const std::string digest, sha256_of_file(file));
-    lines += file.filename().string() + " " + digest + "\n";
-  }
-  return sha256_of(as_bytes(lines));
-}
 
 bool holds_quantized(const LanguageModel& model) {
   bool quantized = false;

@@ -11,7 +11,8 @@ namespace assay {
 
 struct DetectorSpec {
   std::string name;                       // in the report; unique among all models
-  std::string model;                      // a .tflite file or a name that `assay models` lists
+  std::string model;                      // a .tflite file, a checkpoint's folder, or a name that `assay models` lists
+  std::string size = "4:3";               // of a checkpoint: as parse_detector_input takes it
   std::string head, classes;              // as DetectorOptions; empty: told from the model
   std::string data_set, calibration_set;  // by the name that `assay models` lists, instead of paths
   std::filesystem::path images, annotations;

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "flow/convert_detector.h"
 #include "flow/study/yaml_reader.h"
 
 namespace assay {
@@ -43,6 +44,8 @@ void read_model(YamlReader& reader, const char* example, const fs::path& folder,
 void read_detector(YamlReader& reader, const fs::path& folder, DetectorSpec& spec) {
   read_model(reader, "yolox_nano.tflite", folder, spec.model, spec.name);
   reader.choices("quantizations", kDetectorVariants, spec.variants);
+  reader.text("size", "800x1066", spec.size);
+  if (const auto input = parse_detector_input(spec.size); !input) reader.problem(input.error().message);
   reader.text("head", "yolox", spec.head);
   reader.text("classes", "coco80", spec.classes);
   reader.paths("draw", "val2017/000000000785.jpg", folder, spec.pictures);
