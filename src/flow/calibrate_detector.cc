@@ -73,18 +73,20 @@ struct Statistics {
 };
 
 // The computed float tensors of the main subgraph, in groups whose bytes stay within the limit.
-std::vector<std::vector<int>> group_tensors(const tflite::Model& model, std::uint64_t max_bytes) {
+std::vector<std::vector<int>> group_tensors(const tflite::Model& model,
+                                            const DetectorCalibrationOptions& options) {
   const tflite::Subgraph& graph = model.main();
   const tflite::Uses uses = tflite::find_uses(graph);
   std::vector<std::vector<int>> groups;
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < graph.tensors.size(); ++i) {
     const tflite::Tensor& tensor = graph.tensors[i];
+    if (i < options.tensors.size() && !options.tensors[i]) continue;
     // Scalars are left out: the runtime cannot tell them from tensors whose shape is not known.
     if (uses.producer[i] < 0 || tensor.type != tflite::TensorType::kFloat32 || tensor.shape.empty()) continue;
     const auto size = tflite::storage_bytes(tensor.type, tensor.shape);
     if (!size) continue;
-    if (groups.empty() || bytes + *size > max_bytes) {
+    if (groups.empty() || bytes + *size > options.max_bytes_per_pass) {
       groups.emplace_back();
       bytes = 0;
     }
@@ -215,8 +217,7 @@ Result<std::vector<fs::path>> pictures_in(const fs::path& folder) {
 
 Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
                                                std::shared_ptr<const litert::Library> library,
-                                               const DetectorCalibrationOptions& wanted,
-                                               Progress& progress) {
+                                               const DetectorCalibrationOptions& wanted, Progress& progress) {
   DetectorCalibrationOptions options = wanted;
   ASSAY_TRY(const auto all, pictures_in(options.pictures));
   const auto pictures = spread_evenly(all, options.samples);
@@ -225,7 +226,7 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
   if (!parsed) return parsed.error().with_context(checked.path().string());
   if (!options.method)
     options.method = tflite::has_attention(*parsed) ? RangeMethod::kMse : RangeMethod::kPercentile;
-  const auto groups = group_tensors(*parsed, options.max_bytes_per_pass);
+  const auto groups = group_tensors(*parsed, options);
   DetectorCalibration result;
   result.pictures = static_cast<std::int64_t>(pictures.size());
   result.passes = static_cast<std::int64_t>(groups.size());

@@ -24,7 +24,8 @@ struct DetectorCalibrationOptions {
   double percentile = 0.9999;  // of kPercentile
   // Of tensors that are looked at in one pass over the pictures; more passes for larger models. One tensor at
   // least.
-  std::uint64_t max_bytes_per_pass = std::uint64_t{64} << 20;
+  std::uint64_t max_bytes_per_pass = std::uint64_t{128} << 20;
+  std::vector<bool> tensors;  // of the main subgraph, those to look at; empty: all
   DetectorOptions detector;
 };
 

@@ -55,8 +55,22 @@ struct Ranges {
   double seconds = 0;
 };
 
+tflite::StaticOptions static_options(const TfliteQuantizeOptions& options,
+                                     const tflite::KeepFloat& keep_float) {
+  tflite::StaticOptions how;
+  how.keep_float = keep_float;
+  how.full_integer = options.full_integer;
+  how.least_snr = options.least_snr;
+  how.int8_io = options.int8_io;
+  how.activations = options.activations;
+  how.correct_biases = options.correct_biases;
+  return how;
+}
+
+// `how`: what the ranges are for.
 Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Model& model,
-                           const TfliteQuantizeOptions& options, Progress& progress) {
+                           const tflite::StaticOptions& how, const TfliteQuantizeOptions& options,
+                           Progress& progress) {
   if (!options.write_ranges.empty() && !options.calibration)
     return Error{ErrorCode::kInvalidArgument,
                  "--write-ranges needs --calibration: it writes what that finds"};
@@ -65,8 +79,14 @@ Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Mode
     const auto start = std::chrono::steady_clock::now();
     ASSAY_TRY(const CheckedTflite checked, CheckedTflite::open(path));
     ASSAY_TRY(const auto library, litert::Library::open());
-    ASSAY_TRY(DetectorCalibration found,
-              calibrate_detector(checked, library, *options.calibration, progress));
+    DetectorCalibrationOptions calibration = *options.calibration;
+    // A file of ranges is for any options.
+    if (options.write_ranges.empty()) {
+      auto observed = tflite::tensors_to_observe(model, how);
+      if (!observed) return observed.error().with_context(path.string());
+      calibration.tensors = *std::move(observed);
+    }
+    ASSAY_TRY(DetectorCalibration found, calibrate_detector(checked, library, calibration, progress));
     if (!options.write_ranges.empty()) {
       ASSAY_RETURN_IF_ERROR(
           write_file_atomically(options.write_ranges, write_activation_ranges(found.ranges, model)));
@@ -89,18 +109,6 @@ tflite::KeepFloat also_keep(const tflite::KeepFloat& keep_float, const std::vect
   return [keep_float, kept = std::set<std::string>(labels.begin(), labels.end())](const std::string& label) {
     return kept.contains(label) || keep_float(label);
   };
-}
-
-tflite::StaticOptions static_options(const TfliteQuantizeOptions& options,
-                                     const tflite::KeepFloat& keep_float) {
-  tflite::StaticOptions how;
-  how.keep_float = keep_float;
-  how.full_integer = options.full_integer;
-  how.least_snr = options.least_snr;
-  how.int8_io = options.int8_io;
-  how.activations = options.activations;
-  how.correct_biases = options.correct_biases;
-  return how;
 }
 
 struct Budgeted {
@@ -180,7 +188,9 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   ASSAY_TRY(const MappedFile file, MappedFile::open(path));
   const auto model = tflite::parse(file.bytes());
   if (!model) return model.error().with_context(path.string());
-  ASSAY_TRY(const Ranges ranges, find_ranges(path, *model, options, progress));
+  ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
+  ASSAY_TRY(const Ranges ranges,
+            find_ranges(path, *model, static_options(options, filter.predicate()), options, progress));
   ASSAY_TRY(const Budgeted budget, find_budget(path, ranges.ranges, options, pool, progress));
   auto converted = convert(*model, ranges.ranges, budget.budget, options);
   if (!converted) return converted.error().with_context(path.string());

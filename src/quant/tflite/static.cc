@@ -388,4 +388,22 @@ Result<StaticResult> quantize_static(const Model& model, const ActivationRanges&
   return result;
 }
 
+Result<std::vector<bool>> tensors_to_observe(const Model& model, const StaticOptions& options) {
+  StaticReport report;
+  ASSAY_TRY(const Model prepared, prepare_static(model, report));
+  const Subgraph& graph = prepared.main();
+  // As if all were known: what is quantized then is what can be at most.
+  const StaticPlan plan = plan_static(prepared, ActivationRanges(graph.tensors.size(), Range{-1, 1}), options, {});
+  std::vector<bool> observed(graph.tensors.size(), false);
+  for (std::size_t i = 0; i < graph.operators.size(); ++i) {
+    if (!plan.quantized[i]) continue;
+    for (const auto* tensors : {&graph.operators[i].inputs, &graph.operators[i].outputs}) {
+      for (const std::int32_t tensor : *tensors) {
+        if (tensor >= 0) observed[static_cast<std::size_t>(tensor)] = true;
+      }
+    }
+  }
+  return observed;
+}
+
 }  // namespace assay::tflite

@@ -62,6 +62,9 @@ struct StaticResult {
 // Its operators have the labels that StaticOptions::keep_float is asked about. Errors: kCorrupt.
 Result<Model> prepare_static(const Model& model, StaticReport& report);
 
+// By tensor of the main subgraph: those whose ranges quantize_static() can make use of. Errors: kCorrupt.
+Result<std::vector<bool>> tensors_to_observe(const Model& model, const StaticOptions& options);
+
 // The main subgraph with int8 operators where LiteRT has kernels for them, and float ones elsewhere; other
 // subgraphs as they are. Weights symmetric per output channel (one scale for BATCH_MATMUL), activations
 // asymmetric per tensor, biases int32; with int16 activations these symmetric, biases int64. Constants in

@@ -111,6 +111,7 @@ class Planner {
   std::optional<ScaleParams> common_fixed(const Operator& op) const;
   bool knows_output_scale(const Operator& op, const KernelRule& rule) const;
   void fix_output(const Operator& op, const KernelRule& rule);
+  void leave_what_floats_after();
   void unite_groups();
   void find_ranges();
   bool is_quantized_operand(int constant) const;
@@ -357,6 +358,20 @@ void Planner::find_ranges() {
   }
 }
 
+// Arithmetic without weights between int8 and float operators would round values that come and go in float, such as
+// the places that are added to what attention compares.
+void Planner::leave_what_floats_after() {
+  for (std::size_t i = graph_.operators.size(); i-- > 0;) {
+    const Operator& op = graph_.operators[i];
+    const auto rule = kernel_rule(op.op, options_.activations);
+    if (!plan_.quantized[i] || rule->rule != ScaleRule::kFree || op.outputs.empty()) continue;
+    const auto& consumers = uses_.consumers[static_cast<std::size_t>(op.outputs[0])];
+    plan_.quantized[i] = std::any_of(consumers.begin(), consumers.end(), [&](int consumer) {
+      return plan_.quantized[static_cast<std::size_t>(consumer)];
+    });
+  }
+}
+
 StaticPlan Planner::run() {
   plan_.producer = uses_.producer;
   plan_.quantized.assign(graph_.operators.size(), false);
@@ -373,6 +388,7 @@ StaticPlan Planner::run() {
     plan_.quantized[i] = true;
     fix_output(op, *rule);
   }
+  if (has_attention_ && !options_.full_integer) leave_what_floats_after();
   unite_groups();
   find_ranges();
   return std::move(plan_);
