@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "cli/builtin_data.h"
 #include "cli/text.h"
 #include "flow/study/study_names.h"
@@ -36,10 +39,9 @@ ordered_json tell(const std::vector<CatalogItem>& items, Session& session) {
 
 Status fetch(const std::vector<CatalogItem>& items, Session& session) {
   for (const auto& item : items) {
-    session.note(fmt::format("fetching {}\n", item.name));
-    ASSAY_TRY(const FetchReport report,
-              fetch_by_name(item.name, as_bytes(builtin_faces()), {}, session.progress()));
-    session.note(fmt::format("{}: {}\n", item.made_here ? "drawn" : "fetched and checked",
+    session.note(fmt::format("{} {}\n", item.made_here ? "making" : "fetching", item.name));
+    ASSAY_TRY(const FetchReport report, fetch_by_name(item.name, builtin_files(), {}, session.progress()));
+    session.note(fmt::format("{}: {}\n", item.made_here ? "made" : "fetched and checked",
                              printable(report.path.string())));
   }
   return {};
@@ -48,7 +50,15 @@ Status fetch(const std::vector<CatalogItem>& items, Session& session) {
 }  // namespace
 
 Result<ordered_json> provide_inputs(const StudySpec& spec, MissingInputs missing, Session& session) {
-  ASSAY_TRY(const auto items, missing_names(spec));
+  ASSAY_TRY(auto items, missing_names(spec));
+  if (missing != MissingInputs::kTell) {
+    // What needs no network is no question.
+    std::vector<CatalogItem> made;
+    std::copy_if(items.begin(), items.end(), std::back_inserter(made),
+                 [](const auto& item) { return item.made_here; });
+    ASSAY_RETURN_IF_ERROR(fetch(made, session));
+    std::erase_if(items, [](const auto& item) { return item.made_here; });
+  }
   if (items.empty()) return ordered_json::array();
   switch (missing) {
     case MissingInputs::kFail:

@@ -11,7 +11,7 @@ enum class MissingInputs {
   kFetch,  // they are brought
 };
 
-// What is still missing, a list of {name, download_bytes, path}. Errors besides: those of missing_names and
+// What the program makes itself is made, but for kTell. What is still missing, a list of {name, download_bytes, path}. Errors besides: those of missing_names and
 // fetch_by_name.
 Result<nlohmann::ordered_json> provide_inputs(const StudySpec& spec, MissingInputs missing, Session& session);
 

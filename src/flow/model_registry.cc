@@ -87,6 +87,18 @@ const RegisteredModel* find_registered_model(std::string_view name) {
   return found == std::end(kModels) ? nullptr : found;
 }
 
+constexpr CarriedModel kCarriedModels[] = {
+    {"mini-detr", ModelKind::kDetector, "a small DETR for the set \"scenes\", 256x256, a float16 checkpoint", "Apache-2.0",
+     "mini-detr-1"}};
+
+std::span<const CarriedModel> carried_models() { return kCarriedModels; }
+
+bool is_carried_model_there(const fs::path& folder) {
+  std::error_code error;
+  // Written last.
+  return fs::exists(folder / "model.safetensors", error);
+}
+
 std::span<const RegisteredHubModel> registered_hub_models() { return kHubModels; }
 
 const RegisteredHubModel* find_registered_hub_model(std::string_view name) {
@@ -111,6 +123,12 @@ Result<fs::path> models_folder() {
 Result<fs::path> resolve_model(const std::string& argument) {
   std::error_code error;
   if (fs::exists(argument, error)) return fs::path(argument);
+  for (const CarriedModel& carried : carried_models()) {
+    if (argument != carried.name) continue;
+    ASSAY_TRY(const fs::path folder, models_folder());
+    if (is_carried_model_there(folder / carried.folder)) return folder / carried.folder;
+    return Error{ErrorCode::kNotFound, argument + ": is not there yet; run 'assay fetch " + argument + "' first"};
+  }
   const RegisteredModel* model = find_registered_model(argument);
   if (model == nullptr && !is_hub_name(argument)) {
     return Error{ErrorCode::kNotFound,

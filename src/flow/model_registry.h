@@ -41,6 +41,19 @@ struct RegisteredHubModel {
   std::uint64_t weight_bytes;  // of its .safetensors; 0: told by the hub when it is fetched
 };
 
+// A model that the program carries: a folder with a checkpoint, below the models folder.
+struct CarriedModel {
+  std::string_view name;
+  ModelKind kind;
+  std::string_view description;
+  std::string_view licence;
+  std::string_view folder;  // other weights need another one
+};
+
+std::span<const CarriedModel> carried_models();
+// Whether the checkpoint stands whole in that folder.
+bool is_carried_model_there(const std::filesystem::path& folder);
+
 std::span<const RegisteredModel> registered_models();
 // nullptr where unknown.
 const RegisteredModel* find_registered_model(std::string_view name);

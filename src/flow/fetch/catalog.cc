@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <set>
 
+#include "base/atomic_file.h"
 #include "flow/data_registry.h"
 #include "flow/fetch/hub.h"
 #include "flow/fetch/package.h"
@@ -123,6 +124,28 @@ CatalogItem scenes_item(const RegisteredScenes& set, const fs::path& models) {
   return item;
 }
 
+CatalogItem carried_item(const CarriedModel& model, const fs::path& models) {
+  const fs::path path = models / model.folder;
+  CatalogItem item{std::string(model.name), kind_of(model.kind), std::string(model.description),
+                   std::string(model.licence), "carried by assay", 0, path, is_carried_model_there(path)};
+  item.made_here = true;
+  return item;
+}
+
+Result<FetchReport> write_carried_model(const CarriedModel& model, const BuiltinFiles& builtin,
+                                        const fs::path& models) {
+  const fs::path folder = models / model.folder;
+  if (is_carried_model_there(folder)) return FetchReport{folder, true};
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return Error{ErrorCode::kIo, folder.string() + ": cannot be created: " + error.message()};
+  ASSAY_RETURN_IF_ERROR(write_file_atomically(folder / "config.json", as_text(builtin.mini_detr_config)));
+  ASSAY_RETURN_IF_ERROR(
+      write_file_atomically(folder / "preprocessor_config.json", as_text(builtin.mini_detr_processor)));
+  ASSAY_RETURN_IF_ERROR(write_file_atomically(folder / "model.safetensors", as_text(builtin.mini_detr_weights)));
+  return FetchReport{folder, false};
+}
+
 CatalogItem model_item(const RegisteredModel& model, const fs::path& models) {
   const fs::path path = models / model.file;
   return {std::string(model.name),
@@ -170,6 +193,7 @@ Result<std::vector<CatalogItem>> catalog() {
   ASSAY_TRY(const fs::path models, models_folder());
   ASSAY_TRY(const fs::path cache, hub_cache_folder());
   std::vector<CatalogItem> items;
+  for (const auto& model : carried_models()) items.push_back(carried_item(model, models));
   for (const auto& model : registered_models()) items.push_back(model_item(model, models));
   for (const auto& model : registered_hub_models()) items.push_back(hub_item(std::string(model.name), cache));
   std::stable_sort(items.begin(), items.end(), [](const auto& a, const auto& b) { return a.kind > b.kind; });
@@ -191,13 +215,14 @@ Result<CatalogItem> catalog_item(const std::string& name) {
   return hub_item(name, cache);
 }
 
-Result<FetchReport> fetch_by_name(const std::string& name, ByteView faces, const HttpOptions& http,
+Result<FetchReport> fetch_by_name(const std::string& name, const BuiltinFiles& builtin, const HttpOptions& http,
                                   Progress& progress) {
   ASSAY_TRY(const fs::path models, models_folder());
   ASSAY_TRY(const fs::path cache, hub_cache_folder());
   if (is_hub_name(name)) return fetch_hub_model(name, cache, http, progress);
+  if (const auto* model = find(carried_models(), name)) return write_carried_model(*model, builtin, models);
   if (const auto* set = find_registered_pictures(name))
-    return fetch_package_pictures(*set, faces, models, progress);
+    return fetch_package_pictures(*set, builtin.faces, models, progress);
   if (const auto* set = find(registered_scenes(), name)) return draw_registered_scenes(*set, models, progress);
   if (const auto* archive = find(registered_archives(), name))
     return fetch_web_archive(*archive, models, http, progress);
@@ -239,7 +264,7 @@ Result<fs::path> passages(const std::string& name) {
 }
 
 Error not_there_yet(const CatalogItem& item) {
-  std::string size = item.made_here ? "drawn here, nothing to download" : "size not known";
+  std::string size = item.made_here ? "made here, nothing to download" : "size not known";
   if (item.download_bytes > 0) {
     char text[32];
     std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(item.download_bytes) / 1e6);

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/progress.h"
 #include "base/result.h"
+#include "flow/builtin_files.h"
 #include "flow/fetch/fetch_report.h"
 #include "flow/fetch/http.h"
 
@@ -35,9 +36,9 @@ Result<std::vector<CatalogItem>> catalog();
 // Also of any hf:OWNER/NAME. Errors besides: kNotFound (no such name).
 Result<CatalogItem> catalog_item(const std::string& name);
 
-// Brings it, unless it is there. `faces` is written as the annotations of the set of that name. Errors:
+// Brings it, unless it is there. What the program carries is written from `builtin`. Errors:
 // kNotFound (no such name), those of the source.
-Result<FetchReport> fetch_by_name(const std::string& name, ByteView faces, const HttpOptions& http,
+Result<FetchReport> fetch_by_name(const std::string& name, const BuiltinFiles& builtin, const HttpOptions& http,
                                   Progress& progress);
 
 // What a study can name as pictures. Empty paths: not meant for that.

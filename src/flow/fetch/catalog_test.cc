@@ -69,7 +69,7 @@ TEST_F(Catalog, SeesASetOfPicturesOnlyWhenAllAreThere) {
 TEST_F(Catalog, DrawsScenesInsteadOfDownloadingThem) {
   const auto item = catalog_item("scenes");
   ASSERT_THAT(item, IsOk());
-  EXPECT_THAT(not_there_yet(*item).message, HasSubstr("drawn here, nothing to download"));
+  EXPECT_THAT(not_there_yet(*item).message, HasSubstr("made here, nothing to download"));
   const auto set = picture_set("scenes");
   ASSERT_THAT(set, IsOk());
   put(set->annotations);
