@@ -109,7 +109,13 @@ Image pillow_vertical(const Image& image, int height, const Coefficients& coeffi
 }
 
 Image pillow_filtered(const Image& image, int width, int height, double support, double (*filter)(double)) {
-  // Each pass rounds to 8 bits, and a pass that changes nothing is left out: both show in the result.
+  // Each pass rounds to 8 bits, and a pass that changes nothing is left out: both show in the result, and so does
+  // their order. Pillow 13 begins with the rows where that leaves less for the other pass.
+  if (width > image.width && height < image.height) {
+    const Image rows =
+        pillow_vertical(image, height, pillow_coefficients(image.height, height, support, filter));
+    return pillow_horizontal(rows, width, pillow_coefficients(image.width, width, support, filter));
+  }
   Image result =
       width == image.width
           ? image

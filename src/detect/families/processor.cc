@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::int64_t kLargestSide = 1 << 14;
 // PIL's numbers of filters.
+constexpr int kYolosPatch = 16;
 constexpr std::int64_t kNearest = 0, kBilinear = 2, kBicubic = 3;
 
 Result<std::array<float, 3>> three(const nlohmann::json& object, const char* key,
@@ -62,9 +63,11 @@ Result<Processor> read_processor(std::string_view json) {
   const bool normalizes = fields.boolean("do_normalize", true), rescales = fields.boolean("do_rescale", true);
   const double factor = fields.number("rescale_factor", 1.0 / 255.0);
   const std::int64_t resample = fields.integer("resample", kBilinear);
+  const std::string type = fields.text("image_processor_type", fields.text("feature_extractor_type", ""));
   ASSAY_RETURN_IF_ERROR(fields.status());
   Processor processor;
   ASSAY_RETURN_IF_ERROR(read_size(object, processor));
+  if (type.starts_with("Yolos")) processor.multiple = kYolosPatch;
   switch (resample) {
     case kNearest:
       processor.resize = ResizeKind::kPillowNearest;
@@ -100,9 +103,12 @@ InputSize processed_size(const Processor& processor, InputSize picture) {
   if (processor.longest_edge > 0 && longer / shorter * exact_edge > processor.longest_edge)
     exact_edge = processor.longest_edge * shorter / longer;
   const int edge = static_cast<int>(std::nearbyint(exact_edge));
-  if (static_cast<int>(shorter) == edge) return picture;
-  const int other = static_cast<int>(exact_edge * longer / shorter);
-  return picture.width < picture.height ? InputSize{other, edge} : InputSize{edge, other};
+  const int other = static_cast<int>(shorter) == edge ? static_cast<int>(longer)
+                                                      : static_cast<int>(exact_edge * longer / shorter);
+  InputSize size = picture.width < picture.height ? InputSize{other, edge} : InputSize{edge, other};
+  size.height -= size.height % processor.multiple;
+  size.width -= size.width % processor.multiple;
+  return size;
 }
 
 }  // namespace assay::detect

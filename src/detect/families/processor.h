@@ -21,6 +21,7 @@ struct Processor {
   std::array<float, 3> mean = {0.0f, 0.0f, 0.0f}, std = {1.0f, 1.0f, 1.0f};
   std::optional<InputSize> exact;           // every picture gets these sides
   int shortest_edge = 0, longest_edge = 0;  // otherwise; longest_edge 0: without limit
+  int multiple = 1;                         // both edges are rounded down to one of it: 16 for YOLOS
 };
 
 // Errors: kCorrupt and kUnsupported, naming the key.

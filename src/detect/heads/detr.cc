@@ -58,10 +58,13 @@ Result<std::vector<Candidate>> rt_detr_candidates(const HeadInput& input) {
     candidates.push_back(
         query_box(queries, i / queries.columns, input, score, static_cast<int>(i % queries.columns)));
   }
-  // As many as there are queries, over all classes: the best ones.
+  // The best ones over all classes, as many as asked for or as there are queries.
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
-  if (candidates.size() > queries.count) candidates.resize(queries.count);
+  const std::size_t most = input.options.max_detections > 0
+                               ? static_cast<std::size_t>(input.options.max_detections)
+                               : queries.count;
+  if (candidates.size() > most) candidates.resize(most);
   return candidates;
 }
 
