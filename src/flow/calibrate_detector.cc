@@ -130,8 +130,8 @@ class Pass {
     return Pass(std::move(storage), std::move(runner), tensors);
   }
 
-  Status run(const PreparedInput& input, ThreadPool& pool, std::map<int, Statistics>& statistics) {
-    ASSAY_RETURN_IF_ERROR(runner_.set_input(0, input.bytes));
+  Status run(const PreparedPicture& input, ThreadPool& pool, std::map<int, Statistics>& statistics) {
+    ASSAY_RETURN_IF_ERROR(set_inputs(runner_, input));
     ASSAY_RETURN_IF_ERROR(runner_.invoke());
     // A tensor at a time for each thread, whoever is free: tensors are of quite different size.
     std::atomic<std::size_t> next{0};
@@ -159,24 +159,18 @@ class Pass {
   std::vector<int> tensors_;  // in the order of the runner's outputs
 };
 
-// What the detector does to a picture, without the detector: its runtime would stay in memory beside the
-// passes'.
-struct InputRecipe {
-  InputSpec spec;
-  InputType type;
-};
-
-Result<InputRecipe> input_recipe(const CheckedTflite& checked,
-                                 const std::shared_ptr<const litert::Library>& library,
-                                 const DetectorOptions& options) {
+// Without the detector: its runtime would stay in memory beside the passes'.
+Result<PictureInput> picture_input(const CheckedTflite& checked,
+                                   const std::shared_ptr<const litert::Library>& library,
+                                   const DetectorOptions& options) {
   ASSAY_TRY(const Detector detector, Detector::create(checked, library, options));
-  return InputRecipe{detector.input_spec(), detector.input_type()};
+  return detector.input();
 }
 
-Result<PreparedInput> read_input(const InputRecipe& recipe, const fs::path& path) {
+Result<PreparedPicture> read_input(const PictureInput& recipe, const fs::path& path) {
   ASSAY_RETURN_IF_ERROR(check_interrupt());
   ASSAY_TRY(const Image picture, read_image(path));
-  auto input = prepare_input(picture, recipe.spec, recipe.type);
+  auto input = recipe.prepare(picture);
   if (!input) return input.error().with_context(path.string());
   return input;
 }
@@ -221,7 +215,7 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
   DetectorCalibrationOptions options = wanted;
   ASSAY_TRY(const auto all, pictures_in(options.pictures));
   const auto pictures = spread_evenly(all, options.samples);
-  ASSAY_TRY(const InputRecipe recipe, input_recipe(checked, library, options.detector));
+  ASSAY_TRY(const PictureInput recipe, picture_input(checked, library, options.detector));
   const auto parsed = tflite::parse(checked.bytes());
   if (!parsed) return parsed.error().with_context(checked.path().string());
   if (!options.method)
@@ -237,7 +231,7 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
     statistics[tensor].keep_average = options.method == RangeMethod::kMovingAverage;
   };
   const int input_tensor = parsed->main().inputs.at(0);
-  const bool float_input = recipe.type.dtype == DType::kF32;
+  const bool float_input = recipe.is_float();
   if (float_input) prepare(input_tensor);
   ThreadPool pool(options.detector.threads);
   std::int64_t done = 0;
@@ -249,10 +243,10 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
     if (!pass)
       return pass.error().with_context(checked.path().string() + " with its inner tensors as outputs");
     for (const auto& path : pictures) {
-      ASSAY_TRY(const PreparedInput input, read_input(recipe, path));
+      ASSAY_TRY(const PreparedPicture input, read_input(recipe, path));
       if (float_input && group == 0) {
-        std::vector<float> values(input.bytes.size() / sizeof(float));
-        std::memcpy(values.data(), input.bytes.data(), input.bytes.size());
+        std::vector<float> values(input.inputs[0].size() / sizeof(float));
+        std::memcpy(values.data(), input.inputs[0].data(), input.inputs[0].size());
         statistics.at(input_tensor).add(values);
       }
       ASSAY_RETURN_IF_ERROR(pass->run(input, pool, statistics));

@@ -6,42 +6,14 @@
 #include "base/elapsed.h"
 #include "detect/heads/choose_head.h"
 #include "detect/heads/detector_card.h"
+#include "flow/element_types.h"
 #include "formats/tflite/model.h"
 
 namespace assay {
 namespace {
 
-using litert::ElementType;
 using litert::TensorDescription;
 using Clock = std::chrono::steady_clock;
-
-// Nothing for bool, which no detector puts out.
-std::optional<DType> dtype_of(ElementType type) {
-  switch (type) {
-    case ElementType::kFloat32:
-      return DType::kF32;
-    case ElementType::kFloat16:
-      return DType::kF16;
-    case ElementType::kInt8:
-      return DType::kI8;
-    case ElementType::kUint8:
-      return DType::kU8;
-    case ElementType::kInt16:
-      return DType::kI16;
-    case ElementType::kInt32:
-      return DType::kI32;
-    case ElementType::kInt64:
-      return DType::kI64;
-    case ElementType::kBool:
-      break;
-  }
-  return std::nullopt;
-}
-
-Error unsupported_type(const TensorDescription& tensor) {
-  return {ErrorCode::kUnsupported,
-          "tensor " + tensor.name + " is " + to_string(tensor.type) + ", expected numbers"};
-}
 
 std::vector<detect::OutputInfo> output_infos(const litert::Runner& runner) {
   std::vector<detect::OutputInfo> infos;
@@ -81,10 +53,8 @@ Result<Detector> Detector::create(const CheckedTflite& model, std::shared_ptr<co
 }
 
 Status Detector::configure(const DetectorOptions& options) {
-  if (runner_.inputs().size() != 1) {
-    return Error{ErrorCode::kUnsupported, "the model has " + std::to_string(runner_.inputs().size()) +
-                                              " inputs, expected one picture"};
-  }
+  if (runner_.inputs().empty())
+    return Error{ErrorCode::kUnsupported, "the model has no input, expected a picture"};
   const TensorDescription& input = runner_.inputs()[0];
   const auto infos = output_infos(runner_);
   // The sides alone, which every family reads from the shape in the same way.
@@ -98,34 +68,22 @@ Status Detector::configure(const DetectorOptions& options) {
   } else {
     ASSAY_TRY(head_, detect::choose_head(infos, sides.width, sides.height));
   }
-  ASSAY_TRY(spec_, detect::default_input_spec(head_, input.shape));
+  ASSAY_TRY(input_, PictureInput::create(runner_.inputs(), head_, card));
+  const InputSpec& spec = input_.spec();
   head_options_ = detect::evaluation_options(head_);
-  if (card) {
-    spec_.resize = card->resize;
-    spec_.fit = card->fit;
-    spec_.mean = card->mean;
-    spec_.std = card->std;
-    head_options_.max_detections = card->max_detections;
-  }
+  if (card) head_options_.max_detections = card->max_detections;
   if (options.classes.empty() && card) {
-    ASSAY_TRY(const int count, detect::class_count(head_, infos, spec_.width, spec_.height));
+    ASSAY_TRY(const int count, detect::class_count(head_, infos, spec.width, spec.height));
     if (static_cast<std::size_t>(count) != card->labels.size())
       return Error{ErrorCode::kCorrupt, "metadata " + std::string(detect::kDetectorCardName) + ": names " +
                                             std::to_string(card->labels.size()) + " labels of " +
                                             std::to_string(count) + " classes"};
     classes_ = detect::class_map_from_labels(card->labels);
   } else if (options.classes.empty()) {
-    ASSAY_TRY(const int count, detect::class_count(head_, infos, spec_.width, spec_.height));
+    ASSAY_TRY(const int count, detect::class_count(head_, infos, spec.width, spec.height));
     ASSAY_TRY(classes_, detect::coco_class_map(head_, count));
   } else {
     ASSAY_TRY(classes_, detect::class_map_from_name(options.classes));
-  }
-  const auto dtype = dtype_of(input.type);
-  if (!dtype) return unsupported_type(input);
-  input_type_.dtype = *dtype;
-  if (input.quantization) {
-    input_type_.scale = input.quantization->scale;
-    input_type_.zero_point = static_cast<int>(input.quantization->zero_point);
   }
   if (options.score_threshold) head_options_.score_threshold = *options.score_threshold;
   return {};
@@ -134,15 +92,15 @@ Status Detector::configure(const DetectorOptions& options) {
 Result<PictureDetections> Detector::detect(const Image& picture) {
   PictureDetections result;
   auto start = Clock::now();
-  ASSAY_TRY(const PreparedInput input, prepare_input(picture, spec_, input_type_));
-  ASSAY_RETURN_IF_ERROR(runner_.set_input(0, input.bytes));
+  ASSAY_TRY(const PreparedPicture input, input_.prepare(picture));
+  ASSAY_RETURN_IF_ERROR(set_inputs(runner_, input));
   result.times.preprocess = seconds_since(start);
   start = Clock::now();
   ASSAY_RETURN_IF_ERROR(runner_.invoke());
   result.times.inference = seconds_since(start);
   start = Clock::now();
   ASSAY_TRY(const auto outputs, read_outputs(runner_));
-  ASSAY_TRY(result.detections, detect::decode_detections(head_, outputs, spec_.width, spec_.height,
+  ASSAY_TRY(result.detections, detect::decode_detections(head_, outputs, input.width, input.height,
                                                          input.placement, head_options_));
   result.times.postprocess = seconds_since(start);
   return result;

@@ -9,6 +9,7 @@
 #include "detect/heads/class_map.h"
 #include "detect/heads/decode.h"
 #include "detect/heads/head_kind.h"
+#include "flow/picture_input.h"
 #include "flow/tflite_runner.h"
 #include "image/image.h"
 
@@ -45,9 +46,8 @@ class Detector {
 
   detect::HeadKind head() const { return head_; }
   const detect::ClassMap& classes() const { return classes_; }
-  // What prepare_input makes of a picture for it.
-  const InputSpec& input_spec() const { return spec_; }
-  const InputType& input_type() const { return input_type_; }
+  // What becomes of a picture before the model sees it.
+  const PictureInput& input() const { return input_; }
   const litert::Runner& runner() const { return runner_; }
 
  private:
@@ -60,8 +60,7 @@ class Detector {
   detect::HeadKind head_ = detect::HeadKind::kYolox;
   detect::HeadOptions head_options_;
   detect::ClassMap classes_;
-  InputSpec spec_;
-  InputType input_type_;
+  PictureInput input_;
 };
 
 }  // namespace assay

@@ -47,9 +47,9 @@ DetectorCalibrationOptions two_pictures(const Real& real) {
 std::vector<float> output_for(Detector& detector, litert::Runner& runner, const std::filesystem::path& path) {
   const auto picture = read_image(path);
   EXPECT_THAT(picture, IsOk());
-  const auto input = prepare_input(*picture, detector.input_spec(), detector.input_type());
+  const auto input = detector.input().prepare(*picture);
   EXPECT_THAT(input, IsOk());
-  const auto outputs = runner.run({{ByteView(input->bytes)}});
+  const auto outputs = runner.run({{ByteView(input->inputs[0])}});
   EXPECT_THAT(outputs, IsOk());
   std::vector<float> values((*outputs)[0].size() / sizeof(float));
   std::memcpy(values.data(), (*outputs)[0].data(), (*outputs)[0].size());

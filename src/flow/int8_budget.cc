@@ -33,7 +33,7 @@ class BudgetSearch {
 
   Result<CheckedTflite> quantized(const tflite::KeepFloat& in_float) const;
   Result<std::vector<std::vector<float>>> outputs_of(litert::Runner& runner,
-                                                     const PreparedInput& input) const;
+                                                     const PreparedPicture& input) const;
   Result<double> output_error(const tflite::KeepFloat& in_float) const;
   Result<double> ap_of(const CheckedTflite& model);
   Result<double> ap_with(const std::vector<std::size_t>& regions);
@@ -51,7 +51,7 @@ class BudgetSearch {
   ThreadPool& pool_;
   Progress& progress_;
   tflite::Model parsed_;
-  std::vector<PreparedInput> probes_;
+  std::vector<PreparedPicture> probes_;
   std::optional<OutputReference> reference_;
   Int8Budget result_;
 };
@@ -70,8 +70,8 @@ Result<CheckedTflite> BudgetSearch::quantized(const tflite::KeepFloat& in_float)
 }
 
 Result<std::vector<std::vector<float>>> BudgetSearch::outputs_of(litert::Runner& runner,
-                                                                 const PreparedInput& input) const {
-  ASSAY_RETURN_IF_ERROR(runner.set_input(0, input.bytes));
+                                                                 const PreparedPicture& input) const {
+  ASSAY_RETURN_IF_ERROR(set_inputs(runner, input));
   ASSAY_RETURN_IF_ERROR(runner.invoke());
   std::vector<std::vector<float>> outputs;
   for (std::size_t i = 0; i < runner.outputs().size(); ++i) {
@@ -101,7 +101,7 @@ Status BudgetSearch::read_probes() {
   for (std::size_t i = 0; i < count; ++i) {
     const auto path = budget_.data.pictures / (*images)[i * images->size() / count].file_name;
     ASSAY_TRY(const Image picture, read_image(path));
-    auto input = prepare_input(picture, detector.input_spec(), detector.input_type());
+    auto input = detector.input().prepare(picture);
     if (!input) return input.error().with_context(path.string());
     ASSAY_TRY(auto outputs, outputs_of(runner, *input));
     reference_->add(std::move(outputs));

@@ -72,9 +72,9 @@ TEST(MiniDetr, GivesWhatTransformersMakesOfItOnDrawnScenes) {
   for (const auto& expected : golden_outputs["scenes"]) {
     const auto scene = scenes::draw_scene(golden_outputs["seed"], expected["index"], {});
     ASSERT_THAT(scene, IsOk());
-    const auto input = prepare_input(scene->image, detector->input_spec(), detector->input_type());
+    const auto input = detector->input().prepare(scene->image);
     ASSERT_THAT(input, IsOk());
-    ASSERT_THAT(runner->set_input(0, input->bytes), IsOk());
+    ASSERT_THAT(set_inputs(*runner, *input), IsOk());
     ASSERT_THAT(runner->invoke(), IsOk());
     expect_close(output(*runner, "logits"), expected["logits"], expected["logits"], kSureLogits, kLogits);
     expect_close(output(*runner, "pred_boxes"), expected["boxes"], expected["logits"], kSureBoxes, kBoxes);

@@ -78,6 +78,11 @@ Result<tflite::Model> convert_detector(std::string_view config_json, const Proce
   card.head = family.head;
   card.max_detections = family.max_detections;
   card.resize = processor.resize;
+  if (options.padding) {
+    card.fit = FitKind::kLetterboxTopLeft;
+    card.shortest_edge = processor.shortest_edge;
+    card.longest_edge = processor.longest_edge;
+  }
   card.mean = processor.mean;
   card.std = processor.std;
   ASSAY_TRY(card.labels, labels_of(*config));

@@ -18,6 +18,7 @@ constexpr std::array<std::pair<ResizeKind, std::string_view>, 3> kResizes = {
 constexpr std::array<std::pair<FitKind, std::string_view>, 2> kFits = {
     {{FitKind::kStretch, "stretch"}, {FitKind::kLetterboxTopLeft, "pad"}}};
 constexpr std::size_t kMostLabels = 1 << 16;
+constexpr std::int64_t kLargestEdge = 1 << 14;
 
 template <typename Table, typename Kind>
 std::string_view name_in(const Table& table, Kind kind) {
@@ -62,6 +63,8 @@ std::string card_json(const DetectorCard& card) {
                                 {"max_detections", card.max_detections},
                                 {"resize", name_in(kResizes, card.resize)},
                                 {"fit", name_in(kFits, card.fit)},
+                                {"shortest_edge", card.shortest_edge},
+                                {"longest_edge", card.longest_edge},
                                 {"mean", card.mean},
                                 {"std", card.std},
                                 {"labels", card.labels}}
@@ -75,12 +78,19 @@ Result<DetectorCard> parse_card(ByteView json) {
   card.architecture = fields.text("architecture", "");
   const std::string head = fields.text("head", "");
   const std::int64_t most = fields.integer("max_detections", 0);
+  const std::int64_t shortest = fields.integer("shortest_edge", 0),
+                     longest = fields.integer("longest_edge", 0);
   const std::string resize = fields.text("resize", ""), fit = fields.text("fit", "");
   ASSAY_RETURN_IF_ERROR(fields.status());
   ASSAY_TRY(card.head, head_from_name(head));
   if (most < 0 || most > 1'000'000)
     return Error{ErrorCode::kCorrupt, "max_detections: " + std::to_string(most) + ", expected 0 to 1000000"};
   card.max_detections = static_cast<int>(most);
+  if (shortest < 0 || shortest > kLargestEdge || longest < 0 || longest > kLargestEdge)
+    return Error{ErrorCode::kCorrupt,
+                 "shortest_edge, longest_edge: expected 0 to " + std::to_string(kLargestEdge)};
+  card.shortest_edge = static_cast<int>(shortest);
+  card.longest_edge = static_cast<int>(longest);
   ASSAY_RETURN_IF_ERROR(find_in(kResizes, "resize", resize, card.resize));
   ASSAY_RETURN_IF_ERROR(find_in(kFits, "fit", fit, card.fit));
   ASSAY_RETURN_IF_ERROR(read_three(object, "mean", false, card.mean));

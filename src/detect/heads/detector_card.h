@@ -22,7 +22,10 @@ struct DetectorCard {
   HeadKind head = HeadKind::kDetr;
   int max_detections = 0;  // 0: as many as the head gives
   ResizeKind resize = ResizeKind::kPillowBilinear;
+  // kLetterboxTopLeft: the model takes a mask of the picture as a second input.
   FitKind fit = FitKind::kStretch;
+  // Then: the sizes of pictures before they are padded, as in Processor; 0: as large as fits.
+  int shortest_edge = 0, longest_edge = 0;
   // value = (pixel - mean) / std, pixel 0 to 255, red first
   std::array<float, 3> mean = {0.0f, 0.0f, 0.0f}, std = {1.0f, 1.0f, 1.0f};
   std::vector<std::string> labels;  // by class index; "N/A" or "": means nothing

@@ -10,16 +10,16 @@ namespace {
 // softmax((x Wq) (x Wk)^T) (x Wv): operators 0, 1 and 2 are the projections of queries, keys and values.
 ModelBuilder attention() {
   ModelBuilder b;
-  const int x = b.input("x", {4, 32});
+  const int x = b.input("x", {400, 32});
   int projected[3];
   for (int i = 0; i < 3; ++i) {
     const int w = b.weights("w" + std::to_string(i), {32, 32}, std::vector<float>(1024, 0.1f));
-    projected[i] = b.tensor("p" + std::to_string(i), {4, 32});
+    projected[i] = b.tensor("p" + std::to_string(i), {400, 32});
     b.add(Op::kFullyConnected, {x, w}, {projected[i]});
   }
-  const int moved = b.tensor("moved", {4, 32}), scores = b.tensor("scores", {4, 4}),
-            shares = b.tensor("shares", {4, 4});
-  const int mixed = b.tensor("mixed", {4, 32});
+  const int moved = b.tensor("moved", {400, 32}), scores = b.tensor("scores", {400, 400}),
+            shares = b.tensor("shares", {400, 400});
+  const int mixed = b.tensor("mixed", {400, 32});
   b.add(Op::kTranspose, {projected[1]}, {moved});
   b.add(Op::kBatchMatmul, {projected[0], moved}, {scores});
   b.add(Op::kSoftmax, {scores}, {shares});
@@ -56,13 +56,29 @@ TEST(StaticQuantization, RoundsTheWeightsOfAGraphWithAttentionAndKeepsItsActivat
   EXPECT_EQ(rounded_weights_alone, 2) << "those of queries and keys, whose products go through a softmax";
 }
 
+TEST(StaticQuantization, RoundsTheWeightsAloneWhereRowsAreFew) {
+  ModelBuilder b = attention();
+  for (Tensor& tensor : b.model().main().tensors) {
+    for (std::int32_t& extent : tensor.shape) extent = extent == 400 ? 100 : extent;
+  }
+  const auto result =
+      quantize_static(b.model(), ActivationRanges(b.model().main().tensors.size(), Range{-1, 1}), {});
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->report.int8_weights, 3u);
+  for (const Operator& op : result->model.main().operators) {
+    if (op.op == Op::kFullyConnected)
+      EXPECT_EQ(result->model.main().tensors[static_cast<std::size_t>(op.inputs[1])].type,
+                TensorType::kFloat32);
+  }
+}
+
 TEST(HasAttention, AsksForAProductOfTwoComputedTensors) {
   ModelBuilder b = attention();
   EXPECT_TRUE(has_attention(b.model()));
   ModelBuilder plain;
-  const int x = plain.input("x", {4, 32});
+  const int x = plain.input("x", {400, 32});
   const int w = plain.weights("w", {32, 32}, std::vector<float>(1024, 0.1f));
-  const int y = plain.tensor("y", {4, 32});
+  const int y = plain.tensor("y", {400, 32});
   plain.add(Op::kBatchMatmul, {x, w}, {y});
   plain.output(y);
   EXPECT_FALSE(has_attention(plain.model()));

@@ -327,6 +327,16 @@ Result<Model> prepare_static(const Model& model, StaticReport& report) {
 
 namespace {
 
+// A product of so few rows, such as a detector's queries, takes no time to speak of, also in float.
+constexpr std::int64_t kFewRows = 320;
+
+std::int64_t rows_of(const Subgraph& graph, int tensor) {
+  const auto& shape = graph.tensors[static_cast<std::size_t>(tensor)].shape;
+  std::int64_t rows = 1;
+  for (std::size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
+  return rows;
+}
+
 // What a graph with attention multiplies with weights between float activations, by its output.
 std::map<int, Int8Weights> hybrid_products(const Model& model, const StaticPlan& plan, const StaticOptions& options) {
   std::map<int, Int8Weights> modes;
@@ -337,7 +347,8 @@ std::map<int, Int8Weights> hybrid_products(const Model& model, const StaticPlan&
     const Operator& op = graph.operators[i];
     if (op.op != Op::kFullyConnected || plan.quantized[i] || op.outputs.empty()) continue;
     if (options.keep_float && options.keep_float(operator_label(graph, op))) continue;
-    modes[op.outputs[0]] = scores[i] ? Int8Weights::kWeightOnly : Int8Weights::kDynamic;
+    modes[op.outputs[0]] = scores[i] || rows_of(graph, op.outputs[0]) <= kFewRows ? Int8Weights::kWeightOnly
+                                                                                   : Int8Weights::kDynamic;
   }
   return modes;
 }

@@ -19,8 +19,8 @@ struct StaticOptions {
   // Also what is more precise or faster in float: the parts of LayerNorm and attention, operators with a
   // float input, PRELU and HARD_SWISH, and concatenations of values of different size. Without it, the
   // FULLY_CONNECTED operators of a graph with attention have int8 weights but float activations: each row is
-  // rounded by the runtime with a scale of its own, and not at all for the queries and keys of the attention, whose
-  // products decide exponentially.
+  // rounded by the runtime with a scale of its own, and not at all where rows are few, and for the queries and keys of
+  // the attention, whose products decide exponentially.
   bool full_integer = false;
   // What multiplies with weights must have at least this predicted signal to noise ratio (static_noise.h), in
   // dB; otherwise it stays in float with what feeds it. Only where ranges come with rms. 0: all as int8.
