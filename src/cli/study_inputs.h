@@ -11,8 +11,8 @@ enum class MissingInputs {
   kFetch,  // they are brought
 };
 
-// What the program makes itself is made, but for kTell. What is still missing, a list of {name, download_bytes, path}. Errors besides: those of missing_names and
-// fetch_by_name.
+// What the program makes itself is made, but for kTell. What is still missing, a list of {name,
+// download_bytes, path}. Errors besides: those of missing_names and fetch_by_name.
 Result<nlohmann::ordered_json> provide_inputs(const StudySpec& spec, MissingInputs missing, Session& session);
 
 }  // namespace assay::cli

@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "flow/convert_detector.h"
 #include "flow/detector.h"
+#include "flow/model_registry.h"
 #include "scenes/scene.h"
 #include "support/testing.h"
 
@@ -49,6 +50,12 @@ void expect_close(const std::vector<float>& found, const nlohmann::json& rows, c
     }
   }
   EXPECT_EQ(at, found.size());
+}
+
+TEST(MiniDetr, LiesInAFolderThatOtherWeightsDoNotShare) {
+  const auto weights = read_bytes(std::filesystem::path(ASSAY_MINI_DETR) / "model.safetensors");
+  ASSERT_EQ(carried_models().size(), 1u);
+  EXPECT_EQ(carried_models().front().folder, "mini-detr-" + sha256_of(as_bytes(weights)).substr(0, 8));
 }
 
 TEST(MiniDetr, GivesWhatTransformersMakesOfItOnDrawnScenes) {

@@ -89,14 +89,14 @@ const RegisteredModel* find_registered_model(std::string_view name) {
 
 constexpr CarriedModel kCarriedModels[] = {
     {"mini-detr", ModelKind::kDetector, "a small DETR for the set \"scenes\", 256x256, a float16 checkpoint", "Apache-2.0",
-     "mini-detr-1"}};
+     "mini-detr-b9f1e4ff"}};
 
 std::span<const CarriedModel> carried_models() { return kCarriedModels; }
 
 bool is_carried_model_there(const fs::path& folder) {
   std::error_code error;
-  // Written last.
-  return fs::exists(folder / "model.safetensors", error);
+  return fs::exists(folder / "config.json", error) && fs::exists(folder / "preprocessor_config.json", error) &&
+         fs::exists(folder / "model.safetensors", error);
 }
 
 std::span<const RegisteredHubModel> registered_hub_models() { return kHubModels; }

@@ -47,7 +47,7 @@ struct CarriedModel {
   ModelKind kind;
   std::string_view description;
   std::string_view licence;
-  std::string_view folder;  // other weights need another one
+  std::string_view folder;  // ends with the first 8 digits of the SHA-256 of its weights
 };
 
 std::span<const CarriedModel> carried_models();
