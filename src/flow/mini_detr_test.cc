@@ -88,5 +88,46 @@ TEST(MiniDetr, GivesWhatTransformersMakesOfItOnDrawnScenes) {
   }
 }
 
+TEST(MiniDetr, SeesPaddedPicturesWhereTheyLie) {
+  TempDir temporary;
+  const auto file = temporary / "padded.tflite";
+  ASSERT_THAT(convert_detector_folder(ASSAY_MINI_DETR, file, {.size = detect::InputSize{256, 384}},
+                                      {.padding = true}),
+              IsOk());
+  const auto model = CheckedTflite::open(file);
+  ASSERT_THAT(model, IsOk());
+  const auto library = litert::Library::open();
+  ASSERT_THAT(library, IsOk());
+  auto detector = Detector::create(*model, *library, {.score_threshold = 0.9f});
+  ASSERT_THAT(detector, IsOk());
+  const auto scene = scenes::draw_scene(3, 3, {});
+  ASSERT_THAT(scene, IsOk());
+  const auto input = detector->input().prepare(scene->image);
+  ASSERT_THAT(input, IsOk());
+  ASSERT_EQ(input->inputs.size(), 2u);
+  EXPECT_EQ(input->width, 256);
+  std::vector<float> mask(input->inputs[1].size() / sizeof(float));
+  std::memcpy(mask.data(), input->inputs[1].data(), input->inputs[1].size());
+  for (std::size_t i = 0; i < mask.size(); ++i) ASSERT_EQ(mask[i], i % 384 < 256 ? 1.0f : 0.0f) << i;
+  const auto found = detector->detect(scene->image);
+  ASSERT_THAT(found, IsOk());
+  // Each sure box lies on an object of its category.
+  int sure = 0;
+  for (const auto& box : found->detections) {
+    if (box.score < 0.9f) continue;
+    ++sure;
+    EXPECT_TRUE(std::any_of(scene->objects.begin(), scene->objects.end(),
+                            [&](const auto& object) {
+                              return static_cast<int>(object.category) == box.class_index &&
+                                     std::abs(object.left - box.left) < 12 &&
+                                     std::abs(object.top - box.top) < 12 &&
+                                     std::abs(object.right - box.right) < 12 &&
+                                     std::abs(object.bottom - box.bottom) < 12;
+                            }))
+        << box.left << " " << box.top << " class " << box.class_index;
+  }
+  EXPECT_GE(sure, 1);
+}
+
 }  // namespace
 }  // namespace assay
