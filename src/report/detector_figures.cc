@@ -53,7 +53,8 @@ std::vector<Figure> detector_figures(const Study& study, const Style& style) {
        "AP against size",
        "AP against the size of the file (logarithmic). The line in the background is the Pareto front: no "
        "other "
-       "configuration is both smaller and better. Rings: beaten, but the interval reaches the front. n = " +
+       "configuration that was judged on the same data is both smaller and better. Rings: beaten, but the "
+       "interval reaches the front. n = " +
            pictures + "; " + interval + ". Dotted lines join the variants of a model.",
        "Average precision against size in MB",
        {"size, MB", true, false, ""},

@@ -276,7 +276,7 @@ std::optional<Finding> tradeoff_finding(const std::string& topic, const std::vec
   for (const Model& model : models) {
     for (const Variant& variant : model.variants) {
       if (!variant.bytes || !variant.quality) continue;
-      all.push_back({*variant.bytes, variant.quality->value});
+      all.push_back({*variant.bytes, variant.quality->value, model.data});
       names.push_back(escape_markup(model.name + " " + variant.name));
     }
   }
@@ -285,9 +285,10 @@ std::optional<Finding> tradeoff_finding(const std::string& topic, const std::vec
   for (std::size_t i = 0; i < names.size(); ++i)
     if (standings[i] == Standing::kFront) front += (front.empty() ? "" : ", ") + names[i];
   if (all.size() > 1)
-    finding.sentences.push_back(
-        "On the Pareto front ([#" + figure +
-        "]), which means that no other is both smaller and better by the figures themselves: " + front + ".");
+    finding.sentences.push_back("On the Pareto front ([#" + figure +
+                                "]), which means that no other that was judged on the same data is both "
+                                "smaller and better by the figures themselves: " +
+                                front + ".");
   return finding;
 }
 

@@ -74,7 +74,8 @@ std::vector<Figure> llm_figures(const Study& study, const Style& style) {
        "Accuracy against size",
        "Accuracy (top 1) against size (logarithmic). The line in the background is the Pareto front: no "
        "other "
-       "configuration is both smaller and better. Rings: beaten, but the interval reaches the front. n = " +
+       "configuration that was judged on the same data is both smaller and better. Rings: beaten, but the "
+       "interval reaches the front. n = " +
            passages + "; " + interval + ". Dotted lines join the variants of a model.",
        "Accuracy against size in MB",
        {"size, MB", true, false, ""},

@@ -10,7 +10,7 @@ std::vector<Standing> pareto(const std::vector<Tradeoff>& all) {
     bool beaten = false;
     double best = one.quality.value;
     for (const Tradeoff& other : all) {
-      if (other.cost > one.cost || other.quality.value < one.quality.value) continue;
+      if (other.data != one.data || other.cost > one.cost || other.quality.value < one.quality.value) continue;
       if (other.cost == one.cost && other.quality.value == one.quality.value) continue;
       beaten = true;
       best = std::max(best, other.quality.value);

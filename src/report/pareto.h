@@ -1,6 +1,7 @@
 // Which configurations are not beaten in size (or time) and accuracy at once.
 #pragma once
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "report/study.h"
@@ -10,10 +11,11 @@ namespace assay::report {
 struct Tradeoff {
   double cost = 0;   // less is better
   Estimate quality;  // more is better
+  std::string data;  // what the quality was measured on; only those of the same data are rivals
 };
 
 enum class Standing {
-  kFront,  // no other costs at most as much and is at least as good
+  kFront,  // no rival costs at most as much and is at least as good
   kTied,   // beaten, but its interval reaches what the front has at its cost
   kBeaten,
 };

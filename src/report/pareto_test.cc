@@ -8,7 +8,7 @@ namespace assay::report {
 namespace {
 
 TEST(Pareto, PutsOnTheFrontWhatNobodyBeatsInBoth) {
-  const auto standings = pareto({{1, {10, {}}}, {2, {20, {}}}, {3, {15, {}}}, {2, {20, {}}}});
+  const auto standings = pareto({{1, {10, {}}, ""}, {2, {20, {}}, ""}, {3, {15, {}}, ""}, {2, {20, {}}, ""}});
   EXPECT_EQ(standings[0], Standing::kFront);
   EXPECT_EQ(standings[1], Standing::kFront);
   EXPECT_EQ(standings[2], Standing::kBeaten);
@@ -16,9 +16,16 @@ TEST(Pareto, PutsOnTheFrontWhatNobodyBeatsInBoth) {
 }
 
 TEST(Pareto, CallsTiedWhoseIntervalReachesTheFront) {
-  const auto standings =
-      pareto({{1, {20, Interval{15, 25}}}, {2, {19, Interval{14, 24}}}, {3, {10, Interval{8, 12}}}});
+  const auto standings = pareto(
+      {{1, {20, Interval{15, 25}}, ""}, {2, {19, Interval{14, 24}}, ""}, {3, {10, Interval{8, 12}}, ""}});
   EXPECT_EQ(standings[1], Standing::kTied);
+  EXPECT_EQ(standings[2], Standing::kBeaten);
+}
+
+TEST(Pareto, ComparesOnlyWhatWasMeasuredOnTheSameData) {
+  const auto standings = pareto({{1, {70, {}}, "scenes"}, {2, {40, {}}, "faces"}, {3, {30, {}}, "faces"}});
+  EXPECT_EQ(standings[0], Standing::kFront);
+  EXPECT_EQ(standings[1], Standing::kFront);
   EXPECT_EQ(standings[2], Standing::kBeaten);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "report/label_placement.h"
 #include "report/numbers.h"
@@ -28,7 +29,7 @@ std::vector<Point> gather(const ScatterPlot& plot, const std::vector<Model>& mod
       y.value *= 100;
       if (y.interval) y.interval = Interval{100 * y.interval->low, 100 * y.interval->high};
       points.push_back({&model, &variant, *x, y});
-      tradeoffs.push_back({plot.less_is_better ? x->value : 1 / x->value, y});
+      tradeoffs.push_back({plot.less_is_better ? x->value : 1 / x->value, y, model.data});
     }
   }
   const auto standings = pareto(tradeoffs);
@@ -127,11 +128,11 @@ Json model_labels(const std::vector<Point>& points, const Frame& frame, const Pr
   return rows;
 }
 
-// The front as a staircase: what one gets for at most that cost.
-Json front_rows(const std::vector<Point>& points, bool less_is_better) {
+// The front of one data set as a staircase: what one gets for at most that cost.
+void add_front(const std::vector<Point>& points, const std::string& data, bool less_is_better, Json& all) {
   std::vector<const Point*> front;
   for (const Point& point : points)
-    if (point.standing == Standing::kFront) front.push_back(&point);
+    if (point.standing == Standing::kFront && point.model->data == data) front.push_back(&point);
   std::sort(front.begin(), front.end(),
             [&](const Point* a, const Point* b) { return a->x.value < b->x.value; });
   Json rows = Json::array();
@@ -143,8 +144,18 @@ Json front_rows(const std::vector<Point>& points, bool less_is_better) {
     }
     rows.push_back({{"x", front[i]->x.value}, {"y", front[i]->y.value}});
   }
-  int order = 0;
-  for (Json& row : rows) row["order"] = order++;
+  for (Json& row : rows) {
+    row["order"] = all.size();
+    row["data"] = data;
+    all.push_back(std::move(row));
+  }
+}
+
+Json front_rows(const std::vector<Point>& points, bool less_is_better) {
+  std::set<std::string> sets;
+  for (const Point& point : points) sets.insert(point.model->data);
+  Json rows = Json::array();
+  for (const std::string& data : sets) add_front(points, data, less_is_better, rows);
   return rows;
 }
 
@@ -164,7 +175,11 @@ Json specification(const ScatterPlot& plot, const std::vector<Point>& points,
       {{"data", {{"values", front_rows(points, plot.less_is_better)}}},
        {"mark",
         {{"type", "line"}, {"color", style.accent}, {"strokeWidth", profile.font / 5}, {"opacity", 0.35}}},
-       {"encoding", {{"x", x}, {"y", y}, {"order", {{"field", "order"}, {"type", "quantitative"}}}}}});
+       {"encoding",
+        {{"x", x},
+         {"y", y},
+         {"detail", {{"field", "data"}}},
+         {"order", {{"field", "order"}, {"type", "quantitative"}}}}}});
   layer.push_back(
       {{"mark",
         {{"type", "line"}, {"color", style.ink}, {"strokeWidth", 0.7}, {"strokeDash", Json::array({2, 3})}}},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "report/cells.h"
 #include "report/facts.h"
 #include "report/markup.h"
 #include "report/numbers.h"
@@ -83,11 +84,7 @@ std::string quality_title(const std::vector<Model>& models) {
 }
 
 std::string counted(const std::vector<Model>& models, const Words& words) {
-  std::int64_t count = 0;
-  for (const Model& model : models)
-    for (const Variant& variant : model.variants)
-      if (variant.quality) count = std::max(count, variant.quality->count);
-  return "n = " + grouped(count) + " " + words.counted + ", 95 % intervals";
+  return "n = " + count_text(models, words.counted) + ", 95 % intervals";
 }
 
 void add_detectors(std::vector<Json>& slides, const Study& study, const std::vector<Figure>& figures) {
