@@ -51,10 +51,11 @@ Status list_models(Session& session) {
 }
 
 Status fetch(const std::string& wanted, Session& session) {
-  ASSAY_TRY(const FetchReport report,
-            fetch_by_name(wanted, builtin_files(), {}, session.progress()));
+  ASSAY_TRY(const FetchReport report, fetch_by_name(wanted, builtin_files(), {}, session.progress()));
   ASSAY_TRY(const CatalogItem item, catalog_item(wanted));
-  const char* what = report.was_present ? "was there already:" : item.made_here ? "made:" : "fetched and checked:";
+  const char* what = report.was_present ? "was there already:"
+                     : item.made_here   ? "made:"
+                                        : "fetched and checked:";
   session.print(fmt::format("{}: {} {}\n", wanted, what, printable(report.path.string())));
   return session.write_json(
       {{"name", wanted}, {"path", report.path.string()}, {"was_present", report.was_present}});

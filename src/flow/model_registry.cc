@@ -47,8 +47,7 @@ constexpr RegisteredModel kModels[] = {
      kBlazefaceShort},
     {"blazeface-full", ModelKind::kDetector, "BlazeFace, faces up to 5 m away, 192x192, float16, sparse",
      "Apache-2.0", "face_detection_full_range_sparse.tflite",
-     "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1", 676'746, 35'622'638,
-     kBlazefaceFull},
+     "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1", 676'746, 35'622'638, kBlazefaceFull},
     // Megvii, who made the model, has no .tflite of it; the repository names no licence of its own.
     {"yolox-nano",
      ModelKind::kDetector,
@@ -77,6 +76,10 @@ constexpr RegisteredHubModel kHubModels[] = {
      "DETR, ResNet-101 DC5; a checkpoint, no .tflite file yet", "Apache-2.0", 0},
 };
 
+constexpr CarriedModel kCarriedModels[] = {
+    {"mini-detr", ModelKind::kDetector, "a small DETR for the set \"scenes\", 256x256, a float16 checkpoint",
+     "Apache-2.0", "mini-detr-b9f1e4ff"}};
+
 }  // namespace
 
 std::span<const RegisteredModel> registered_models() { return kModels; }
@@ -87,15 +90,12 @@ const RegisteredModel* find_registered_model(std::string_view name) {
   return found == std::end(kModels) ? nullptr : found;
 }
 
-constexpr CarriedModel kCarriedModels[] = {
-    {"mini-detr", ModelKind::kDetector, "a small DETR for the set \"scenes\", 256x256, a float16 checkpoint", "Apache-2.0",
-     "mini-detr-b9f1e4ff"}};
-
 std::span<const CarriedModel> carried_models() { return kCarriedModels; }
 
 bool is_carried_model_there(const fs::path& folder) {
   std::error_code error;
-  return fs::exists(folder / "config.json", error) && fs::exists(folder / "preprocessor_config.json", error) &&
+  return fs::exists(folder / "config.json", error) &&
+         fs::exists(folder / "preprocessor_config.json", error) &&
          fs::exists(folder / "model.safetensors", error);
 }
 
@@ -127,7 +127,8 @@ Result<fs::path> resolve_model(const std::string& argument) {
     if (argument != carried.name) continue;
     ASSAY_TRY(const fs::path folder, models_folder());
     if (is_carried_model_there(folder / carried.folder)) return folder / carried.folder;
-    return Error{ErrorCode::kNotFound, argument + ": is not there yet; run 'assay fetch " + argument + "' first"};
+    return Error{ErrorCode::kNotFound,
+                 argument + ": is not there yet; run 'assay fetch " + argument + "' first"};
   }
   const RegisteredModel* model = find_registered_model(argument);
   if (model == nullptr && !is_hub_name(argument)) {
