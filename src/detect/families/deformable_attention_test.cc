@@ -7,7 +7,7 @@
 
 #include "base/rng.h"
 #include "detect/graph/fold.h"
-#include "detect/litert/runner.h"
+#include "detect/graph/run_testing.h"
 #include "support/testing.h"
 
 namespace assay::detect {
@@ -56,25 +56,9 @@ class Problem {
     const Value q = graph.input("queries", {case_.queries, case_.channels});
     const Value r = graph.input("reference", {case_.queries, case_.coordinates});
     const Value v = graph.input("values", {tokens_, case_.channels});
-    graph.output("output", deformable_attention(net, q, r, v, "at", case_.attention));
+    const Value output = deformable_attention(net, q, r, v, "at", case_.attention);
     EXPECT_THAT(weights.finish(), IsOk());
-    const auto model = graph.finish("test", {});
-    EXPECT_THAT(model, IsOk());
-    const auto library = litert::Library::open();
-    EXPECT_THAT(library, IsOk());
-    if (!model || !library) return {};
-    const auto bytes = tflite::write(*model);
-    if (!bytes) return {};
-    auto runner = litert::Runner::from_bytes(*library, *bytes, {});
-    EXPECT_THAT(runner, IsOk());
-    if (!runner) return {};
-    std::size_t input = 0;
-    for (const auto* data : {&queries, &reference, &values})
-      EXPECT_THAT(runner->set_input(input++, std::as_bytes(std::span(*data))), IsOk());
-    EXPECT_THAT(runner->invoke(), IsOk());
-    std::vector<float> output(runner->outputs()[0].num_bytes() / sizeof(float));
-    EXPECT_THAT(runner->read_output(0, std::as_writable_bytes(std::span(output))), IsOk());
-    return output;
+    return detect::run(graph, output, {queries, reference, values});
   }
 
   std::vector<double> expected() const {

@@ -8,7 +8,7 @@
 
 #include "detect/families/checkpoint_testing.h"
 #include "detect/families/convert.h"
-#include "detect/litert/runner.h"
+#include "detect/graph/run_testing.h"
 
 namespace assay::detect {
 namespace {
@@ -37,28 +37,6 @@ double largest_error(const std::vector<float>& found, const std::vector<double>&
     largest = std::max(largest, error);
   }
   return largest;
-}
-
-// The values of the outputs by name.
-std::map<std::string, std::vector<float>> run(const tflite::Model& model,
-                                              const std::vector<std::vector<float>>& inputs) {
-  std::map<std::string, std::vector<float>> outputs;
-  const auto bytes = tflite::write(model);
-  const auto library = litert::Library::open();
-  EXPECT_THAT(library, IsOk());
-  if (!bytes || !library) return outputs;
-  auto runner = litert::Runner::from_bytes(*library, *bytes, {});
-  EXPECT_THAT(runner, IsOk());
-  if (!runner) return outputs;
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    EXPECT_THAT(runner->set_input(i, std::as_bytes(std::span(inputs[i]))), IsOk());
-  EXPECT_THAT(runner->invoke(), IsOk());
-  for (std::size_t i = 0; i < runner->outputs().size(); ++i) {
-    auto& output = outputs[runner->outputs()[i].name];
-    output.resize(runner->outputs()[i].num_bytes() / sizeof(float));
-    EXPECT_THAT(runner->read_output(i, std::as_writable_bytes(std::span(output))), IsOk());
-  }
-  return outputs;
 }
 
 struct Golden {

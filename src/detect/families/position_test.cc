@@ -4,7 +4,7 @@
 #include <numbers>
 
 #include "detect/families/layers.h"
-#include "detect/litert/runner.h"
+#include "detect/graph/run_testing.h"
 #include "support/testing.h"
 
 namespace assay::detect {
@@ -12,31 +12,14 @@ namespace {
 
 constexpr int kHeight = 6, kWidth = 5, kChannels = 8, kStride = 4;
 
-// The one output for a picture of `rows` x `columns` cells in the grid.
-std::vector<float> run(GraphBuilder& graph, Value output, int rows, int columns) {
-  graph.output("output", output);
-  const auto model = graph.finish("test", {});
-  EXPECT_THAT(model, IsOk());
-  const auto library = litert::Library::open();
-  EXPECT_THAT(library, IsOk());
-  if (!model || !library) return {};
-  const auto bytes = tflite::write(*model);
-  EXPECT_THAT(bytes, IsOk());
-  if (!bytes) return {};
-  auto runner = litert::Runner::from_bytes(*library, *bytes, {});
-  EXPECT_THAT(runner, IsOk());
-  if (!runner) return {};
+// The one output for a picture of `rows` x `columns` cells in the grid, which ends within the last cell.
+std::vector<float> run_padded(GraphBuilder& graph, Value output, int rows, int columns) {
   std::vector<float> mask;
   for (int y = 0; y < kHeight * kStride; ++y) {
-    // The picture ends within its last cell.
     for (int x = 0; x < kWidth * kStride; ++x)
       mask.push_back(y < rows * kStride - 1 && x < columns * kStride - 2 ? 1.0f : 0.0f);
   }
-  EXPECT_THAT(runner->set_input(0, std::as_bytes(std::span(mask))), IsOk());
-  EXPECT_THAT(runner->invoke(), IsOk());
-  std::vector<float> values(runner->outputs()[0].num_bytes() / sizeof(float));
-  EXPECT_THAT(runner->read_output(0, std::as_writable_bytes(std::span(values))), IsOk());
-  return values;
+  return run(graph, output, {mask});
 }
 
 FeatureGrid masked_grid(GraphBuilder& graph, double offset) {
@@ -50,7 +33,7 @@ TEST(FeatureGrid, PlacesAPaddedPictureAsOneThatFillsTheGrid) {
     for (const auto& [rows, columns] :
          {std::pair(kHeight, kWidth), std::pair(4, 5), std::pair(6, 2), std::pair(1, 1)}) {
       GraphBuilder graph;
-      const auto found = run(graph, masked_grid(graph, offset).positions, rows, columns);
+      const auto found = run_padded(graph, masked_grid(graph, offset).positions, rows, columns);
       const auto expected = sine_positions(rows, columns, kChannels, offset);
       ASSERT_EQ(found.size(), static_cast<std::size_t>(kHeight * kWidth * kChannels));
       for (int y = 0; y < rows; ++y) {
@@ -77,7 +60,8 @@ TEST(FeatureGrid, IsConstantWithoutPadding) {
 TEST(FeatureGrid, CountsRowsAndColumnsOfThePicture) {
   GraphBuilder graph;
   const FeatureGrid grid = masked_grid(graph, 0.0);
-  EXPECT_THAT(run(graph, graph.concat({grid.rows, grid.columns}, 1), 4, 2), testing::ElementsAre(4.0f, 2.0f));
+  EXPECT_THAT(run_padded(graph, graph.concat({grid.rows, grid.columns}, 1), 4, 2),
+              testing::ElementsAre(4.0f, 2.0f));
 }
 
 TEST(FeatureGrid, KeepsAttentionOffThePaddingHoweverHighItsScores) {
@@ -92,7 +76,7 @@ TEST(FeatureGrid, KeepsAttentionOffThePaddingHoweverHighItsScores) {
   values[3] = 100.0f;
   const Value mixed = attend(net, graph.constant({1, 1}, {1.0f}), graph.constant({kHeight * kWidth, 1}, keys),
                              graph.constant({kHeight * kWidth, 1}, values), 1, grid.scores);
-  EXPECT_THAT(run(graph, mixed, 4, 3), testing::ElementsAre(testing::FloatNear(1.0f, 1e-6f)));
+  EXPECT_THAT(run_padded(graph, mixed, 4, 3), testing::ElementsAre(testing::FloatNear(1.0f, 1e-6f)));
 }
 
 TEST(SineFeatures, TakesSinesAndCosinesInTurnOfEachColumn) {

@@ -6,7 +6,7 @@
 
 #include "base/rng.h"
 #include "detect/graph/fold.h"
-#include "detect/litert/runner.h"
+#include "detect/graph/run_testing.h"
 #include "support/testing.h"
 
 namespace assay::detect {
@@ -21,31 +21,6 @@ std::vector<float> random_values(std::size_t count, std::uint64_t seed, double l
   std::vector<float> values(count);
   for (float& value : values) value = static_cast<float>(low + (high - low) * rng.uniform());
   return values;
-}
-
-// What the runtime gives for the one output.
-std::vector<float> run(const tflite::Model& model, const std::vector<std::vector<float>>& inputs) {
-  static const auto library = litert::Library::open();
-  EXPECT_THAT(library, IsOk());
-  const auto bytes = tflite::write(model);
-  EXPECT_THAT(bytes, IsOk());
-  if (!library || !bytes) return {};
-  auto runner = litert::Runner::from_bytes(*library, *bytes, {});
-  EXPECT_THAT(runner, IsOk());
-  if (!runner) return {};
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    EXPECT_THAT(runner->set_input(i, std::as_bytes(std::span(inputs[i]))), IsOk());
-  EXPECT_THAT(runner->invoke(), IsOk());
-  std::vector<float> output(runner->outputs()[0].num_bytes() / sizeof(float));
-  EXPECT_THAT(runner->read_output(0, std::as_writable_bytes(std::span(output))), IsOk());
-  return output;
-}
-
-std::vector<float> run(GraphBuilder& graph, Value output, const std::vector<std::vector<float>>& inputs) {
-  graph.output("output", output);
-  const auto model = graph.finish("test", {});
-  EXPECT_THAT(model, IsOk());
-  return model ? run(*model, inputs) : std::vector<float>();
 }
 
 std::vector<Op> operators(GraphBuilder& graph, Value output) {
@@ -402,7 +377,7 @@ TEST(GraphBuilder, PutsAnActivationIntoTheOperatorBeforeIt) {
   ASSERT_THAT(model, IsOk());
   ASSERT_EQ(model->main().operators.size(), 1u);
   EXPECT_EQ(model->main().operators[0].options.integer("fused_activation_function"), 1);
-  EXPECT_THAT(run(*model, {{0.5f, 0.5f, -3.0f, 3.0f}}), ElementsAre(1.5f, 0.0f, 0.0f, 1.0f));
+  EXPECT_THAT(run(*model, {{0.5f, 0.5f, -3.0f, 3.0f}})["output"], ElementsAre(1.5f, 0.0f, 0.0f, 1.0f));
 }
 
 TEST(GraphBuilder, LeavesAValueThatIsReadBeforeOrAfterItsActivation) {
@@ -427,7 +402,7 @@ TEST(GraphBuilder, LeavesAnOutputThatIsActivatedForAnotherOutput) {
   graph.output("after", graph.relu(y));
   const auto model = graph.finish("test", {});
   ASSERT_THAT(model, IsOk());
-  EXPECT_THAT(run(*model, {{0.5f, 0.5f}}), ElementsAre(1.5f, -0.5f));
+  EXPECT_THAT(run(*model, {{0.5f, 0.5f}})["before"], ElementsAre(1.5f, -0.5f));
 }
 
 TEST(GraphBuilder, MakesATransposeThatMovesNothingAReshape) {

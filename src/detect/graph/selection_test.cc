@@ -1,7 +1,7 @@
 // Operators that choose: the k largest, rows by index, and what makes indices of values.
 
 #include "detect/graph/graph_builder.h"
-#include "detect/litert/runner.h"
+#include "detect/graph/run_testing.h"
 #include "support/testing.h"
 
 namespace assay::detect {
@@ -11,31 +11,10 @@ using testing::ElementsAre;
 using tflite::Op;
 using tflite::TensorType;
 
-// What the runtime gives for `output` of `graph`, whose one input is `input`.
-std::vector<float> run(GraphBuilder& graph, Value output, const std::vector<float>& input) {
-  graph.output("output", output);
-  const auto model = graph.finish("test", {});
-  EXPECT_THAT(model, IsOk());
-  const auto library = litert::Library::open();
-  EXPECT_THAT(library, IsOk());
-  if (!model || !library) return {};
-  const auto bytes = tflite::write(*model);
-  EXPECT_THAT(bytes, IsOk());
-  if (!bytes) return {};
-  auto runner = litert::Runner::from_bytes(*library, *bytes, {});
-  EXPECT_THAT(runner, IsOk());
-  if (!runner) return {};
-  EXPECT_THAT(runner->set_input(0, std::as_bytes(std::span(input))), IsOk());
-  EXPECT_THAT(runner->invoke(), IsOk());
-  std::vector<float> values(runner->outputs()[0].num_bytes() / sizeof(float));
-  EXPECT_THAT(runner->read_output(0, std::as_writable_bytes(std::span(values))), IsOk());
-  return values;
-}
-
 TEST(TopK, GivesTheLargestOfEachRowBestFirst) {
   GraphBuilder graph;
   const Value x = graph.input("x", {2, 4});
-  EXPECT_THAT(run(graph, graph.top_k(x, 3).first, {1, 4, -2, 3, -8, -5, -7, -6}),
+  EXPECT_THAT(run(graph, graph.top_k(x, 3).first, {{1, 4, -2, 3, -8, -5, -7, -6}}),
               ElementsAre(4, 3, 1, -5, -6, -7));
 }
 
@@ -43,7 +22,7 @@ TEST(TopK, GivesTheIndicesOfEqualOnesInTheirOrder) {
   GraphBuilder graph;
   const Value x = graph.input("x", {6});
   const Value indices = graph.top_k(x, 4).second;
-  EXPECT_THAT(run(graph, graph.cast(indices, TensorType::kFloat32), {2, 7, 2, 7, 9, 2}),
+  EXPECT_THAT(run(graph, graph.cast(indices, TensorType::kFloat32), {{2, 7, 2, 7, 9, 2}}),
               ElementsAre(4, 1, 3, 0));
 }
 
@@ -59,7 +38,7 @@ TEST(Gather, TakesTheRowsThatTheIndicesName) {
   const Value indices = graph.constant_integers({2, 2}, {2, 0, 0, 1});
   const Value rows = graph.gather(x, indices, 0, 0);
   EXPECT_THAT(graph.shape(rows), ElementsAre(2, 2, 2));
-  EXPECT_THAT(run(graph, rows, {1, 2, 3, 4, 5, 6}), ElementsAre(5, 6, 1, 2, 1, 2, 3, 4));
+  EXPECT_THAT(run(graph, rows, {{1, 2, 3, 4, 5, 6}}), ElementsAre(5, 6, 1, 2, 1, 2, 3, 4));
 }
 
 TEST(Gather, TakesEachBatchFromItsOwnPart) {
@@ -68,7 +47,7 @@ TEST(Gather, TakesEachBatchFromItsOwnPart) {
   const Value indices = graph.constant_integers({2, 1}, {2, 0});
   const Value chosen = graph.gather(x, indices, 1, 1);
   EXPECT_THAT(graph.shape(chosen), ElementsAre(2, 1));
-  EXPECT_THAT(run(graph, chosen, {1, 2, 3, 4, 5, 6}), ElementsAre(3, 4));
+  EXPECT_THAT(run(graph, chosen, {{1, 2, 3, 4, 5, 6}}), ElementsAre(3, 4));
 }
 
 TEST(Gather, RefusesIndicesThatAreNoIntegers) {
@@ -82,7 +61,7 @@ TEST(Cast, KeepsEveryIntegerUpTo24Bits) {
   GraphBuilder graph;
   const Value x = graph.input("x", {3});
   const Value back = graph.cast(graph.cast(x, TensorType::kInt32), TensorType::kFloat32);
-  EXPECT_THAT(run(graph, back, {0, 16777215, 16777216}), ElementsAre(0, 16777215, 16777216));
+  EXPECT_THAT(run(graph, back, {{0, 16777215, 16777216}}), ElementsAre(0, 16777215, 16777216));
 }
 
 TEST(Window, PutsZerosAtTheEndOnlyWithoutAnOperatorOfItsOwn) {
@@ -99,7 +78,7 @@ TEST(Window, PutsZerosAtTheEndOnlyWithoutAnOperatorOfItsOwn) {
   EXPECT_THAT(run(again,
                   again.conv2d(y, again.constant({1, 2, 2, 1}, {1, 1, 1, 1}), again.constant({1}, {0}),
                                {.padding_after = 1}),
-                  {1, 2, 3, 4}),
+                  {{1, 2, 3, 4}}),
               ElementsAre(10, 6, 7, 4));
 }
 
