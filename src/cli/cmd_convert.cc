@@ -37,7 +37,8 @@ Status run(const Options& options, Session& session) {
     ASSAY_TRY(const DetectorInput input, parse_detector_input(text));
     const fs::path out = output_path(options, text);
     const auto start = std::chrono::steady_clock::now();
-    ASSAY_TRY(const DetectorConversion conversion, convert_detector_folder(path, out, input, {.padding = options.padding}));
+    ASSAY_TRY(const DetectorConversion conversion,
+              convert_detector_folder(path, out, input, {.padding = options.padding}));
     const double seconds = seconds_since(start);
     session.print(fmt::format("{}: {}x{} pixels (height x width), {}, {} operators, {:.2f} s\n", out.string(),
                               conversion.size.height, conversion.size.width, megabytes(conversion.file_bytes),

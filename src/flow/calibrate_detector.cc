@@ -216,28 +216,27 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
   ASSAY_TRY(const auto all, pictures_in(options.pictures));
   const auto pictures = spread_evenly(all, options.samples);
   ASSAY_TRY(const PictureInput recipe, picture_input(checked, library, options.detector));
-  const auto parsed = tflite::parse(checked.bytes());
-  if (!parsed) return parsed.error().with_context(checked.path().string());
+  const tflite::Model& model = checked.model();
   if (!options.method)
-    options.method = tflite::has_attention(*parsed) ? RangeMethod::kMse : RangeMethod::kPercentile;
-  const auto groups = group_tensors(*parsed, options);
+    options.method = tflite::has_attention(model) ? RangeMethod::kMse : RangeMethod::kPercentile;
+  const auto groups = group_tensors(model, options);
   DetectorCalibration result;
   result.pictures = static_cast<std::int64_t>(pictures.size());
   result.passes = static_cast<std::int64_t>(groups.size());
   std::map<int, Statistics> statistics;
-  const auto channels = weighted_channels(parsed->main());
+  const auto channels = weighted_channels(model.main());
   const auto prepare = [&](int tensor) {
     statistics[tensor].channel_sums.resize(channels[static_cast<std::size_t>(tensor)]);
     statistics[tensor].keep_average = options.method == RangeMethod::kMovingAverage;
   };
-  const int input_tensor = parsed->main().inputs.at(0);
+  const int input_tensor = model.main().inputs.at(0);
   const bool float_input = recipe.is_float();
   if (float_input) prepare(input_tensor);
   ThreadPool pool(options.detector.threads);
   std::int64_t done = 0;
   for (std::size_t group = 0; group < groups.size(); ++group) {
     for (const int tensor : groups[group]) prepare(tensor);
-    auto pass = Pass::create(*parsed, groups[group], library, options.detector.threads);
+    auto pass = Pass::create(model, groups[group], library, options.detector.threads);
     // The pass has its own copy of the weights.
     checked.release_pages();
     if (!pass)
@@ -253,7 +252,7 @@ Result<DetectorCalibration> calibrate_detector(const CheckedTflite& checked,
       progress.update("calibrating", ++done, result.pictures * result.passes);
     }
   }
-  finish(*parsed, statistics, options, result);
+  finish(model, statistics, options, result);
   return result;
 }
 

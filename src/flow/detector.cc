@@ -7,7 +7,6 @@
 #include "detect/heads/choose_head.h"
 #include "detect/heads/detector_card.h"
 #include "flow/element_types.h"
-#include "formats/tflite/model.h"
 
 namespace assay {
 namespace {
@@ -41,6 +40,14 @@ Result<std::vector<detect::Output>> read_outputs(litert::Runner& runner) {
   return outputs;
 }
 
+Result<detect::ClassMap> labelled_classes(const detect::DetectorCard& card, int count) {
+  if (static_cast<std::size_t>(count) == card.labels.size())
+    return detect::class_map_from_labels(card.labels);
+  return Error{ErrorCode::kCorrupt, "metadata " + std::string(detect::kDetectorCardName) + ": names " +
+                                        std::to_string(card.labels.size()) + " labels of " +
+                                        std::to_string(count) + " classes"};
+}
+
 }  // namespace
 
 Result<Detector> Detector::create(const CheckedTflite& model, std::shared_ptr<const litert::Library> library,
@@ -59,8 +66,7 @@ Status Detector::configure(const DetectorOptions& options) {
   const auto infos = output_infos(runner_);
   // The sides alone, which every family reads from the shape in the same way.
   ASSAY_TRY(const InputSpec sides, detect::default_input_spec(detect::HeadKind::kYolox, input.shape));
-  ASSAY_TRY(const tflite::Model parsed, tflite::parse(model_.bytes()));
-  ASSAY_TRY(const auto card, detect::find_card(parsed));
+  ASSAY_TRY(const auto card, detect::find_card(model_.model()));
   if (!options.head.empty()) {
     ASSAY_TRY(head_, detect::head_from_name(options.head));
   } else if (card) {
@@ -69,19 +75,11 @@ Status Detector::configure(const DetectorOptions& options) {
     ASSAY_TRY(head_, detect::choose_head(infos, sides.width, sides.height));
   }
   ASSAY_TRY(input_, PictureInput::create(runner_.inputs(), head_, card));
-  const InputSpec& spec = input_.spec();
   head_options_ = detect::evaluation_options(head_);
   if (card) head_options_.max_detections = card->max_detections;
-  if (options.classes.empty() && card) {
-    ASSAY_TRY(const int count, detect::class_count(head_, infos, spec.width, spec.height));
-    if (static_cast<std::size_t>(count) != card->labels.size())
-      return Error{ErrorCode::kCorrupt, "metadata " + std::string(detect::kDetectorCardName) + ": names " +
-                                            std::to_string(card->labels.size()) + " labels of " +
-                                            std::to_string(count) + " classes"};
-    classes_ = detect::class_map_from_labels(card->labels);
-  } else if (options.classes.empty()) {
-    ASSAY_TRY(const int count, detect::class_count(head_, infos, spec.width, spec.height));
-    ASSAY_TRY(classes_, detect::coco_class_map(head_, count));
+  if (options.classes.empty()) {
+    ASSAY_TRY(const int count, detect::class_count(head_, infos, sides.width, sides.height));
+    ASSAY_TRY(classes_, card ? labelled_classes(*card, count) : detect::coco_class_map(head_, count));
   } else {
     ASSAY_TRY(classes_, detect::class_map_from_name(options.classes));
   }

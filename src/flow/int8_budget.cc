@@ -50,7 +50,6 @@ class BudgetSearch {
   const Int8BudgetOptions& budget_;
   ThreadPool& pool_;
   Progress& progress_;
-  tflite::Model parsed_;
   std::vector<PreparedPicture> probes_;
   std::optional<OutputReference> reference_;
   Int8Budget result_;
@@ -62,7 +61,7 @@ Result<CheckedTflite> BudgetSearch::quantized(const tflite::KeepFloat& in_float)
   options.keep_float = [&](const std::string& label) {
     return in_float(label) || (options_.keep_float && options_.keep_float(label));
   };
-  auto result = tflite::quantize_static(parsed_, ranges_, options);
+  auto result = tflite::quantize_static(model_.model(), ranges_, options);
   if (!result && result.error().code == ErrorCode::kUnsupported) return model_;
   if (!result) return result.error();
   ASSAY_TRY(std::vector<std::byte> bytes, tflite::write(result->model));
@@ -149,7 +148,7 @@ Result<double> BudgetSearch::ap_with(const std::vector<std::size_t>& regions) {
 
 Status BudgetSearch::measure_regions() {
   tflite::StaticReport report;
-  ASSAY_TRY(const tflite::Model prepared, tflite::prepare_static(parsed_, report));
+  ASSAY_TRY(const tflite::Model prepared, tflite::prepare_static(model_.model(), report));
   auto regions = tflite::float_regions(prepared);
   ASSAY_TRY(result_.int8_error, output_error([](const std::string&) { return false; }));
   for (std::size_t i = 0; i < regions.size(); ++i) {
@@ -214,9 +213,6 @@ Status BudgetSearch::trim(std::vector<std::size_t>& kept) {
 }
 
 Result<Int8Budget> BudgetSearch::run() {
-  auto parsed = tflite::parse(model_.bytes());
-  if (!parsed) return parsed.error().with_context(model_.path().string());
-  parsed_ = *std::move(parsed);
   ASSAY_TRY(result_.float_ap, ap_of(model_));
   if (!(result_.float_ap > 0)) {
     return Error{ErrorCode::kInvalidArgument,

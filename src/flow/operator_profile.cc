@@ -34,8 +34,7 @@ double OperatorProfile::builtin_share() const {
 Result<OperatorProfile> profile_operators(const CheckedTflite& model,
                                           const std::shared_ptr<const litert::Library>& library,
                                           int threads) {
-  ASSAY_TRY(const tflite::Model parsed, tflite::parse(model.bytes()));
-  const tflite::Subgraph& graph = parsed.main();
+  const tflite::Subgraph& graph = model.model().main();
   ASSAY_TRY(litert::Runner runner, model.run_with(library, {.threads = threads, .profile = true}));
   ASSAY_RETURN_IF_ERROR(fill_inputs(runner));
   for (int i = 0; i < kWarmupRuns; ++i) ASSAY_RETURN_IF_ERROR(runner.invoke());

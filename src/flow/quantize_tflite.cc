@@ -68,28 +68,26 @@ tflite::StaticOptions static_options(const TfliteQuantizeOptions& options,
 }
 
 // `how`: what the ranges are for.
-Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Model& model,
-                           const tflite::StaticOptions& how, const TfliteQuantizeOptions& options,
-                           Progress& progress) {
+Result<Ranges> find_ranges(const CheckedTflite& checked, const tflite::StaticOptions& how,
+                           const TfliteQuantizeOptions& options, Progress& progress) {
   if (!options.write_ranges.empty() && !options.calibration)
     return Error{ErrorCode::kInvalidArgument,
                  "--write-ranges needs --calibration: it writes what that finds"};
   if (options.target != TfliteTarget::kInt8Static) return Ranges{};
   if (options.calibration) {
     const auto start = std::chrono::steady_clock::now();
-    ASSAY_TRY(const CheckedTflite checked, CheckedTflite::open(path));
     ASSAY_TRY(const auto library, litert::Library::open());
     DetectorCalibrationOptions calibration = *options.calibration;
     // A file of ranges is for any options.
     if (options.write_ranges.empty()) {
-      auto observed = tflite::tensors_to_observe(model, how);
-      if (!observed) return observed.error().with_context(path.string());
+      auto observed = tflite::tensors_to_observe(checked.model(), how);
+      if (!observed) return observed.error().with_context(checked.path().string());
       calibration.tensors = *std::move(observed);
     }
     ASSAY_TRY(DetectorCalibration found, calibrate_detector(checked, library, calibration, progress));
     if (!options.write_ranges.empty()) {
-      ASSAY_RETURN_IF_ERROR(
-          write_file_atomically(options.write_ranges, write_activation_ranges(found.ranges, model)));
+      ASSAY_RETURN_IF_ERROR(write_file_atomically(options.write_ranges,
+                                                  write_activation_ranges(found.ranges, checked.model())));
     }
     const double seconds = seconds_since(start);
     return Ranges{std::move(found.ranges), std::move(found.warnings), found.pictures, seconds};
@@ -100,7 +98,7 @@ Result<Ranges> find_ranges(const std::filesystem::path& path, const tflite::Mode
         "static int8 needs the ranges of activations: --calibration FOLDER of pictures, or --ranges FILE"};
   }
   ASSAY_TRY(const MappedFile file, MappedFile::open(options.ranges));
-  auto ranges = parse_activation_ranges(file.bytes(), model);
+  auto ranges = parse_activation_ranges(file.bytes(), checked.model());
   if (!ranges) return ranges.error().with_context(options.ranges.string());
   return Ranges{*std::move(ranges)};
 }
@@ -116,14 +114,12 @@ struct Budgeted {
   double seconds = 0;
 };
 
-Result<Budgeted> find_budget(const std::filesystem::path& path, const tflite::ActivationRanges& ranges,
+Result<Budgeted> find_budget(const CheckedTflite& checked, const tflite::ActivationRanges& ranges,
+                             tflite::StaticOptions how, const PatternFilter& filter,
                              const TfliteQuantizeOptions& options, ThreadPool& pool, Progress& progress) {
   if (!options.budget) return Budgeted{};
   const auto start = std::chrono::steady_clock::now();
-  ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
-  ASSAY_TRY(const CheckedTflite checked, CheckedTflite::open(path));
   ASSAY_TRY(const auto library, litert::Library::open());
-  tflite::StaticOptions how = static_options(options, filter.predicate());
   how.least_snr = 0;
   how.int8_io = false;
   ASSAY_TRY(Int8Budget found,
@@ -134,11 +130,9 @@ Result<Budgeted> find_budget(const std::filesystem::path& path, const tflite::Ac
 }
 
 Result<Outcome> quantize_static(const tflite::Model& model, const tflite::ActivationRanges& ranges,
-                                const TfliteQuantizeOptions& options, const std::optional<Int8Budget>& budget,
-                                const tflite::KeepFloat& keep_float) {
-  tflite::StaticOptions how = static_options(options, keep_float);
+                                tflite::StaticOptions how, const std::optional<Int8Budget>& budget) {
   if (budget) {
-    how.keep_float = also_keep(keep_float, budget->kept);
+    how.keep_float = also_keep(how.keep_float, budget->kept);
     how.least_snr = 0;
   }
   ASSAY_TRY(auto result, tflite::quantize_static(model, ranges, how));
@@ -163,17 +157,6 @@ Result<Outcome> quantize_weights(const tflite::Model& model, const TfliteQuantiz
   return Outcome{std::move(converted.model), {std::move(converted.report)}};
 }
 
-Result<Outcome> convert(const tflite::Model& model, const tflite::ActivationRanges& ranges,
-                        const std::optional<Int8Budget>& budget, const TfliteQuantizeOptions& options) {
-  ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
-  const auto keep_float = filter.predicate();
-  auto converted = options.target == TfliteTarget::kInt8Static
-                       ? quantize_static(model, ranges, options, budget, keep_float)
-                       : quantize_weights(model, options, keep_float);
-  ASSAY_RETURN_IF_ERROR(*filter.status);
-  return converted;
-}
-
 }  // namespace
 
 Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
@@ -185,14 +168,15 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   if (std::filesystem::equivalent(path, out, error))
     return Error{ErrorCode::kInvalidArgument,
                  out.string() + ": is the model that is read; give another name"};
-  ASSAY_TRY(const MappedFile file, MappedFile::open(path));
-  const auto model = tflite::parse(file.bytes());
-  if (!model) return model.error().with_context(path.string());
+  ASSAY_TRY(const CheckedTflite checked, CheckedTflite::open(path));
   ASSAY_TRY(const PatternFilter filter, compile(options.keep_float));
-  ASSAY_TRY(const Ranges ranges,
-            find_ranges(path, *model, static_options(options, filter.predicate()), options, progress));
-  ASSAY_TRY(const Budgeted budget, find_budget(path, ranges.ranges, options, pool, progress));
-  auto converted = convert(*model, ranges.ranges, budget.budget, options);
+  const tflite::StaticOptions how = static_options(options, filter.predicate());
+  ASSAY_TRY(const Ranges ranges, find_ranges(checked, how, options, progress));
+  ASSAY_TRY(const Budgeted budget, find_budget(checked, ranges.ranges, how, filter, options, pool, progress));
+  auto converted = options.target == TfliteTarget::kInt8Static
+                       ? quantize_static(checked.model(), ranges.ranges, how, budget.budget)
+                       : quantize_weights(checked.model(), options, how.keep_float);
+  if (!filter.status->has_value()) return filter.status->error().with_context(path.string());
   if (!converted) return converted.error().with_context(path.string());
   ASSAY_RETURN_IF_ERROR(tflite::validate(converted->model));
   ASSAY_TRY(const std::uint64_t output_bytes, write_tflite(out, converted->model));
@@ -203,7 +187,7 @@ Result<TfliteQuantizeReport> quantize_tflite(const std::filesystem::path& path,
   report.budget_seconds = budget.seconds;
   report.calibration_pictures = ranges.pictures;
   report.calibration_seconds = ranges.seconds;
-  report.input_bytes = file.bytes().size();
+  report.input_bytes = checked.bytes().size();
   report.output_bytes = output_bytes;
   report.seconds = seconds;
   return report;

@@ -1,16 +1,14 @@
 #include "flow/tflite_runner.h"
 
-#include "formats/tflite/model.h"
-
 namespace assay {
 
 Result<CheckedTflite> CheckedTflite::open(const std::filesystem::path& path) {
   ASSAY_TRY(MappedFile file, MappedFile::open(path));
-  if (const auto model = tflite::parse(file.bytes()); !model)
-    return model.error().with_context(path.string());
   auto owner = std::make_shared<const MappedFile>(std::move(file));
   const ByteView view = owner->bytes();
-  return CheckedTflite(path, std::move(owner), nullptr, view);
+  auto model = tflite::parse(view);
+  if (!model) return model.error().with_context(path.string());
+  return CheckedTflite(path, std::move(owner), nullptr, view, *std::move(model));
 }
 
 void CheckedTflite::release_pages() const {
@@ -19,10 +17,11 @@ void CheckedTflite::release_pages() const {
 
 Result<CheckedTflite> CheckedTflite::from_bytes(const std::filesystem::path& path,
                                                 std::vector<std::byte> bytes) {
-  if (const auto model = tflite::parse(bytes); !model) return model.error().with_context(path.string());
   auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
   const ByteView view(*owner);
-  return CheckedTflite(path, nullptr, std::move(owner), view);
+  auto model = tflite::parse(view);
+  if (!model) return model.error().with_context(path.string());
+  return CheckedTflite(path, nullptr, std::move(owner), view, *std::move(model));
 }
 
 Result<litert::Runner> CheckedTflite::run_with(std::shared_ptr<const litert::Library> library,

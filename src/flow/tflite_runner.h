@@ -8,6 +8,7 @@
 #include "base/mapped_file.h"
 #include "base/result.h"
 #include "detect/litert/runner.h"
+#include "formats/tflite/model.h"
 
 namespace assay {
 
@@ -21,6 +22,8 @@ class CheckedTflite {
 
   const std::filesystem::path& path() const { return path_; }
   ByteView bytes() const { return bytes_; }
+  // The graph, which borrows those bytes.
+  const tflite::Model& model() const { return *model_; }
   // Lets the system take back the memory of a file's bytes, which stay readable. Nothing for a model made in
   // memory.
   void release_pages() const;
@@ -31,13 +34,18 @@ class CheckedTflite {
 
  private:
   CheckedTflite(std::filesystem::path path, std::shared_ptr<const MappedFile> file,
-                std::shared_ptr<const std::vector<std::byte>> memory, ByteView bytes)
-      : path_(std::move(path)), file_(std::move(file)), memory_(std::move(memory)), bytes_(bytes) {}
+                std::shared_ptr<const std::vector<std::byte>> memory, ByteView bytes, tflite::Model model)
+      : path_(std::move(path)),
+        file_(std::move(file)),
+        memory_(std::move(memory)),
+        bytes_(bytes),
+        model_(std::make_shared<const tflite::Model>(std::move(model))) {}
   std::filesystem::path path_;
   // One of them owns the bytes.
   std::shared_ptr<const MappedFile> file_;
   std::shared_ptr<const std::vector<std::byte>> memory_;
   ByteView bytes_;
+  std::shared_ptr<const tflite::Model> model_;
 };
 
 }  // namespace assay

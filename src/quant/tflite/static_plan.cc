@@ -183,7 +183,6 @@ bool Planner::is_possible(const Operator& op, const KernelRule& rule) const {
 
 bool Planner::is_sensitive(const Operator& op, const KernelRule& rule) const {
   if (options_.activations != Activations::kInt8) return false;
-  if (options_.activations == Activations::kInt16) return false;
   // Products with weights then get int8 weights alone.
   return rule.sensitive || (has_attention_ && (op.op == Op::kSoftmax || op.op == Op::kFullyConnected)) ||
          (has_layer_norm_ && op.op == Op::kMean);
@@ -358,8 +357,8 @@ void Planner::find_ranges() {
   }
 }
 
-// Arithmetic without weights between int8 and float operators would round values that come and go in float, such as
-// the places that are added to what attention compares.
+// Arithmetic without weights between int8 and float operators would round values that come and go in float,
+// such as the places that are added to what attention compares.
 void Planner::leave_what_floats_after() {
   for (std::size_t i = graph_.operators.size(); i-- > 0;) {
     const Operator& op = graph_.operators[i];
