@@ -20,8 +20,6 @@ std::string listed(const std::vector<std::string>& names) {
   return text;
 }
 
-std::string shape_of(const Shape& shape) { return shape_text({shape.begin(), shape.end()}); }
-
 }  // namespace
 
 std::string CheckpointWeights::first_of(const std::vector<std::string>& names) const {
@@ -39,13 +37,13 @@ const TensorView* CheckpointWeights::find(const std::string& name, const Shape& 
   if (!graph_.status().has_value()) return nullptr;
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
-    missing_.push_back(quote(name) + " " + shape_of(shape));
+    missing_.push_back(quote(name) + " " + text_of(shape));
     return nullptr;
   }
   used_.insert(name);
   const TensorView& view = found->second;
   if (view.shape != std::vector<std::int64_t>(shape.begin(), shape.end())) {
-    wrong_.push_back(quote(name) + " is " + shape_text(view.shape) + ", expected " + shape_of(shape));
+    wrong_.push_back(quote(name) + " is " + shape_text(view.shape) + ", expected " + text_of(shape));
     return nullptr;
   }
   if (view.dtype != DType::kF32 && view.dtype != DType::kF16 && view.dtype != DType::kBF16) {

@@ -14,6 +14,23 @@ constexpr double kTemperature = 10000.0;
 // What transformers adds to the extent against a division by 0; it moves the last digits.
 constexpr double kEpsilon = 1e-6;
 
+// For each place of a grid, row by row, and each channel the sine of angle(y, x, channel), or its cosine.
+template <typename Angle, typename IsCosine>
+std::vector<float> waves(int height, int width, int channels, Angle angle, IsCosine is_cosine) {
+  std::vector<float> result;
+  result.reserve(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) *
+                 static_cast<std::size_t>(channels));
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (int c = 0; c < channels; ++c) {
+        const double at = angle(y, x, c);
+        result.push_back(static_cast<float>(is_cosine(c) ? std::cos(at) : std::sin(at)));
+      }
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
 std::vector<float> sine_positions(int height, int width, int channels, double offset, double temperature) {
@@ -22,18 +39,10 @@ std::vector<float> sine_positions(int height, int width, int channels, double of
     const double position = (at + 1 + offset) / (extent + kEpsilon) * 2.0 * std::numbers::pi;
     return position / std::pow(temperature, 2.0 * (channel / 2) / half);
   };
-  std::vector<float> result;
-  result.reserve(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) *
-                 static_cast<std::size_t>(channels));
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) {
-      for (int c = 0; c < channels; ++c) {
-        const double value = c < half ? angle(y, height, c) : angle(x, width, c - half);
-        result.push_back(static_cast<float>(c % 2 == 0 ? std::sin(value) : std::cos(value)));
-      }
-    }
-  }
-  return result;
+  return waves(
+      height, width, channels,
+      [&](int y, int x, int c) { return c < half ? angle(y, height, c) : angle(x, width, c - half); },
+      [](int c) { return c % 2 != 0; });
 }
 
 Value sine_features(GraphBuilder& graph, Value x, int features) {
@@ -92,19 +101,12 @@ FeatureGrid feature_grid(GraphBuilder& graph, Value features, Value pixel_mask, 
 
 std::vector<float> unscaled_sine_positions(int height, int width, int channels, double temperature) {
   const int quarter = channels / 4;
-  std::vector<float> result;
-  result.reserve(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) *
-                 static_cast<std::size_t>(channels));
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) {
-      for (int c = 0; c < channels; ++c) {
-        const double angle =
-            (c < 2 * quarter ? y : x) / std::pow(temperature, static_cast<double>(c % quarter) / quarter);
-        result.push_back(static_cast<float>(c / quarter % 2 == 0 ? std::sin(angle) : std::cos(angle)));
-      }
-    }
-  }
-  return result;
+  return waves(
+      height, width, channels,
+      [&](int y, int x, int c) {
+        return (c < 2 * quarter ? y : x) / std::pow(temperature, static_cast<double>(c % quarter) / quarter);
+      },
+      [&](int c) { return c / quarter % 2 != 0; });
 }
 
 }  // namespace assay::detect

@@ -37,33 +37,18 @@ Result<Resnet> timm_resnet(const std::string& name) {
   return Error{ErrorCode::kUnsupported, "backbone: " + quote(name) + ", expected one of " + known};
 }
 
-Result<std::vector<int>> integers(const nlohmann::json& object, const char* key, int most) {
-  const auto found = object.find(key);
-  std::vector<int> result;
-  if (found != object.end() && found->is_array()) {
-    for (const auto& entry : *found) {
-      if (!entry.is_number_integer() || entry.get<std::int64_t>() < 1 || entry.get<std::int64_t>() > most)
-        break;
-      result.push_back(entry.get<int>());
-    }
-    if (!result.empty() && result.size() == found->size() && result.size() <= kMostStages) return result;
-  }
-  return Error{ErrorCode::kCorrupt, std::string("backbone: ") + key + ": expected 1 to " +
-                                        std::to_string(kMostStages) + " integers from 1 to " +
-                                        std::to_string(most)};
-}
-
 // timm's constructor takes other depths and widths, which config.json then names.
 Status apply_arguments(const nlohmann::json& config, Resnet& resnet) {
   const auto found = config.find("backbone_kwargs");
   if (found == config.end() || !found->is_object()) return {};
-  if (found->contains("layers")) {
-    ASSAY_TRY(resnet.depths, integers(*found, "layers", kMostBlocks));
-  }
-  if (found->contains("channels")) {
-    ASSAY_TRY(resnet.widths, integers(*found, "channels", kMostChannels / 4));
-    for (int& width : resnet.widths) width *= resnet.bottleneck ? 4 : 1;
-  }
+  JsonFields fields(*found);
+  const int expansion = resnet.bottleneck ? 4 : 1;
+  std::vector<int> channels;
+  for (const int width : resnet.widths) channels.push_back(width / expansion);
+  resnet.depths = fields.counts("layers", resnet.depths, kMostBlocks);
+  resnet.widths = fields.counts("channels", channels, kMostChannels / 4);
+  for (int& width : resnet.widths) width *= expansion;
+  if (const Status status = fields.status(); !status) return status.error().with_context("backbone_kwargs");
   if (resnet.depths.size() == 4 && resnet.widths.size() == 4) return {};
   return Error{ErrorCode::kUnsupported, "backbone_kwargs: layers and channels: expected four of each"};
 }
@@ -71,8 +56,8 @@ Status apply_arguments(const nlohmann::json& config, Resnet& resnet) {
 Result<Resnet> native_resnet(const nlohmann::json& config) {
   JsonFields fields(config);
   Resnet resnet;
-  ASSAY_TRY(resnet.depths, integers(config, "depths", kMostBlocks));
-  ASSAY_TRY(resnet.widths, integers(config, "hidden_sizes", kMostChannels));
+  resnet.depths = fields.counts("depths", {}, kMostBlocks);
+  resnet.widths = fields.counts("hidden_sizes", {}, kMostChannels);
   resnet.stem_width = static_cast<int>(fields.required_count("embedding_size", kMostChannels));
   const std::string layer = fields.text("layer_type", "bottleneck");
   resnet.bottleneck = layer == "bottleneck";
@@ -85,6 +70,9 @@ Result<Resnet> native_resnet(const nlohmann::json& config) {
   if (activation != "relu")
     return Error{ErrorCode::kUnsupported,
                  "backbone_config.hidden_act: " + quote(activation) + ", expected relu"};
+  if (resnet.depths.empty() || resnet.depths.size() > kMostStages)
+    return Error{ErrorCode::kCorrupt, "backbone_config: depths: expected those of 1 to " +
+                                          std::to_string(kMostStages) + " stages"};
   if (resnet.depths.size() != resnet.widths.size())
     return Error{ErrorCode::kCorrupt, "backbone_config: depths and hidden_sizes differ in length"};
   const int stages = static_cast<int>(resnet.depths.size());

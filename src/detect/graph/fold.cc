@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "formats/tensor_view.h"
+
 namespace assay::detect {
 namespace {
 
@@ -107,6 +109,8 @@ std::size_t element_count(const Shape& shape) {
   for (const std::int32_t extent : shape) count *= static_cast<std::size_t>(extent);
   return count;
 }
+
+std::string text_of(const Shape& shape) { return shape_text({shape.begin(), shape.end()}); }
 
 std::optional<Shape> broadcast_shape(const Shape& a, const Shape& b) {
   Shape result(std::max(a.size(), b.size()), 1);

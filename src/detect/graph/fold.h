@@ -14,6 +14,8 @@ struct FloatTensor {
 };
 
 std::size_t element_count(const Shape& shape);
+// "[2, 3]"
+std::string text_of(const Shape& shape);
 // The shape of an elementwise result; nothing when the two do not go together.
 std::optional<Shape> broadcast_shape(const Shape& a, const Shape& b);
 

@@ -60,12 +60,6 @@ Object options_of(Op op) {
   return table.empty() ? Object() : Object::make(table);
 }
 
-std::string text_of(const Shape& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + "]";
-}
-
 std::string operator_name(Op op) {
   std::string name = tflite::name_of(op);
   std::transform(name.begin(), name.end(), name.begin(),
