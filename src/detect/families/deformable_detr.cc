@@ -44,11 +44,9 @@ Result<DeformableDetr> read_deformable_detr(const nlohmann::json& config) {
 // The path of the head of a layer: "class_embed" or "bbox_embed". Layers that do not refine boxes share one.
 std::string head(const Network& net, const DeformableDetr& deformable, const std::string& name, int layer) {
   const std::string path = name + "." + std::to_string(layer);
-  const std::string first_layer = name == "bbox_embed" ? ".layers.0.weight" : ".weight";
-  std::vector<std::string> candidates = {path + first_layer, "model.decoder." + path + first_layer};
-  if (!deformable.refine) candidates.push_back(name + ".0" + first_layer);
-  const std::string found = net.weights.first_of(candidates);
-  return found.substr(0, found.size() - first_layer.size());
+  std::vector<std::string> candidates = {path, "model.decoder." + path};
+  if (!deformable.refine) candidates.push_back(name + ".0");
+  return head_path(net, candidates);
 }
 
 Value box_head(Network& net, const DeformableDetr& deformable, Value x, int layer) {

@@ -181,6 +181,13 @@ Value group_norm(Network& net, Value x, const std::string& name, int groups, flo
   return graph.reshape(graph.add(graph.mul(centered, graph.mul(inverse, scale)), shift), graph.shape(x));
 }
 
+std::string head_path(const Network& net, const std::vector<std::string>& paths) {
+  const auto found = std::find_if(paths.begin(), paths.end(), [&](const std::string& path) {
+    return net.weights.has(path + ".weight") || net.weights.has(path + ".layers.0.weight");
+  });
+  return found == paths.end() ? paths.front() : *found;
+}
+
 Value relu_layers(Network& net, Value x, const std::string& name, const std::vector<int>& widths) {
   for (std::size_t i = 0; i < widths.size(); ++i) {
     x = linear(net, x, name + ".layers." + std::to_string(i), widths[i]);

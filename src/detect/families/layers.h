@@ -34,6 +34,10 @@ Value layer_norm(Network& net, Value x, const std::string& name, float epsilon =
 // Over all pixels of each of `groups` of channels; x [1, height, width, channels], REQUIRES a multiple of groups.
 Value group_norm(Network& net, Value x, const std::string& name, int groups, float epsilon = 1e-5f);
 
+// The first of `paths` where the checkpoint has a head, a linear layer or several (`path`.layers.0 ...); the first of all
+// where none has.
+std::string head_path(const Network& net, const std::vector<std::string>& paths);
+
 // Linear layers `name`.layers.0 ... with ReLU between them; widths are what they put out.
 Value relu_layers(Network& net, Value x, const std::string& name, const std::vector<int>& widths);
 

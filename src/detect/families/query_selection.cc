@@ -61,10 +61,7 @@ Memory memory_of(Network& net, const std::vector<Value>& encoded, const RtDetr& 
 
 std::string head_name(const Network& net, const std::string& head, int layer) {
   const std::string path = head + "." + std::to_string(layer);
-  const bool beside = net.weights.has(path + ".weight") || net.weights.has(path + ".layers.0.weight");
-  const std::string below = "model.decoder." + path;
-  const bool in_decoder = net.weights.has(below + ".weight") || net.weights.has(below + ".layers.0.weight");
-  return beside && !in_decoder ? path : below;
+  return head_path(net, {"model.decoder." + path, path});
 }
 
 SelectedQueries select_queries(Network& net, const Memory& memory, const RtDetr& detr) {
@@ -98,13 +95,8 @@ SelectedQueries select_queries(Network& net, const Memory& memory, const RtDetr&
   const Value all_anchors = graph.constant("model.anchors", {tokens, 4}, Data::own_values(anchors.logits));
   result.boxes = graph.add(offsets, graph.gather(all_anchors, chosen, 0, 0));
   result.states = chosen_states;
-  if (detr.learned_queries) {
-    const Shape shape = {detr.queries, detr.channels};
-    Data learned = net.weights.data("model.weight_embedding.weight", shape);
-    result.states = learned.bytes().empty()
-                        ? Value{}
-                        : graph.constant("model.weight_embedding.weight", shape, std::move(learned));
-  }
+  if (detr.learned_queries)
+    result.states = parameter(net, "model.weight_embedding.weight", {detr.queries, detr.channels});
   return result;
 }
 

@@ -126,11 +126,23 @@ Uses find_uses(const Subgraph& subgraph) {
   return uses;
 }
 
+void remove_unneeded_operators(Subgraph& subgraph) {
+  std::vector<bool> needed(subgraph.tensors.size(), false), keep(subgraph.operators.size(), false);
+  mark(needed, subgraph.outputs);
+  for (std::size_t i = subgraph.operators.size(); i-- > 0;) {
+    const Operator& op = subgraph.operators[i];
+    keep[i] = std::any_of(op.outputs.begin(), op.outputs.end(), [&](std::int32_t output) {
+      return output >= 0 && needed[static_cast<std::size_t>(output)];
+    });
+    if (keep[i]) mark(needed, op.inputs);
+  }
+  keep_only(subgraph.operators, keep);
+}
+
 Result<Model> part_that_computes(const Model& model, std::span<const int> tensors) {
   Model part = model;
   part.signatures.clear();
   Subgraph& main = part.main();
-  std::vector<bool> needed(main.tensors.size(), false);
   main.outputs.clear();
   for (const int tensor : tensors) {
     if (tensor < 0 || static_cast<std::size_t>(tensor) >= main.tensors.size())
@@ -140,17 +152,8 @@ Result<Model> part_that_computes(const Model& model, std::span<const int> tensor
       return Error{ErrorCode::kInvalidArgument,
                    "tensor " + std::to_string(tensor) + " is a constant, not an output"};
     main.outputs.push_back(tensor);
-    needed[static_cast<std::size_t>(tensor)] = true;
   }
-  std::vector<bool> keep(main.operators.size(), false);
-  for (std::size_t i = main.operators.size(); i-- > 0;) {
-    const Operator& op = main.operators[i];
-    keep[i] = std::any_of(op.outputs.begin(), op.outputs.end(), [&](std::int32_t output) {
-      return output >= 0 && needed[static_cast<std::size_t>(output)];
-    });
-    if (keep[i]) mark(needed, op.inputs);
-  }
-  keep_only(main.operators, keep);
+  remove_unneeded_operators(main);
   remove_unused(part);
   return part;
 }

@@ -1,4 +1,4 @@
-#include "quant/tflite/fuse.h"
+#include "formats/tflite/fuse_activations.h"
 
 #include <algorithm>
 #include <utility>

@@ -125,6 +125,9 @@ struct Uses {
 };
 Uses find_uses(const Subgraph& subgraph);
 
+// Leaves out the operators that none of the graph's outputs needs; tensors and their numbers stay.
+void remove_unneeded_operators(Subgraph& subgraph);
+
 // The part of the main subgraph that computes these tensors, which are its outputs then, in that order; other tensors
 // are renumbered, signatures are gone. Borrows what `model` borrows. Errors: kInvalidArgument for an index that does not
 // exist or is a constant.

@@ -6,10 +6,10 @@
 #include <map>
 #include <utility>
 
+#include "formats/tflite/fuse_activations.h"
 #include "quant/tflite/attention.h"
 #include "quant/tflite/bias_correction.h"
 #include "quant/tflite/constants.h"
-#include "quant/tflite/fuse.h"
 #include "quant/tflite/space_to_depth.h"
 #include "quant/tflite/static_noise.h"
 #include "quant/tflite/static_plan.h"
@@ -338,9 +338,11 @@ std::int64_t rows_of(const Subgraph& graph, int tensor) {
 }
 
 // What a graph with attention multiplies with weights between float activations, by its output.
-std::map<int, Int8Weights> hybrid_products(const Model& model, const StaticPlan& plan, const StaticOptions& options) {
+std::map<int, Int8Weights> hybrid_products(const Model& model, const StaticPlan& plan,
+                                           const StaticOptions& options) {
   std::map<int, Int8Weights> modes;
-  if (options.full_integer || options.activations != Activations::kInt8 || !has_attention(model)) return modes;
+  if (options.full_integer || options.activations != Activations::kInt8 || !has_attention(model))
+    return modes;
   const Subgraph& graph = model.main();
   const auto scores = score_projections(model);
   for (std::size_t i = 0; i < graph.operators.size(); ++i) {
@@ -348,7 +350,7 @@ std::map<int, Int8Weights> hybrid_products(const Model& model, const StaticPlan&
     if (op.op != Op::kFullyConnected || plan.quantized[i] || op.outputs.empty()) continue;
     if (options.keep_float && options.keep_float(operator_label(graph, op))) continue;
     modes[op.outputs[0]] = scores[i] || rows_of(graph, op.outputs[0]) <= kFewRows ? Int8Weights::kWeightOnly
-                                                                                   : Int8Weights::kDynamic;
+                                                                                  : Int8Weights::kDynamic;
   }
   return modes;
 }
@@ -404,7 +406,8 @@ Result<std::vector<bool>> tensors_to_observe(const Model& model, const StaticOpt
   ASSAY_TRY(const Model prepared, prepare_static(model, report));
   const Subgraph& graph = prepared.main();
   // As if all were known: what is quantized then is what can be at most.
-  const StaticPlan plan = plan_static(prepared, ActivationRanges(graph.tensors.size(), Range{-1, 1}), options, {});
+  const StaticPlan plan =
+      plan_static(prepared, ActivationRanges(graph.tensors.size(), Range{-1, 1}), options, {});
   std::vector<bool> observed(graph.tensors.size(), false);
   for (std::size_t i = 0; i < graph.operators.size(); ++i) {
     if (!plan.quantized[i]) continue;

@@ -5,7 +5,7 @@
 
 #include "base/rng.h"
 #include "formats/tflite/model_testing.h"
-#include "quant/tflite/fuse.h"
+#include "formats/tflite/fuse_activations.h"
 #include "quant/tflite/static_noise.h"
 #include "quant/tflite/static_plan.h"
 #include "support/testing.h"
