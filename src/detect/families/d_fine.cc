@@ -88,10 +88,6 @@ Value halve(Network& net, Value x, const std::string& name, const RtDetr& detr) 
                               {.stride = 2, .padding = 1}, detr.batch_norm_epsilon);
 }
 
-Value clamped(Network& net, Value x, float most) {
-  return net.graph.minimum(net.graph.maximum(x, net.graph.constant(-most)), net.graph.constant(most));
-}
-
 // How much of the old state and of what was seen goes on.
 Value gate(Network& net, Value old, Value seen, const std::string& name) {
   GraphBuilder& graph = net.graph;

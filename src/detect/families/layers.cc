@@ -293,11 +293,11 @@ Value conv(Network& net, Value x, const std::string& name, int channels, int siz
   return net.graph.conv2d(x, kernel, bias, window);
 }
 
-Value clamped_logit(Network& net, Value x) {
-  GraphBuilder& graph = net.graph;
-  const auto most = static_cast<float>(std::log(1e5));
-  return graph.minimum(graph.maximum(x, graph.constant(-most)), graph.constant(most));
+Value clamped(Network& net, Value x, float most) {
+  return net.graph.minimum(net.graph.maximum(x, net.graph.constant(-most)), net.graph.constant(most));
 }
+
+Value clamped_logit(Network& net, Value x) { return clamped(net, x, static_cast<float>(std::log(1e5))); }
 
 Value tokens_of(Network& net, Value features) {
   const GraphBuilder& graph = net.graph;

@@ -86,6 +86,9 @@ Value rep_vgg(Network& net, Value x, const std::string& name, float epsilon);
 // A convolution with a bias.
 Value conv(Network& net, Value x, const std::string& name, int channels, int size, const Window& window);
 
+// At least -`most` and at most `most`.
+Value clamped(Network& net, Value x, float most);
+
 // The logit of sigmoid(x) as DETR's successors compute it, with probabilities clamped to [1e-5, 1 - 1e-5]: x
 // itself, clamped. Off theirs by 1e-5 at most, and only where |x| > 11.5.
 Value clamped_logit(Network& net, Value x);
