@@ -61,7 +61,7 @@ void add_convert(CommandLine& line) {
   auto options = std::make_shared<Options>();
   CLI::App& command = line.add("convert", "Make a .tflite file of a detector's Hugging Face checkpoint.",
                                "assay convert detr-resnet-50/ -o detr-resnet-50.tflite --size 800x1066");
-  add_model(command, options->model, ModelKind::kAny);
+  add_model(command, options->model, ModelKind::kCheckpoint);
   command.add_option("-o,--out", options->out, "the .tflite file to write")->type_name("FILE")->required();
   command
       .add_option(

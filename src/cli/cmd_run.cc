@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <sstream>
 
 #include "base/mapped_file.h"
 #include "cli/builtin_data.h"
@@ -156,7 +157,9 @@ Status run(const Options& options, Session& session) {
   };
   const auto ran = run_study(context, run_options);
   if (!ran && !still_missing.empty()) {
-    session.print("how long it takes cannot be told yet: " + printable(ran.error().message) + "\n");
+    session.print("how long it takes cannot be told yet:\n");
+    std::istringstream lines(ran.error().message);
+    for (std::string line; std::getline(lines, line);) session.print(printable(line) + "\n");
     return session.write_json({{"missing", still_missing}});
   }
   if (!ran) return ran.error();

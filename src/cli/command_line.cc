@@ -225,7 +225,8 @@ void add_number_list(CLI::App& command, const std::string& name, std::vector<int
 
 void add_model(CLI::App& command, std::string& model, ModelKind kind) {
   const char* description =
-      kind == ModelKind::kDetector ? "a .tflite file"
+      kind == ModelKind::kDetector     ? "a .tflite file"
+      : kind == ModelKind::kCheckpoint ? "a detector's Hugging Face folder, or a name from 'assay models'"
       : kind == ModelKind::kAny
           ? "a Hugging Face or GPTQ folder, a .gguf or .tflite file, or a name from 'assay models'"
           : "a Hugging Face or GPTQ folder, a .gguf file, or a name from 'assay models'";

@@ -99,7 +99,7 @@ void add_number_list(CLI::App& command, const std::string& name, std::vector<int
 Status check_writable(const std::string& path);
 
 // What a command takes as its model; --help says so.
-enum class ModelKind { kLanguageModel, kDetector, kAny };
+enum class ModelKind { kLanguageModel, kDetector, kCheckpoint, kAny };
 
 // The positional MODEL.
 void add_model(CLI::App& command, std::string& model, ModelKind kind);

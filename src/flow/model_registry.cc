@@ -70,10 +70,11 @@ constexpr RegisteredHubModel kHubModels[] = {
      723'674'912},
     {"hf:Qwen/Qwen2.5-0.5B", ModelKind::kLanguageModel, "Qwen2.5 0.5B, bfloat16", "Apache-2.0", 988'097'824},
     {"hf:EleutherAI/pythia-160m", ModelKind::kLanguageModel, "Pythia 160M", "Apache-2.0", 0},
-    {"hf:facebook/detr-resnet-50", ModelKind::kDetector, "DETR, ResNet-50; a checkpoint, no .tflite file yet",
-     "Apache-2.0", 0},
-    {"hf:facebook/detr-resnet-101-dc5", ModelKind::kDetector,
-     "DETR, ResNet-101 DC5; a checkpoint, no .tflite file yet", "Apache-2.0", 0},
+    // Bytes of a float32 file of the same tensors.
+    {"hf:facebook/detr-resnet-50", ModelKind::kDetector, "DETR, ResNet-50, a float32 checkpoint", "Apache-2.0",
+     166'596'256},
+    {"hf:facebook/detr-resnet-101-dc5", ModelKind::kDetector, "DETR, ResNet-101 DC5, a float32 checkpoint",
+     "Apache-2.0", 242'797'072},
 };
 
 constexpr CarriedModel kCarriedModels[] = {

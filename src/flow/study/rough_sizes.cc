@@ -21,9 +21,10 @@ std::optional<double> rough_parameters(const std::string& model) {
 }
 
 std::optional<std::uint64_t> rough_detector_bytes(const std::string& model) {
-  const RegisteredModel* known = find_registered_model(model);
-  if (known == nullptr) return std::nullopt;
-  return known->num_bytes;
+  if (const RegisteredModel* known = find_registered_model(model)) return known->num_bytes;
+  const auto item = catalog_item(model);
+  if (!item || item->download_bytes == 0) return std::nullopt;
+  return item->download_bytes;
 }
 
 std::int64_t rough_pictures(const std::string& set) {

@@ -10,7 +10,8 @@ namespace assay {
 // many of a float32 checkpoint. Nothing where the catalogue does not know its size.
 std::optional<double> rough_parameters(const std::string& model);
 
-// Bytes of a detector's file, which is taken for float32. Nothing where the catalogue has no such file.
+// Bytes of a detector's file or checkpoint, which is taken for float32. Nothing where the catalogue does not know its
+// size.
 std::optional<std::uint64_t> rough_detector_bytes(const std::string& model);
 
 // Pictures to evaluate on in a set, passages in a data set.
