@@ -96,7 +96,9 @@ ordered_json rows_json(const std::string& path, const Options& options, const Ll
 Status run(Options options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
   if (path.extension() == ".tflite") return bench_tflite_file(path, options.bench.threads, options.all_operators, session);
-  ASSAY_TRY(const LanguageModel model, load_model(path));
+  ASSAY_TRY(LanguageModel model, load_model(path));
+  if (options.bench.activations == Activations::kRounded)
+    ASSAY_RETURN_IF_ERROR(pack_weights(model, *session.kernels().pool));
   if (options.bench.threads.empty()) options.bench.threads = {session.threads()};
   ASSAY_TRY(const LlmBench bench,
             bench_llm(model, options.bench, session.kernel_table(), session.progress()));

@@ -55,7 +55,9 @@ std::string speed_note(const Options& options, const Generation& result, std::st
 
 Status run(const Options& options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
-  ASSAY_TRY(const LanguageModel model, load_model(path));
+  ASSAY_TRY(LanguageModel model, load_model(path));
+  if (options.activations == Activations::kRounded)
+    ASSAY_RETURN_IF_ERROR(pack_weights(model, *session.kernels().pool));
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
   std::function<void(std::string_view)> on_text;
   if (options.stream) {

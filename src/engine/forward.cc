@@ -1,6 +1,7 @@
 #include "engine/forward.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 
@@ -26,17 +27,23 @@ void KvCache::reserve(std::int64_t positions) {
 
 Forward::Forward(const LanguageModel& model, const KernelContext& kernels) : model_(model), kernels_(kernels) {}
 
-void Forward::apply(const Linear& layer, MatrixView<const float> x, MatrixView<float> y) {
-  if (layer.column_order.empty()) {
-    linear(kernels_, layer.weight, x, layer.bias, y);
-    return;
+void Forward::apply(std::initializer_list<Output> outputs, MatrixView<const float> x) {
+  std::array<LinearLayer, kNumSlots> layers;
+  std::size_t count = 0;
+  for (const auto& output : outputs) {
+    const Linear& layer = output.layer;
+    if (layer.column_order.empty()) {
+      layers[count++] = {layer.weight, layer.bias, output.y};
+      continue;
+    }
+    Matrix<float> reordered(x.rows, x.cols);
+    for (std::int64_t t = 0; t < x.rows; ++t) {
+      float* row = reordered.row(t);
+      for (std::int64_t c = 0; c < x.cols; ++c) row[c] = x.at(t, layer.column_order[static_cast<std::size_t>(c)]);
+    }
+    linear(kernels_, layer.weight, reordered.view(), layer.bias, output.y);
   }
-  Matrix<float> reordered(x.rows, x.cols);
-  for (std::int64_t t = 0; t < x.rows; ++t) {
-    float* row = reordered.row(t);
-    for (std::int64_t c = 0; c < x.cols; ++c) row[c] = x.at(t, layer.column_order[static_cast<std::size_t>(c)]);
-  }
-  linear(kernels_, layer.weight, reordered.view(), layer.bias, y);
+  linear_layers(kernels_, {layers.data(), count}, x);
 }
 
 void Forward::normalize(const NormWeights& norm, MatrixView<const float> x, MatrixView<float> y) {
@@ -93,9 +100,7 @@ void Forward::compute_qkv(const Block& block, MatrixView<const float> x, Matrix<
     apply(*fused, x, qkv.view());
     split_qkv(qkv.view(), q, k, v);
   } else {
-    apply(*block.at(Slot::kQ), x, q.view());
-    apply(*block.at(Slot::kK), x, k.view());
-    apply(*block.at(Slot::kV), x, v.view());
+    apply({{*block.at(Slot::kQ), q.view()}, {*block.at(Slot::kK), k.view()}, {*block.at(Slot::kV), v.view()}}, x);
   }
   if (const auto& norm = block.at(NormSlot::kQ)) normalize_heads(*norm, q.view());
   if (const auto& norm = block.at(NormSlot::kK)) normalize_heads(*norm, k.view());
@@ -173,12 +178,12 @@ void Forward::expand(std::int64_t layer, BlockState& state) {
     const MatrixView<const float> view = both.view();
     gated_activation(kernels_, config.activation, view.cols_between(0, width), view.cols_between(width, 2 * width), expanded.view());
   } else {
-    apply(*block.at(Slot::kUp), state.inputs.view(), expanded.view());
     if (const auto& gate_layer = block.at(Slot::kGate)) {
       Matrix<float> gate(rows, width);
-      apply(*gate_layer, state.inputs.view(), gate.view());
+      apply({{*gate_layer, gate.view()}, {*block.at(Slot::kUp), expanded.view()}}, state.inputs.view());
       gated_activation(kernels_, config.activation, gate.view(), expanded.view(), expanded.view());
     } else {
+      apply(*block.at(Slot::kUp), state.inputs.view(), expanded.view());
       activate(kernels_, config.activation, expanded.view());
     }
   }

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -74,7 +75,13 @@ class Forward {
   Result<Matrix<float>> next_logits(std::span<const std::int32_t> tokens, KvCache& cache);
 
  private:
-  void apply(const Linear& linear, MatrixView<const float> x, MatrixView<float> y);
+  struct Output {
+    const Linear& layer;
+    MatrixView<float> y;
+  };
+  // y = layer(x) for layers of the same input.
+  void apply(std::initializer_list<Output> outputs, MatrixView<const float> x);
+  void apply(const Linear& layer, MatrixView<const float> x, MatrixView<float> y) { apply({{layer, y}}, x); }
   void normalize(const NormWeights& norm, MatrixView<const float> x, MatrixView<float> y);
   void normalize_heads(const NormWeights& norm, MatrixView<float> heads);
   void compute_qkv(const Block& block, MatrixView<const float> x, Matrix<float>& q, Matrix<float>& k, Matrix<float>& v);

@@ -20,6 +20,27 @@ void Linear::set_quantized(std::shared_ptr<const GroupQuantMatrix> matrix, std::
   column_order = std::move(order);
   weight = quantized->view();
   copied.reset();
+  packed.reset();
+}
+
+Status pack_weights(LanguageModel& model, ThreadPool& pool) {
+  const auto pack = [&](Linear& linear) -> Status {
+    if (linear.packed || !PackedMatrix::is_packable(linear.weight)) return {};
+    auto packed = PackedMatrix::pack(linear.weight, pool);
+    if (!packed) return packed.error().with_context(linear.name);
+    linear.packed = std::make_shared<const PackedMatrix>(std::move(*packed));
+    linear.weight.packed = linear.packed.get();
+    return {};
+  };
+  for (auto& block : model.blocks) {
+    for (auto& linear : block.linears) {
+      if (linear) ASSAY_RETURN_IF_ERROR(pack(*linear));
+    }
+  }
+  for (auto* outer : {&model.project_in, &model.project_out, &model.head}) {
+    if (*outer) ASSAY_RETURN_IF_ERROR(pack(**outer));
+  }
+  return model.head ? Status{} : pack(model.embedding);
 }
 
 ModelSize model_size(const LanguageModel& model) {

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "base/mapped_file.h"
+#include "base/thread_pool.h"
 #include "engine/family.h"
 #include "engine/model_config.h"
 #include "tensor/group_quant.h"
+#include "tensor/packed_matrix.h"
 
 namespace assay {
 
@@ -23,6 +25,7 @@ struct Linear {
   std::vector<std::int32_t> column_order;   // input c of `weight` is input column_order[c] of the layer; empty: c itself
   std::shared_ptr<const GroupQuantMatrix> quantized;
   std::shared_ptr<const std::vector<std::byte>> copied;
+  std::shared_ptr<const PackedMatrix> packed;  // what weight.packed points to
 
   void set_quantized(std::shared_ptr<const GroupQuantMatrix> matrix, std::vector<std::int32_t> order);
 };
@@ -65,6 +68,10 @@ struct LanguageModel {
     }
   }
 };
+
+// Repacks, beside what is there, every matrix that has a packed form and none yet, so that Activations::kRounded computes
+// with integers. Takes as much memory again as those matrices. Errors: kResourceLimit.
+Status pack_weights(LanguageModel& model, ThreadPool& pool);
 
 // How many bytes the weights take as they are stored: what must be shipped to run the model, tokenizer apart.
 struct ModelSize {

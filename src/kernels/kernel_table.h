@@ -91,6 +91,56 @@ struct RoundedInput {
 };
 using RoundInputFn = void (*)(const float* x, std::int64_t cols, const RoundedInput& out);
 
+// A PackedMatrix (tensor/packed_matrix.h) without its library types.
+struct PackedPanels {
+  const std::uint8_t* panels;
+  std::int64_t panel_bytes;
+  std::int64_t offsets_begin;
+  std::int64_t codes_begin;
+  std::int64_t num_units;
+  std::int64_t group_units;
+  std::uint8_t zero;
+};
+inline constexpr int kNumPackedBits = 4;  // 2, 3, 4, 8
+inline constexpr int kNumPackedKinds = 3 * kNumPackedBits;
+// Where a function of the given bits and offsets (enum PackedOffsets) stands in the arrays below.
+constexpr int packed_kind(int bits, int offsets) { return offsets * kNumPackedBits + (bits == 8 ? 3 : bits - 2); }
+
+// The input of a product with packed weights: x[c] is about q[c] * scales[c / 32]; sums[u] is scales[u] times the sum of
+// q over unit u.
+struct RoundedVector {
+  const std::int8_t* q;
+  const float* scales;
+  const float* sums;
+};
+// y[16 (p - begin) + r] = sum_c W[16 p + r, c] x[c] for panels begin <= p < end.
+using PackedDotFn = void (*)(const PackedPanels& weight, std::int64_t begin, std::int64_t end,
+                             const RoundedVector& x, float* y);
+
+// A part of a panel spread out for many rows of x: codes of some units as the table's PackedTileFn wants them, at most
+// kSpreadUnitBytes each, and of every unit and row the scale and the offset (-scale * zero, or the minimum).
+inline constexpr std::int64_t kSpreadUnitBytes = 1024;
+struct SpreadPanel {
+  std::uint8_t* codes;  // aligned to 64 bytes, like the others
+  float* scales;        // [num_units][16]
+  float* offsets;       // [num_units][16]
+};
+using SpreadFn = void (*)(const PackedPanels& weight, std::int64_t panel, std::int64_t first_unit,
+                          std::int64_t num_units, const SpreadPanel& out);
+// y[t, r] = start[r] + sum_c W[r, c] x[t, c] over the units of the panel; start null: onto what y holds.
+struct PackedTile {
+  SpreadPanel panel;
+  std::int64_t num_units;
+  RoundedVector x;  // of row 0, at the first of the units
+  std::int64_t q_stride;
+  std::int64_t scales_stride;  // of scales and sums
+  const float* start;          // 16 values
+  float* y;                    // 16 values per row
+  std::int64_t y_stride;
+  int num_rows;  // of x, at most KernelTable::packed_tile_rows
+};
+using PackedTileFn = void (*)(const PackedTile& tile);
+
 // out[j] = sum_i q[i] * keys[j * stride + i] for i < head_dim.
 using ScoresFn = void (*)(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys,
                           std::int64_t head_dim, float* out);
@@ -132,6 +182,10 @@ struct KernelTable {
   // none.
   DotFn dot_int8[kNumWeightFormats];
   RoundInputFn round_input;
+  PackedDotFn packed_dot[kNumPackedKinds];
+  SpreadFn spread[kNumPackedKinds];
+  PackedTileFn multiply_packed_tile[kNumPackedBits];  // by bits, as in packed_kind
+  int packed_tile_rows;
   ScoresFn scores;
   SoftmaxFn softmax;
   RmsNormFn rms_norm;
@@ -146,6 +200,8 @@ void use_dequantize_reference(KernelTable& table);
 void use_linear_reference(KernelTable& table);
 void use_elementwise_reference(KernelTable& table);
 void use_attention_reference(KernelTable& table);
+void use_packed_reference(KernelTable& table);
+void use_packed_avx2(KernelTable& table);
 void use_weights_avx2(KernelTable& table);
 void use_linear_avx2(KernelTable& table);
 void use_elementwise_avx2(KernelTable& table);

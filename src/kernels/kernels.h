@@ -28,10 +28,10 @@ std::string_view name(const KernelTable& table);
 // How a linear layer sees its input.
 enum class Activations {
   kFloat,  // as it is: the figures of quality are made with this
-  // Rounded to 8 bits where that makes the product faster. One row times packed weights: to integers per 32
-  // columns, on "avx512vnni" and "avx512bf16", for all ggml blocks and for groups that are multiples of 32
-  // columns or the whole row. Many rows times bfloat16 weights of an even number of columns: to bfloat16, on
-  // "avx512bf16". Everywhere else the same as kFloat. For generation.
+  // Rounded to 8 bits where that makes the product faster. Repacked weights (WeightView::packed): to integers per
+  // 32 columns, on every table. One row times ggml's super-blocks: the same, on "avx512vnni" and "avx512bf16".
+  // Many rows times bfloat16 weights of an even number of columns: to bfloat16, on "avx512bf16". Everywhere else
+  // the same as kFloat. For generation.
   kRounded,
 };
 
@@ -57,6 +57,15 @@ struct KernelContext {
 // A NaN or an infinity in a row of x makes all of that row of y NaN or infinite, and no other row.
 void linear(const KernelContext& context, const WeightView& weight, MatrixView<const float> x,
             std::span<const float> bias, MatrixView<float> y);
+
+// One of several layers that read the same input; x, y and bias as above.
+struct LinearLayer {
+  WeightView weight;
+  std::span<const float> bias;
+  MatrixView<float> y;
+};
+// linear() of every layer, in the same bits. Repacked ones share the rounding of x and meet the threads once.
+void linear_layers(const KernelContext& context, std::span<const LinearLayer> layers, MatrixView<const float> x);
 
 // out[c] = W[row, c] as float, for all columns. Dense blocks give ggml's values bit for bit; group-quantized
 // gives float(scale) * (code - zero), rounded once.

@@ -59,6 +59,53 @@ void fill_blocks(DType dtype, std::vector<std::byte>& bytes, Rng& rng) {
   }
 }
 
+// The largest code plus the zero point of the formats that have rounded input, in units of the scale.
+double code_range(DType dtype) {
+  switch (dtype) {
+    case DType::kQ4_0:
+      return 15 + 8;
+    case DType::kQ4_1:
+      return 15;
+    case DType::kQ5_0:
+      return 31 + 16;
+    case DType::kQ5_1:
+      return 31;
+    case DType::kQ8_0:
+      return 255 + 128;
+    default:
+      return 0;
+  }
+}
+
+// sum_c (|scale| (largest code + zero point) + |minimum|) |x|: what is summed where codes and zero points go
+// apart.
+double separate_parts(const WeightView& weight, std::int64_t row, std::span<const float> x) {
+  double sum = 0;
+  std::vector<float> values(static_cast<std::size_t>(weight.cols));
+  dequantize_row(*tables_here().front(), weight, row, values);
+  for (std::int64_t c = 0; c < weight.cols; ++c) {
+    double part = 0;
+    if (!weight.is_dense()) {
+      const auto g = row * weight.num_groups() + c / weight.group_size;
+      part = std::abs(to_float(weight.scales[g])) * ((1 << weight.bits) + weight.zeros[g]);
+    } else if (code_range(weight.dtype) > 0) {
+      Float16 halves[2];
+      std::memcpy(halves, weight.row(row) + c / 32 * info(weight.dtype).block_bytes, sizeof(halves));
+      const bool has_minimum = weight.dtype == DType::kQ4_1 || weight.dtype == DType::kQ5_1;
+      part = std::abs(to_float(halves[0])) * code_range(weight.dtype);
+      if (has_minimum) part += std::abs(to_float(halves[1]));
+    } else if (info(weight.dtype).block_values == 256) {
+      // Two codes of the 16 that share a scale differ, so the scale is at most twice the largest value; codes
+      // are below 64.
+      for (std::int64_t i = c / 16 * 16; i < c / 16 * 16 + 16; ++i) {
+        part = std::max(part, 128.0 * std::abs(values[static_cast<std::size_t>(i)]));
+      }
+    }
+    sum += part * std::abs(x[static_cast<std::size_t>(c)]);
+  }
+  return sum;
+}
+
 }  // namespace
 
 TestWeights dense_weights(DType dtype, std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
@@ -135,6 +182,53 @@ std::vector<float> reference_values(const WeightView& weight) {
                    std::span(values).subspan(static_cast<std::size_t>(r) * cols, cols));
   }
   return values;
+}
+
+Expected exact_product(const WeightView& weight, MatrixView<const float> x, std::span<const float> bias) {
+  const auto values = reference_values(weight);
+  Expected expected;
+  for (std::int64_t t = 0; t < x.rows; ++t) {
+    for (std::int64_t r = 0; r < weight.rows; ++r) {
+      const double start = bias.empty() ? 0.0 : bias[static_cast<std::size_t>(r)];
+      double sum = start;
+      double magnitude = std::abs(start);
+      for (std::int64_t c = 0; c < weight.cols; ++c) {
+        const double term =
+            static_cast<double>(values[static_cast<std::size_t>(r * weight.cols + c)]) * x.at(t, c);
+        sum += term;
+        magnitude += std::abs(term);
+      }
+      expected.y.push_back(sum);
+      expected.bound.push_back(static_cast<double>(weight.cols + 4) * 0x1.0p-24 * magnitude);
+    }
+  }
+  return expected;
+}
+
+void add_rounding_bound(const WeightView& weight, MatrixView<const float> x, Expected& expected) {
+  const auto w = reference_values(weight);
+  for (std::int64_t t = 0; t < x.rows; ++t) {
+    for (std::int64_t r = 0; r < weight.rows; ++r) {
+      for (std::int64_t first = 0; first < weight.cols; first += 32) {
+        double largest = 0, magnitude = 0;
+        for (std::int64_t c = first; c < std::min(weight.cols, first + 32); ++c) {
+          largest = std::max(largest, static_cast<double>(std::abs(x.at(t, c))));
+          magnitude += std::abs(static_cast<double>(w[static_cast<std::size_t>(r * weight.cols + c)]));
+        }
+        expected.bound[static_cast<std::size_t>(t * weight.rows + r)] += largest / 254 * 1.0001 * magnitude;
+      }
+    }
+  }
+}
+
+void add_integer_sum_bound(const WeightView& weight, MatrixView<const float> x, Expected& expected) {
+  for (std::int64_t t = 0; t < x.rows; ++t) {
+    for (std::int64_t r = 0; r < weight.rows; ++r) {
+      const std::span<const float> row(x.row(t), static_cast<std::size_t>(x.cols));
+      expected.bound[static_cast<std::size_t>(t * weight.rows + r)] +=
+          static_cast<double>(weight.cols / 32 + 40) * 0x1.0p-24 * separate_parts(weight, r, row);
+    }
+  }
 }
 
 testing::AssertionResult within_bound(std::span<const float> actual, std::span<const double> expected,

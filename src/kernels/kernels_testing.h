@@ -39,6 +39,18 @@ std::vector<float> normal_values(std::int64_t count, std::uint64_t seed);
 // All of W as the reference converts it.
 std::vector<float> reference_values(const WeightView& weight);
 
+// A product in double, (T, rows), and how far linear() may be from it.
+struct Expected {
+  std::vector<double> y;
+  std::vector<double> bound;
+};
+// With the bound for Activations::kFloat.
+Expected exact_product(const WeightView& weight, MatrixView<const float> x, std::span<const float> bias);
+// docs/numerics.md#int8: rounding x moves it by half a step of its group of 32 columns.
+void add_rounding_bound(const WeightView& weight, MatrixView<const float> x, Expected& expected);
+// What float sums lose of which codes and zero points are apart.
+void add_integer_sum_bound(const WeightView& weight, MatrixView<const float> x, Expected& expected);
+
 // Every |actual - expected| is at most its bound and nothing is NaN.
 testing::AssertionResult within_bound(std::span<const float> actual, std::span<const double> expected,
                                       std::span<const double> bound);

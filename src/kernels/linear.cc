@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "kernels/kernels.h"
 #include "kernels/linear_brains.h"
+#include "kernels/linear_packed.h"
 #include "kernels/panel_tiles.h"
 #include "kernels/scratch.h"
 
@@ -123,20 +124,50 @@ void multiply_vector(const Product& p, ThreadPool& pool, Activations activations
 
 }  // namespace
 
-void linear(const KernelContext& context, const WeightView& weight, MatrixView<const float> x,
-            std::span<const float> bias, MatrixView<float> y) {
-  ASSAY_CHECK(x.cols == weight.cols && y.rows == x.rows && y.cols == weight.rows);
-  ASSAY_CHECK(bias.empty() || static_cast<std::int64_t>(bias.size()) == weight.rows);
-  if (x.rows == 0 || weight.rows == 0) return;
-  const Product product{*context.table, weight, weight_rows(weight), x, bias, y};
+namespace {
+
+void multiply(const KernelContext& context, const LinearLayer& layer, MatrixView<const float> x) {
+  const Product product{*context.table, layer.weight, weight_rows(layer.weight), x, layer.bias, layer.y};
   if (x.rows == 1) {
     multiply_vector(product, *context.pool, context.activations);
   } else if (context.activations == Activations::kRounded &&
              can_multiply_brains(product.table, product.rows)) {
-    multiply_brains(product.table, product.rows, x, bias, y, *context.pool);
+    multiply_brains(product.table, product.rows, x, layer.bias, layer.y, *context.pool);
   } else {
     multiply_matrix(product, *context.pool);
   }
+}
+
+bool is_packed(const KernelContext& context, const LinearLayer& layer) {
+  return context.activations == Activations::kRounded && layer.weight.packed != nullptr;
+}
+
+}  // namespace
+
+void linear_layers(const KernelContext& context, std::span<const LinearLayer> layers, MatrixView<const float> x) {
+  for (const auto& layer : layers) {
+    ASSAY_CHECK(x.cols == layer.weight.cols && layer.y.rows == x.rows && layer.y.cols == layer.weight.rows);
+    ASSAY_CHECK(layer.bias.empty() || static_cast<std::int64_t>(layer.bias.size()) == layer.weight.rows);
+  }
+  if (x.rows == 0) return;
+  if (std::ranges::all_of(layers, [&](const LinearLayer& layer) { return is_packed(context, layer); })) {
+    multiply_packed(context, layers, x);
+    return;
+  }
+  for (const auto& layer : layers) {
+    if (layer.weight.rows == 0) continue;
+    if (is_packed(context, layer)) {
+      multiply_packed(context, {&layer, 1}, x);
+    } else {
+      multiply(context, layer, x);
+    }
+  }
+}
+
+void linear(const KernelContext& context, const WeightView& weight, MatrixView<const float> x,
+            std::span<const float> bias, MatrixView<float> y) {
+  const LinearLayer layer{weight, bias, y};
+  linear_layers(context, {&layer, 1}, x);
 }
 
 }  // namespace assay

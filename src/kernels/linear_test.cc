@@ -13,85 +13,11 @@ namespace {
 class Linear : public EveryTable {};
 INSTANTIATE_TEST_SUITE_P(Table, Linear, testing::ValuesIn(tables_here()), table_name);
 
-struct Expected {
-  std::vector<double> y;
-  std::vector<double> bound;
-};
-
-// The product in double and the bound of the contract.
-Expected exact_product(const WeightView& weight, MatrixView<const float> x, std::span<const float> bias) {
-  const auto values = reference_values(weight);
-  Expected expected;
-  for (std::int64_t t = 0; t < x.rows; ++t) {
-    for (std::int64_t r = 0; r < weight.rows; ++r) {
-      const double start = bias.empty() ? 0.0 : bias[static_cast<std::size_t>(r)];
-      double sum = start;
-      double magnitude = std::abs(start);
-      for (std::int64_t c = 0; c < weight.cols; ++c) {
-        const double term =
-            static_cast<double>(values[static_cast<std::size_t>(r * weight.cols + c)]) * x.at(t, c);
-        sum += term;
-        magnitude += std::abs(term);
-      }
-      expected.y.push_back(sum);
-      expected.bound.push_back(static_cast<double>(weight.cols + 4) * 0x1.0p-24 * magnitude);
-    }
-  }
-  return expected;
-}
-
 std::vector<float> run(const KernelContext& context, const WeightView& weight, MatrixView<const float> x,
                        std::span<const float> bias = {}) {
   std::vector<float> y(static_cast<std::size_t>(x.rows * weight.rows));
   linear(context, weight, x, bias, {y.data(), x.rows, weight.rows});
   return y;
-}
-
-// The largest code plus the zero point of the formats that have rounded input, in units of the scale.
-double code_range(DType dtype) {
-  switch (dtype) {
-    case DType::kQ4_0:
-      return 15 + 8;
-    case DType::kQ4_1:
-      return 15;
-    case DType::kQ5_0:
-      return 31 + 16;
-    case DType::kQ5_1:
-      return 31;
-    case DType::kQ8_0:
-      return 255 + 128;
-    default:
-      return 0;
-  }
-}
-
-// sum_c (|scale| (largest code + zero point) + |minimum|) |x|: what is summed where codes and zero points go
-// apart.
-double separate_parts(const WeightView& weight, std::int64_t row, std::span<const float> x) {
-  double sum = 0;
-  std::vector<float> values(static_cast<std::size_t>(weight.cols));
-  dequantize_row(*tables_here().front(), weight, row, values);
-  for (std::int64_t c = 0; c < weight.cols; ++c) {
-    double part = 0;
-    if (!weight.is_dense()) {
-      const auto g = row * weight.num_groups() + c / weight.group_size;
-      part = std::abs(to_float(weight.scales[g])) * ((1 << weight.bits) + weight.zeros[g]);
-    } else if (code_range(weight.dtype) > 0) {
-      Float16 halves[2];
-      std::memcpy(halves, weight.row(row) + c / 32 * info(weight.dtype).block_bytes, sizeof(halves));
-      const bool has_minimum = weight.dtype == DType::kQ4_1 || weight.dtype == DType::kQ5_1;
-      part = std::abs(to_float(halves[0])) * code_range(weight.dtype);
-      if (has_minimum) part += std::abs(to_float(halves[1]));
-    } else if (info(weight.dtype).block_values == 256) {
-      // Two codes of the 16 that share a scale differ, so the scale is at most twice the largest value; codes
-      // are below 64.
-      for (std::int64_t i = c / 16 * 16; i < c / 16 * 16 + 16; ++i) {
-        part = std::max(part, 128.0 * std::abs(values[static_cast<std::size_t>(i)]));
-      }
-    }
-    sum += part * std::abs(x[static_cast<std::size_t>(c)]);
-  }
-  return sum;
 }
 
 TEST(WithinBound, RejectsNanZeroSignFlipAndOneStepBeyond) {
@@ -185,24 +111,11 @@ TEST_P(Linear, StaysWithinTheBoundOfRoundedInput) {
       if (format.block_values() > 32 && blocks > 5) continue;
       const std::int64_t cols = blocks * format.block_values();
       const auto weights = format.make(19, cols, 81);
-      const auto w = reference_values(weights.view);
       const auto values = normal_values(cols, 82);
       const MatrixView<const float> x{values.data(), 1, cols};
       auto expected = exact_product(weights.view, x, {});
-      for (std::int64_t r = 0; r < 19; ++r) {
-        double& bound = expected.bound[static_cast<std::size_t>(r)];
-        for (std::int64_t first = 0; first < cols; first += 32) {
-          const std::int64_t last = std::min(cols, first + 32);
-          double largest = 0, magnitude = 0;
-          for (std::int64_t c = first; c < last; ++c) {
-            const double weight = std::abs(w[static_cast<std::size_t>(r * cols + c)]);
-            largest = std::max(largest, static_cast<double>(std::abs(values[static_cast<std::size_t>(c)])));
-            magnitude += weight;
-          }
-          bound += largest / 254 * 1.0001 * magnitude;
-        }
-        bound += static_cast<double>(cols / 32 + 40) * 0x1.0p-24 * separate_parts(weights.view, r, values);
-      }
+      add_rounding_bound(weights.view, x, expected);
+      add_integer_sum_bound(weights.view, x, expected);
       EXPECT_TRUE(
           within_bound(run(context(Activations::kRounded), weights.view, x), expected.y, expected.bound))
           << format.name() << " cols " << cols;
@@ -223,10 +136,7 @@ TEST_P(Linear, LosesNothingByRoundingWhereTheInputIsIntegers) {
       for (std::size_t c = 0; c < values.size(); c += 32) values[c] = -127.0f;
       const MatrixView<const float> x{values.data(), 1, cols};
       auto expected = exact_product(weights.view, x, {});
-      for (std::int64_t r = 0; r < 9; ++r) {
-        expected.bound[static_cast<std::size_t>(r)] +=
-            static_cast<double>(cols / 32 + 40) * 0x1.0p-24 * separate_parts(weights.view, r, values);
-      }
+      add_integer_sum_bound(weights.view, x, expected);
       EXPECT_TRUE(
           within_bound(run(context(Activations::kRounded), weights.view, x), expected.y, expected.bound))
           << format.name() << " cols " << cols;

@@ -10,6 +10,7 @@ KernelTable make_reference() {
   table.name = "reference";
   use_dequantize_reference(table);
   use_linear_reference(table);
+  use_packed_reference(table);
   use_elementwise_reference(table);
   use_attention_reference(table);
   return table;
@@ -27,6 +28,7 @@ const KernelTable& avx2_kernels() {
     avx2.name = "avx2";
     use_weights_avx2(avx2);
     use_linear_avx2(avx2);
+    use_packed_avx2(avx2);
     use_elementwise_avx2(avx2);
     return avx2;
   }();
@@ -39,6 +41,7 @@ const KernelTable& avx512_kernels() {
     avx512.name = "avx512";
     use_weights_avx512(avx512);
     use_group_dots_avx512(avx512);
+    use_packed_avx2(avx512);
     use_linear_avx512(avx512);
     use_elementwise_avx512(avx512);
     return avx512;

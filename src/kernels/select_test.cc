@@ -54,6 +54,9 @@ TEST(Select, FillsEveryFunctionOfEveryTable) {
   for (const KernelTable* table : tables_here()) {
     for (const auto& fn : table->dequantize) EXPECT_NE(fn, nullptr) << table->name;
     for (const auto& fn : table->dot) EXPECT_NE(fn, nullptr) << table->name;
+    for (const auto& fn : table->packed_dot) EXPECT_NE(fn, nullptr) << table->name;
+    for (const auto& fn : table->spread) EXPECT_NE(fn, nullptr) << table->name;
+    for (const auto& fn : table->multiply_packed_tile) EXPECT_NE(fn, nullptr) << table->name;
     for (const auto& fn : table->activate) EXPECT_NE(fn, nullptr) << table->name;
     EXPECT_TRUE(table->transpose && table->multiply_tile && table->round_input && table->scores &&
                 table->softmax && table->rms_norm && table->layer_norm && table->rope && table->add)

@@ -12,6 +12,8 @@
 
 namespace assay {
 
+class PackedMatrix;  // tensor/packed_matrix.h
+
 // Codes are packed in chunks of 64 consecutive columns, `bits` * 8 bytes each; a row is padded to whole chunks with code 0.
 // With q[0..63] the codes of a chunk:
 //   8 bits: byte i        = q[i]                                                   (64 bytes)
@@ -44,6 +46,7 @@ struct WeightView {
   std::int64_t group_size = 0;
   const Float16* scales = nullptr;
   const std::uint8_t* zeros = nullptr;
+  const PackedMatrix* packed = nullptr;  // the same matrix repacked for 8-bit input, where there is one
 
   bool is_dense() const { return bits == 0; }
   std::int64_t num_groups() const { return (cols + group_size - 1) / group_size; }

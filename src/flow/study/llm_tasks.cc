@@ -32,14 +32,15 @@ using store::Json;
 // Models that stay loaded while timings go round, as long as they fit into a third of the memory.
 class LoadedModels {
  public:
-  Result<const LanguageModel*> get(const fs::path& path) {
+  Result<const LanguageModel*> get(const fs::path& path, ThreadPool& pool) {
     for (const auto& entry : entries_) {
       if (entry.path == path) return &entry.model;
     }
     ASSAY_TRY(LanguageModel model, load_model(path));
-    bytes_ += model_size(model).total_bytes;
+    ASSAY_RETURN_IF_ERROR(pack_weights(model, pool));
+    bytes_ += bytes_of(model);
     while (!entries_.empty() && bytes_ > limit()) {
-      bytes_ -= model_size(entries_.front().model).total_bytes;
+      bytes_ -= bytes_of(entries_.front().model);
       entries_.pop_front();
     }
     entries_.push_back({path, std::move(model)});
@@ -51,6 +52,8 @@ class LoadedModels {
     fs::path path;
     LanguageModel model;
   };
+  // Stored and repacked.
+  static std::uint64_t bytes_of(const LanguageModel& model) { return 2 * model_size(model).total_bytes; }
   static std::uint64_t limit() { return measure::read_environment().memory_total_bytes.value_or(0) / 3; }
   std::list<Entry> entries_;
   std::uint64_t bytes_ = 0;
@@ -249,7 +252,7 @@ Result<const LanguageModel*> LlmStudy::load(const std::string& variant) {
     ASSAY_TRY(const auto report, write_variant(variant));
     static_cast<void>(report);
   }
-  return loaded_.get(path_of(variant));
+  return loaded_.get(path_of(variant), *context_.kernels.pool);
 }
 
 Json size_json(const ModelSize& size) {

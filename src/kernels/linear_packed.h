@@ -1,0 +1,12 @@
+// Linear layers of the same input whose weights are repacked. Private to linear*.cc.
+#pragma once
+#include <span>
+
+#include "kernels/kernels.h"
+
+namespace assay {
+
+// REQUIRES: every layer has weight.packed, and shapes as linear() wants them; x.rows > 0.
+void multiply_packed(const KernelContext& context, std::span<const LinearLayer> layers, MatrixView<const float> x);
+
+}  // namespace assay

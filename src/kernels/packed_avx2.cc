@@ -1,0 +1,332 @@
+// Products with packed weights by VPMADDUBSW, which multiplies unsigned codes with signed input and adds neighbours to 16
+// bits.
+//
+// Codes of at most 4 bits keep that exact for a whole unit: 8 quads * 2 * 15 * 127 < 2^15. Codes of 8 bits are taken as two
+// of 4, c = l + 16 h, whose sums meet in 32 bits.
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/kernel_table.h"
+
+namespace assay {
+namespace {
+
+constexpr int kTileRows = 6;  // 6 x 2 sums, 2 vectors of codes and one of input: 15 of 16 registers
+enum Offsets { kOneZero, kZeros, kMinimums };  // as PackedOffsets
+
+struct Pair {  // of the 16 rows of a panel, in halves
+  __m256i low, high;
+};
+struct FloatPair {
+  __m256 low, high;
+};
+
+inline Pair load_pair(const std::uint8_t* p) {
+  return {_mm256_load_si256(reinterpret_cast<const __m256i*>(p)),
+          _mm256_load_si256(reinterpret_cast<const __m256i*>(p + 32))};
+}
+inline __m256i input_quad(const std::int8_t* q) {
+  std::int32_t quad;
+  __builtin_memcpy(&quad, q, sizeof(quad));
+  return _mm256_set1_epi32(quad);
+}
+inline FloatPair load_halves(const std::uint8_t* p) {
+  const auto* halves = reinterpret_cast<const __m128i*>(p);
+  return {_mm256_cvtph_ps(_mm_load_si128(halves)), _mm256_cvtph_ps(_mm_load_si128(halves + 1))};
+}
+inline FloatPair load_bytes(const std::uint8_t* p) {
+  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
+          _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
+}
+
+// Bits [kShift, kShift + kBits) of every byte.
+template <int kShift, int kBits>
+inline __m256i field(__m256i bytes) {
+  const __m256i mask = _mm256_set1_epi8(static_cast<char>((1 << kBits) - 1));
+  if constexpr (kShift == 0) return _mm256_and_si256(bytes, mask);
+  return _mm256_and_si256(_mm256_srli_epi16(bytes, kShift), mask);
+}
+
+// The codes of quads 0 to 7, of half of the panel's rows; 8 bits: their lower or upper halves.
+template <int kBits>
+inline void codes_of(const std::uint8_t* unit, int part, __m256i out[8]) {
+  const auto vector = [unit](int v) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(unit + 64 * v));
+  };
+  if constexpr (kBits == 8) {
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; ++j) out[j] = part == 0 ? field<0, 4>(vector(j)) : field<4, 4>(vector(j));
+  } else if constexpr (kBits == 4) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const __m256i bytes = vector(j);
+      out[j] = field<0, 4>(bytes);
+      out[j + 4] = field<4, 4>(bytes);
+    }
+  } else if constexpr (kBits == 2) {
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) {
+      const __m256i bytes = vector(j);
+      out[j] = field<0, 2>(bytes);
+      out[j + 2] = field<2, 2>(bytes);
+      out[j + 4] = field<4, 2>(bytes);
+      out[j + 6] = field<6, 2>(bytes);
+    }
+  } else {
+    const __m256i a = vector(0), b = vector(1), c = vector(2);
+    out[0] = field<0, 3>(a);
+    out[1] = field<3, 3>(a);
+    out[2] = field<0, 3>(b);
+    out[3] = field<3, 3>(b);
+    out[4] = field<0, 3>(c);
+    out[5] = field<3, 3>(c);
+    const __m256i third = _mm256_set1_epi8(4);
+    out[6] = _mm256_or_si256(field<6, 2>(a), _mm256_and_si256(_mm256_srli_epi16(c, 4), third));
+    out[7] = _mm256_or_si256(field<6, 2>(b), _mm256_and_si256(_mm256_srli_epi16(c, 5), third));
+  }
+}
+
+// The sum over a unit for 8 rows, in pairs of 16 bits; `x` are its 8 quads of input.
+inline __m256i sum_quads(const __m256i codes[8], const __m256i x[8]) {
+  __m256i sum = _mm256_maddubs_epi16(codes[0], x[0]);
+#pragma GCC unroll 8
+  for (int j = 1; j < 8; ++j) sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes[j], x[j]));
+  return sum;
+}
+
+// The same without separating the fields of 2 bits that lie two apart: those of the upper one of two count four times.
+inline __m256i sum_of_2_bits(const std::uint8_t* unit, const __m256i x[8]) {
+  const __m256i low = _mm256_set1_epi8(0x03), high = _mm256_set1_epi8(0x0c);
+  __m256i once = _mm256_setzero_si256(), four_times = once;
+#pragma GCC unroll 2
+  for (int j = 0; j < 2; ++j) {
+    const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(unit + 64 * j));
+    const __m256i rest = _mm256_srli_epi16(bytes, 4);
+    once = _mm256_add_epi16(once, _mm256_maddubs_epi16(_mm256_and_si256(bytes, low), x[j]));
+    four_times = _mm256_add_epi16(four_times, _mm256_maddubs_epi16(_mm256_and_si256(bytes, high), x[j + 2]));
+    once = _mm256_add_epi16(once, _mm256_maddubs_epi16(_mm256_and_si256(rest, low), x[j + 4]));
+    four_times = _mm256_add_epi16(four_times, _mm256_maddubs_epi16(_mm256_and_si256(rest, high), x[j + 6]));
+  }
+  return _mm256_add_epi16(once, _mm256_srai_epi16(four_times, 2));
+}
+
+// In 32 bits, for 8 rows.
+template <int kBits>
+inline __m256i sum_unit(const std::uint8_t* unit, const __m256i x[8]) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  if constexpr (kBits == 2) return _mm256_madd_epi16(sum_of_2_bits(unit, x), ones);
+  __m256i codes[8];
+  codes_of<kBits>(unit, 0, codes);
+  const __m256i sum = _mm256_madd_epi16(sum_quads(codes, x), ones);
+  if constexpr (kBits != 8) return sum;
+  codes_of<kBits>(unit, 1, codes);
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(sum_quads(codes, x), _mm256_set1_epi16(16)));
+}
+
+// -scale * zero, or the minimum, of group g.
+template <int kOffsets>
+inline FloatPair offsets_of(const PackedPanels& w, const std::uint8_t* panel, std::int64_t g, FloatPair scale) {
+  if constexpr (kOffsets == kMinimums) return load_halves(panel + w.offsets_begin + 32 * g);
+  FloatPair zero{_mm256_set1_ps(w.zero), _mm256_set1_ps(w.zero)};
+  if constexpr (kOffsets == kZeros) zero = load_bytes(panel + w.offsets_begin + 16 * g);
+  const __m256 none = _mm256_setzero_ps();
+  return {_mm256_fnmadd_ps(scale.low, zero.low, none), _mm256_fnmadd_ps(scale.high, zero.high, none)};
+}
+
+template <int kBits, int kOffsets>
+void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x, float* y) {
+  for (std::int64_t p = begin; p < end; ++p, y += 16) {
+    const std::uint8_t* panel = w.panels + p * w.panel_bytes;
+    const std::uint8_t* unit = panel + w.codes_begin;
+    FloatPair sum{_mm256_setzero_ps(), _mm256_setzero_ps()};
+    std::int64_t u = 0;
+    for (std::int64_t g = 0; u < w.num_units; ++g) {
+      const std::int64_t last = u + w.group_units < w.num_units ? u + w.group_units : w.num_units;
+      const FloatPair scale = load_halves(panel + 32 * g);
+      float group_sum = 0;
+      for (; u < last; ++u, unit += 64 * kBits) {
+        __m256i quads[8];
+#pragma GCC unroll 8
+        for (int j = 0; j < 8; ++j) quads[j] = input_quad(x.q + 32 * u + 4 * j);
+        const __m256 input_scale = _mm256_set1_ps(x.scales[u]);
+        sum.low = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum_unit<kBits>(unit, quads)),
+                                  _mm256_mul_ps(scale.low, input_scale), sum.low);
+        sum.high = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum_unit<kBits>(unit + 32, quads)),
+                                   _mm256_mul_ps(scale.high, input_scale), sum.high);
+        group_sum += x.sums[u];
+      }
+      const FloatPair offset = offsets_of<kOffsets>(w, panel, g, scale);
+      sum.low = _mm256_fmadd_ps(offset.low, _mm256_set1_ps(group_sum), sum.low);
+      sum.high = _mm256_fmadd_ps(offset.high, _mm256_set1_ps(group_sum), sum.high);
+    }
+    _mm256_storeu_ps(y, sum.low);
+    _mm256_storeu_ps(y + 8, sum.high);
+  }
+}
+
+// Codes of 8 bits become two parts of 8 quads.
+template <int kBits, int kOffsets>
+void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std::int64_t num_units,
+            const SpreadPanel& out) {
+  constexpr int kParts = kBits == 8 ? 2 : 1;
+  const std::uint8_t* panel = w.panels + p * w.panel_bytes;
+  for (std::int64_t i = 0; i < num_units; ++i) {
+    const std::uint8_t* unit = panel + w.codes_begin + (first_unit + i) * kBits * 64;
+    for (int part = 0; part < kParts; ++part) {
+      std::uint8_t* to = out.codes + (i * kParts + part) * 512;
+      for (int half = 0; half < 2; ++half) {
+        __m256i codes[8];
+        codes_of<kBits>(unit + 32 * half, part, codes);
+#pragma GCC unroll 8
+        for (int j = 0; j < 8; ++j)
+          _mm256_store_si256(reinterpret_cast<__m256i*>(to + 64 * j + 32 * half), codes[j]);
+      }
+    }
+    const std::int64_t g = (first_unit + i) / w.group_units;
+    const FloatPair scale = load_halves(panel + 32 * g);
+    const FloatPair offset = offsets_of<kOffsets>(w, panel, g, scale);
+    _mm256_store_ps(out.scales + 16 * i, scale.low);
+    _mm256_store_ps(out.scales + 16 * i + 8, scale.high);
+    _mm256_store_ps(out.offsets + 16 * i, offset.low);
+    _mm256_store_ps(out.offsets + 16 * i + 8, offset.high);
+  }
+}
+
+// Adds one part of a unit to the sums of kRows rows. `factor` is what the part's codes count.
+template <int kRows>
+inline void multiply_part(const PackedTile& tile, std::int64_t u, const std::uint8_t* codes, __m256i factor,
+                          FloatPair sums[kRows]) {
+  __m256i low[kRows], high[kRows];
+  const std::int8_t* q = tile.x.q + 32 * u;
+  const auto step = [&](int j, bool first) {
+    const Pair pair = load_pair(codes + 64 * j);
+#pragma GCC unroll 6
+    for (int t = 0; t < kRows; ++t) {
+      const __m256i x = input_quad(q + t * tile.q_stride + 4 * j);
+      const __m256i low_product = _mm256_maddubs_epi16(pair.low, x);
+      const __m256i high_product = _mm256_maddubs_epi16(pair.high, x);
+      low[t] = first ? low_product : _mm256_add_epi16(low[t], low_product);
+      high[t] = first ? high_product : _mm256_add_epi16(high[t], high_product);
+    }
+  };
+  step(0, true);
+#pragma GCC unroll 8
+  for (int j = 1; j < 8; ++j) step(j, false);
+  const __m256 scale_low = _mm256_load_ps(tile.panel.scales + 16 * u);
+  const __m256 scale_high = _mm256_load_ps(tile.panel.scales + 16 * u + 8);
+#pragma GCC unroll 6
+  for (int t = 0; t < kRows; ++t) {
+    const __m256 input_scale = _mm256_set1_ps(tile.x.scales[t * tile.scales_stride + u]);
+    sums[t].low = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(low[t], factor)),
+                                  _mm256_mul_ps(scale_low, input_scale), sums[t].low);
+    sums[t].high = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(high[t], factor)),
+                                   _mm256_mul_ps(scale_high, input_scale), sums[t].high);
+  }
+}
+
+template <int kParts, int kRows>
+void multiply_rows(const PackedTile& tile) {
+  FloatPair sums[kRows];
+#pragma GCC unroll 6
+  for (int t = 0; t < kRows; ++t) {
+    const float* start = tile.start != nullptr ? tile.start : tile.y + t * tile.y_stride;
+    sums[t] = {_mm256_loadu_ps(start), _mm256_loadu_ps(start + 8)};
+  }
+  for (std::int64_t u = 0; u < tile.num_units; ++u) {
+    const std::uint8_t* codes = tile.panel.codes + u * kParts * 512;
+    multiply_part<kRows>(tile, u, codes, _mm256_set1_epi16(1), sums);
+    if constexpr (kParts == 2) multiply_part<kRows>(tile, u, codes + 512, _mm256_set1_epi16(16), sums);
+    const __m256 offset_low = _mm256_load_ps(tile.panel.offsets + 16 * u);
+    const __m256 offset_high = _mm256_load_ps(tile.panel.offsets + 16 * u + 8);
+#pragma GCC unroll 6
+    for (int t = 0; t < kRows; ++t) {
+      const __m256 sum = _mm256_set1_ps(tile.x.sums[t * tile.scales_stride + u]);
+      sums[t].low = _mm256_fmadd_ps(offset_low, sum, sums[t].low);
+      sums[t].high = _mm256_fmadd_ps(offset_high, sum, sums[t].high);
+    }
+  }
+#pragma GCC unroll 6
+  for (int t = 0; t < kRows; ++t) {
+    _mm256_storeu_ps(tile.y + t * tile.y_stride, sums[t].low);
+    _mm256_storeu_ps(tile.y + t * tile.y_stride + 8, sums[t].high);
+  }
+}
+
+template <int kParts>
+void multiply_packed_tile(const PackedTile& tile) {
+  static constexpr PackedTileFn kFunctions[] = {multiply_rows<kParts, 1>, multiply_rows<kParts, 2>,
+                                                multiply_rows<kParts, 3>, multiply_rows<kParts, 4>,
+                                                multiply_rows<kParts, 5>, multiply_rows<kParts, 6>};
+  static_assert(sizeof(kFunctions) / sizeof(kFunctions[0]) == kTileRows);
+  kFunctions[tile.num_rows - 1](tile);
+}
+
+// As the reference does it, operation by operation.
+void round_input(const float* x, std::int64_t cols, const RoundedInput& out) {
+  const __m256 sign = _mm256_set1_ps(-0.0f), infinite = _mm256_set1_ps(__builtin_inff());
+  for (std::int64_t g = 0; g < cols / kInt8Group; ++g) {
+    __m256 v[4];
+    __m256 largest = _mm256_setzero_ps(), finite = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      v[i] = _mm256_loadu_ps(x + 32 * g + 8 * i);
+      const __m256 magnitude = _mm256_andnot_ps(sign, v[i]);
+      finite = _mm256_and_ps(finite, _mm256_cmp_ps(magnitude, infinite, _CMP_LT_OQ));
+      largest = _mm256_max_ps(largest, magnitude);
+    }
+    const bool usable = _mm256_movemask_ps(finite) == 0xff;
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(largest), _mm256_extractf128_ps(largest, 1));
+    four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    const float top = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+    out.scales[g] = usable ? top / 127.0f : __builtin_nanf("");
+    const __m256 inverse = _mm256_set1_ps(usable && top > 0 ? 127.0f / top : 0.0f);
+    __m256i words[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const __m256i rounded = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
+      words[i] = usable ? rounded : _mm256_setzero_si256();
+    }
+    const auto total = [](__m256i a, __m256i b) {
+      const __m256i both = _mm256_add_epi32(a, b);
+      __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+      return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
+    };
+    out.half_sums[2 * g] = total(words[0], words[1]);
+    out.half_sums[2 * g + 1] = total(words[2], words[3]);
+    out.sums[g] = out.half_sums[2 * g] + out.half_sums[2 * g + 1];
+    // Packing works within 128 bits; the words come back into order.
+    const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q + 32 * g),
+                        _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+  }
+}
+
+template <int kBits, int kOffsets>
+void set(KernelTable& table) {
+  table.packed_dot[packed_kind(kBits, kOffsets)] = packed_dot<kBits, kOffsets>;
+  table.spread[packed_kind(kBits, kOffsets)] = spread<kBits, kOffsets>;
+}
+
+template <int kBits>
+void set_bits(KernelTable& table) {
+  set<kBits, kOneZero>(table);
+  set<kBits, kZeros>(table);
+  set<kBits, kMinimums>(table);
+  table.multiply_packed_tile[packed_kind(kBits, 0)] = multiply_packed_tile<kBits == 8 ? 2 : 1>;
+}
+
+}  // namespace
+
+void use_packed_avx2(KernelTable& table) {
+  table.round_input = round_input;
+  table.packed_tile_rows = kTileRows;
+  set_bits<2>(table);
+  set_bits<3>(table);
+  set_bits<4>(table);
+  set_bits<8>(table);
+}
+
+}  // namespace assay

@@ -1,0 +1,128 @@
+// Plain products with packed weights. Spread codes are one byte each, in the order of quads.
+#include <algorithm>
+
+#include "kernels/kernel_table.h"
+#include "tensor/float16.h"
+#include "tensor/packed_matrix.h"
+
+namespace assay {
+namespace {
+
+constexpr int kRows = static_cast<int>(kPanelRows);
+constexpr int kQuads = 8;
+constexpr int kTileRows = 4;
+
+std::uint8_t code_at(int bits, const std::uint8_t* unit, int quad, int byte) {
+  const auto vector = [&](int v) { return static_cast<unsigned>(unit[64 * v + byte]); };
+  const auto result = [&]() -> unsigned {
+    switch (bits) {
+      case 8:
+        return vector(quad);
+      case 4:
+        return vector(quad % 4) >> (quad / 4 * 4) & 15u;
+      case 2:
+        return vector(quad % 2) >> (quad / 2 * 2) & 3u;
+      default:
+        if (quad < 6) return vector(quad / 2) >> (quad % 2 * 3) & 7u;
+        return vector(quad - 6) >> 6 | (vector(2) >> quad & 1u) << 2;
+    }
+  }();
+  return static_cast<std::uint8_t>(result);
+}
+
+float half_at(const std::uint8_t* halves, std::int64_t index) {
+  return to_float(Float16{static_cast<std::uint16_t>(halves[2 * index] | halves[2 * index + 1] << 8)});
+}
+
+float scale_at(const PackedPanels& w, const std::uint8_t* panel, std::int64_t unit, int row) {
+  return half_at(panel, unit / w.group_units * kRows + row);
+}
+
+template <PackedOffsets kOffsets>
+float offset_at(const PackedPanels& w, const std::uint8_t* panel, std::int64_t unit, int row) {
+  const std::int64_t at = unit / w.group_units * kRows + row;
+  if constexpr (kOffsets == PackedOffsets::kMinimums) return half_at(panel + w.offsets_begin, at);
+  const std::uint8_t zero = kOffsets == PackedOffsets::kZeros ? panel[w.offsets_begin + at] : w.zero;
+  return -scale_at(w, panel, unit, row) * static_cast<float>(zero);
+}
+
+template <int kBits, PackedOffsets kOffsets>
+void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x, float* y) {
+  for (std::int64_t p = begin; p < end; ++p, y += kRows) {
+    const std::uint8_t* panel = w.panels + p * w.panel_bytes;
+    for (int r = 0; r < kRows; ++r) {
+      float sum = 0;
+      for (std::int64_t u = 0; u < w.num_units; ++u) {
+        const std::uint8_t* unit = panel + w.codes_begin + u * kBits * 64;
+        std::int32_t product = 0;
+        for (int c = 0; c < kUnitCols; ++c) product += code_at(kBits, unit, c / 4, 4 * r + c % 4) * x.q[32 * u + c];
+        sum += static_cast<float>(product) * scale_at(w, panel, u, r) * x.scales[u];
+        sum += offset_at<kOffsets>(w, panel, u, r) * x.sums[u];
+      }
+      y[r] = sum;
+    }
+  }
+}
+
+template <int kBits, PackedOffsets kOffsets>
+void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std::int64_t num_units,
+            const SpreadPanel& out) {
+  const std::uint8_t* panel = w.panels + p * w.panel_bytes;
+  for (std::int64_t i = 0; i < num_units; ++i) {
+    const std::uint8_t* unit = panel + w.codes_begin + (first_unit + i) * kBits * 64;
+    for (int j = 0; j < kQuads; ++j) {
+      for (int b = 0; b < 64; ++b) out.codes[(i * kQuads + j) * 64 + b] = code_at(kBits, unit, j, b);
+    }
+    for (int r = 0; r < kRows; ++r) {
+      out.scales[i * kRows + r] = scale_at(w, panel, first_unit + i, r);
+      out.offsets[i * kRows + r] = offset_at<kOffsets>(w, panel, first_unit + i, r);
+    }
+  }
+}
+
+void multiply_packed_tile(const PackedTile& tile) {
+  for (int t = 0; t < tile.num_rows; ++t) {
+    const std::int8_t* q = tile.x.q + t * tile.q_stride;
+    const float* scales = tile.x.scales + t * tile.scales_stride;
+    const float* sums = tile.x.sums + t * tile.scales_stride;
+    float* y = tile.y + t * tile.y_stride;
+    for (int r = 0; r < kRows; ++r) {
+      float sum = 0;
+      for (std::int64_t u = 0; u < tile.num_units; ++u) {
+        std::int32_t product = 0;
+        for (int c = 0; c < kUnitCols; ++c)
+          product += tile.panel.codes[(u * kQuads + c / 4) * 64 + 4 * r + c % 4] * q[32 * u + c];
+        sum += static_cast<float>(product) * tile.panel.scales[u * kRows + r] * scales[u];
+        sum += tile.panel.offsets[u * kRows + r] * sums[u];
+      }
+      y[r] = (tile.start != nullptr ? tile.start[r] : y[r]) + sum;
+    }
+  }
+}
+
+template <int kBits, PackedOffsets kOffsets>
+void set(KernelTable& table) {
+  const int kind = packed_kind(kBits, static_cast<int>(kOffsets));
+  table.packed_dot[kind] = packed_dot<kBits, kOffsets>;
+  table.spread[kind] = spread<kBits, kOffsets>;
+}
+
+template <int kBits>
+void set_bits(KernelTable& table) {
+  set<kBits, PackedOffsets::kOneZero>(table);
+  set<kBits, PackedOffsets::kZeros>(table);
+  set<kBits, PackedOffsets::kMinimums>(table);
+  table.multiply_packed_tile[packed_kind(kBits, 0)] = multiply_packed_tile;
+}
+
+}  // namespace
+
+void use_packed_reference(KernelTable& table) {
+  table.packed_tile_rows = kTileRows;
+  set_bits<2>(table);
+  set_bits<3>(table);
+  set_bits<4>(table);
+  set_bits<8>(table);
+}
+
+}  // namespace assay
