@@ -23,10 +23,9 @@ const KernelTable& table_named(const std::string& wanted) {
   return select_kernels(features);
 }
 
-std::vector<std::string> kernel_names() {
-  std::vector<std::string> names;
-  for (const KernelTable* table : runnable_kernels(detect_cpu_features())) names.emplace_back(name(*table));
-  return names;
+std::vector<std::string> kernel_names_here() {
+  const auto names = kernel_names(detect_cpu_features());
+  return {names.begin(), names.end()};
 }
 
 int all_threads() {
@@ -148,7 +147,7 @@ CLI::App& CommandLine::add(const std::string& name, const std::string& descripti
   command.add_flag("--quiet", common_.quiet, "no progress, no notes")->group(group);
   command.add_option("--kernels", common_.kernels, "force an instruction set [the fastest]")
       ->type_name("NAME")
-      ->check(CLI::IsMember(kernel_names()))
+      ->check(CLI::IsMember(kernel_names_here()))
       ->group(group);
   return command;
 }

@@ -17,12 +17,14 @@ namespace assay {
 
 struct KernelTable;  // kernels/kernel_table.h: the functions of one instruction set
 
-// The fastest table that `features` allow; the reference where there is none.
-const KernelTable& select_kernels(const CpuFeatures& features);
-// All tables that this processor runs, the reference first, the fastest last. For tests and for forcing one
-// by name
-// ("reference", "avx2", "avx512", "avx512vnni", "avx512bf16", "neon"). They live as long as the program.
+// The names of the tables that run with `features`, the reference first, the fastest last: "reference", "avx2",
+// "avx512", "avx512vnni", "avx512bf16", "neon".
+std::vector<std::string_view> kernel_names(const CpuFeatures& features);
+// Their tables, which live as long as the program. REQUIRES: features that this processor has: filling the table of an
+// instruction set may already use it.
 std::vector<const KernelTable*> runnable_kernels(const CpuFeatures& features);
+// The fastest of them.
+const KernelTable& select_kernels(const CpuFeatures& features);
 std::string_view name(const KernelTable& table);
 
 // How a linear layer sees its input.

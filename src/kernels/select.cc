@@ -60,17 +60,21 @@ const KernelTable& avx512_vnni_kernels() {
   return table;
 }
 
-// Has what the other tables have, VNNI too where the processor does.
-const KernelTable& avx512_bf16_kernels(bool vnni) {
-  const auto make = [](const KernelTable& base) {
-    KernelTable bf16 = base;
-    bf16.name = "avx512bf16";
-    use_brain_tiles_avx512(bf16);
-    return bf16;
-  };
-  static const KernelTable plain = make(avx512_kernels());
-  static const KernelTable with_vnni = make(avx512_vnni_kernels());
-  return vnni ? with_vnni : plain;
+KernelTable with_brain_tiles(const KernelTable& base) {
+  KernelTable table = base;
+  table.name = "avx512bf16";
+  use_brain_tiles_avx512(table);
+  return table;
+}
+
+const KernelTable& avx512_bf16_kernels() {
+  static const KernelTable table = with_brain_tiles(avx512_kernels());
+  return table;
+}
+
+const KernelTable& avx512_bf16_vnni_kernels() {
+  static const KernelTable table = with_brain_tiles(avx512_vnni_kernels());
+  return table;
 }
 #elif defined(__aarch64__)
 const KernelTable& neon_kernels() {
@@ -86,25 +90,43 @@ const KernelTable& neon_kernels() {
 }
 #endif
 
-}  // namespace
+// A table that is made when it is asked for.
+struct Candidate {
+  std::string_view name;
+  const KernelTable& (*table)();
+};
 
-std::vector<const KernelTable*> runnable_kernels([[maybe_unused]] const CpuFeatures& features) {
-  std::vector<const KernelTable*> tables = {&reference_kernels()};
+std::vector<Candidate> candidates([[maybe_unused]] const CpuFeatures& features) {
+  std::vector<Candidate> all = {{"reference", reference_kernels}};
 #if defined(__x86_64__)
-  if (features.avx2) tables.push_back(&avx2_kernels());
-  if (features.avx512) tables.push_back(&avx512_kernels());
-  if (features.avx512_vnni) tables.push_back(&avx512_vnni_kernels());
+  if (features.avx2) all.push_back({"avx2", avx2_kernels});
+  if (features.avx512) all.push_back({"avx512", avx512_kernels});
+  if (features.avx512_vnni) all.push_back({"avx512vnni", avx512_vnni_kernels});
   if (features.avx512_bf16) {
-    const auto place = features.fast_avx512_bf16 ? tables.end() : tables.end() - 1;
-    tables.insert(place, &avx512_bf16_kernels(features.avx512_vnni));
+    const auto place = features.fast_avx512_bf16 ? all.end() : all.end() - 1;
+    all.insert(place, {"avx512bf16", features.avx512_vnni ? avx512_bf16_vnni_kernels : avx512_bf16_kernels});
   }
 #elif defined(__aarch64__)
-  if (features.neon) tables.push_back(&neon_kernels());
+  if (features.neon) all.push_back({"neon", neon_kernels});
 #endif
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::string_view> kernel_names(const CpuFeatures& features) {
+  std::vector<std::string_view> names;
+  for (const Candidate& candidate : candidates(features)) names.push_back(candidate.name);
+  return names;
+}
+
+std::vector<const KernelTable*> runnable_kernels(const CpuFeatures& features) {
+  std::vector<const KernelTable*> tables;
+  for (const Candidate& candidate : candidates(features)) tables.push_back(&candidate.table());
   return tables;
 }
 
-const KernelTable& select_kernels(const CpuFeatures& features) { return *runnable_kernels(features).back(); }
+const KernelTable& select_kernels(const CpuFeatures& features) { return candidates(features).back().table(); }
 
 std::string_view name(const KernelTable& table) { return table.name; }
 
