@@ -1,8 +1,8 @@
-// Products with packed weights by VPMADDUBSW, which multiplies unsigned codes with signed input and adds neighbours to 16
-// bits.
+// Products with packed weights by VPMADDUBSW, which multiplies unsigned codes with signed input and adds
+// neighbours to 16 bits.
 //
-// Codes of at most 4 bits keep that exact for a whole unit: 8 quads * 2 * 15 * 127 < 2^15. Codes of 8 bits are taken as two
-// of 4, c = l + 16 h, whose sums meet in 32 bits.
+// Codes of at most 4 bits keep that exact for a whole unit: 8 quads * 2 * 15 * 127 < 2^15. Codes of 8 bits
+// are taken as two of 4, c = l + 16 h, whose sums meet in 32 bits.
 #include <immintrin.h>
 
 #include <cstdint>
@@ -88,46 +88,89 @@ inline void codes_of(const std::uint8_t* unit, int part, __m256i out[8]) {
   }
 }
 
-// The sum over a unit for 8 rows, in pairs of 16 bits; `x` are its 8 quads of input.
-inline __m256i sum_quads(const __m256i codes[8], const __m256i x[8]) {
-  __m256i sum = _mm256_maddubs_epi16(codes[0], x[0]);
-#pragma GCC unroll 8
-  for (int j = 1; j < 8; ++j) sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes[j], x[j]));
-  return sum;
-}
-
-// The same without separating the fields of 2 bits that lie two apart: those of the upper one of two count four times.
-inline __m256i sum_of_2_bits(const std::uint8_t* unit, const __m256i x[8]) {
-  const __m256i low = _mm256_set1_epi8(0x03), high = _mm256_set1_epi8(0x0c);
-  __m256i once = _mm256_setzero_si256(), four_times = once;
-#pragma GCC unroll 2
-  for (int j = 0; j < 2; ++j) {
-    const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(unit + 64 * j));
-    const __m256i rest = _mm256_srli_epi16(bytes, 4);
-    once = _mm256_add_epi16(once, _mm256_maddubs_epi16(_mm256_and_si256(bytes, low), x[j]));
-    four_times = _mm256_add_epi16(four_times, _mm256_maddubs_epi16(_mm256_and_si256(bytes, high), x[j + 2]));
-    once = _mm256_add_epi16(once, _mm256_maddubs_epi16(_mm256_and_si256(rest, low), x[j + 4]));
-    four_times = _mm256_add_epi16(four_times, _mm256_maddubs_epi16(_mm256_and_si256(rest, high), x[j + 6]));
+// Sums over a unit for the 16 rows, quad by quad, so that few registers are in use: 16-bit sums of neighbours
+// at first.
+struct QuadSums {
+  Pair sum{_mm256_setzero_si256(), _mm256_setzero_si256()};
+  void add(__m256i low, __m256i high, __m256i x) {
+    sum.low = _mm256_add_epi16(sum.low, _mm256_maddubs_epi16(low, x));
+    sum.high = _mm256_add_epi16(sum.high, _mm256_maddubs_epi16(high, x));
   }
-  return _mm256_add_epi16(once, _mm256_srai_epi16(four_times, 2));
+  // In 32 bits, times `factor` (in every 16 bits).
+  Pair total(__m256i factor) const {
+    return {_mm256_madd_epi16(sum.low, factor), _mm256_madd_epi16(sum.high, factor)};
+  }
+};
+
+template <int kShift, int kBits>
+inline void add_field(QuadSums& sums, const Pair& bytes, const std::int8_t* quad) {
+  sums.add(field<kShift, kBits>(bytes.low), field<kShift, kBits>(bytes.high), input_quad(quad));
 }
 
-// In 32 bits, for 8 rows.
+// The unit's sums in 32 bits. q: its input.
 template <int kBits>
-inline __m256i sum_unit(const std::uint8_t* unit, const __m256i x[8]) {
+inline Pair sum_unit(const std::uint8_t* unit, const std::int8_t* q) {
   const __m256i ones = _mm256_set1_epi16(1);
-  if constexpr (kBits == 2) return _mm256_madd_epi16(sum_of_2_bits(unit, x), ones);
-  __m256i codes[8];
-  codes_of<kBits>(unit, 0, codes);
-  const __m256i sum = _mm256_madd_epi16(sum_quads(codes, x), ones);
-  if constexpr (kBits != 8) return sum;
-  codes_of<kBits>(unit, 1, codes);
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(sum_quads(codes, x), _mm256_set1_epi16(16)));
+  QuadSums sums;
+  if constexpr (kBits == 8) {
+    QuadSums upper;
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; ++j) {
+      const Pair bytes = load_pair(unit + 64 * j);
+      add_field<0, 4>(sums, bytes, q + 4 * j);
+      add_field<4, 4>(upper, bytes, q + 4 * j);
+    }
+    const Pair low = sums.total(ones), high = upper.total(_mm256_set1_epi16(16));
+    return {_mm256_add_epi32(low.low, high.low), _mm256_add_epi32(low.high, high.high)};
+  } else if constexpr (kBits == 4) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const Pair bytes = load_pair(unit + 64 * j);
+      add_field<0, 4>(sums, bytes, q + 4 * j);
+      add_field<4, 4>(sums, bytes, q + 4 * j + 16);
+    }
+  } else if constexpr (kBits == 2) {
+    // Fields that lie two bits higher are not moved down: their sum counts four times.
+    const __m256i low = _mm256_set1_epi8(0x03), high = _mm256_set1_epi8(0x0c);
+    QuadSums four_times;
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) {
+      Pair bytes = load_pair(unit + 64 * j);
+#pragma GCC unroll 2
+      for (int shift = 0; shift < 2; ++shift) {
+        const std::int8_t* quad = q + 4 * j + 16 * shift;
+        sums.add(_mm256_and_si256(bytes.low, low), _mm256_and_si256(bytes.high, low), input_quad(quad));
+        four_times.add(_mm256_and_si256(bytes.low, high), _mm256_and_si256(bytes.high, high),
+                       input_quad(quad + 8));
+        bytes = {_mm256_srli_epi16(bytes.low, 4), _mm256_srli_epi16(bytes.high, 4)};
+      }
+    }
+    sums.sum.low = _mm256_add_epi16(sums.sum.low, _mm256_srai_epi16(four_times.sum.low, 2));
+    sums.sum.high = _mm256_add_epi16(sums.sum.high, _mm256_srai_epi16(four_times.sum.high, 2));
+  } else {
+    Pair third = load_pair(unit + 128);
+    add_field<0, 3>(sums, third, q + 16);
+    add_field<3, 3>(sums, third, q + 20);
+    const __m256i mask = _mm256_set1_epi8(4);
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) {
+      const Pair bytes = load_pair(unit + 64 * j);
+      add_field<0, 3>(sums, bytes, q + 8 * j);
+      add_field<3, 3>(sums, bytes, q + 8 * j + 4);
+      const auto last = [&](__m256i low_bits, __m256i high_bit) {
+        return _mm256_or_si256(field<6, 2>(low_bits),
+                               _mm256_and_si256(_mm256_srli_epi16(high_bit, 4 + j), mask));
+      };
+      sums.add(last(bytes.low, third.low), last(bytes.high, third.high), input_quad(q + 24 + 4 * j));
+    }
+  }
+  return sums.total(ones);
 }
 
 // -scale * zero, or the minimum, of group g.
 template <int kOffsets>
-inline FloatPair offsets_of(const PackedPanels& w, const std::uint8_t* panel, std::int64_t g, FloatPair scale) {
+inline FloatPair offsets_of(const PackedPanels& w, const std::uint8_t* panel, std::int64_t g,
+                            FloatPair scale) {
   if constexpr (kOffsets == kMinimums) return load_halves(panel + w.offsets_begin + 32 * g);
   FloatPair zero{_mm256_set1_ps(w.zero), _mm256_set1_ps(w.zero)};
   if constexpr (kOffsets == kZeros) zero = load_bytes(panel + w.offsets_begin + 16 * g);
@@ -136,7 +179,8 @@ inline FloatPair offsets_of(const PackedPanels& w, const std::uint8_t* panel, st
 }
 
 template <int kBits, int kOffsets>
-void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x, float* y) {
+void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x,
+                float* y) {
   for (std::int64_t p = begin; p < end; ++p, y += 16) {
     const std::uint8_t* panel = w.panels + p * w.panel_bytes;
     const std::uint8_t* unit = panel + w.codes_begin;
@@ -147,14 +191,12 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
       const FloatPair scale = load_halves(panel + 32 * g);
       float group_sum = 0;
       for (; u < last; ++u, unit += 64 * kBits) {
-        __m256i quads[8];
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j) quads[j] = input_quad(x.q + 32 * u + 4 * j);
+        const Pair product = sum_unit<kBits>(unit, x.q + 32 * u);
         const __m256 input_scale = _mm256_set1_ps(x.scales[u]);
-        sum.low = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum_unit<kBits>(unit, quads)),
-                                  _mm256_mul_ps(scale.low, input_scale), sum.low);
-        sum.high = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum_unit<kBits>(unit + 32, quads)),
-                                   _mm256_mul_ps(scale.high, input_scale), sum.high);
+        sum.low =
+            _mm256_fmadd_ps(_mm256_cvtepi32_ps(product.low), _mm256_mul_ps(scale.low, input_scale), sum.low);
+        sum.high = _mm256_fmadd_ps(_mm256_cvtepi32_ps(product.high), _mm256_mul_ps(scale.high, input_scale),
+                                   sum.high);
         group_sum += x.sums[u];
       }
       const FloatPair offset = offsets_of<kOffsets>(w, panel, g, scale);
@@ -194,34 +236,51 @@ void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std:
   }
 }
 
-// Adds one part of a unit to the sums of kRows rows. `factor` is what the part's codes count.
+// sum += codes * x, neighbours together. In assembly because g++ 12 otherwise copies the sums of a loop to
+// memory and back in every round, which halves the speed.
+inline void add_products(__m256i codes, __m256i x, __m256i& sum) {
+  __m256i product;
+  asm("vpmaddubsw %[x], %[codes], %[product]\n\tvpaddw %[product], %[sum], %[sum]"
+      : [sum] "+x"(sum), [product] "=&x"(product)
+      : [codes] "x"(codes), [x] "x"(x));
+}
+
+// The sums over one part of a unit, in pairs of 16 bits. A function of its own, so that nothing else takes
+// its registers.
+template <int kRows>
+[[gnu::noinline]] void sum_part(const std::uint8_t* codes, const std::int8_t* q, std::int64_t q_stride,
+                                Pair sums[kRows]) {
+  __m256i low[kRows], high[kRows];
+#pragma GCC unroll 6
+  for (int t = 0; t < kRows; ++t) low[t] = high[t] = _mm256_setzero_si256();
+#pragma GCC unroll 1
+  for (int j = 0; j < 8; ++j, codes += 64, q += 4) {
+    const Pair pair = load_pair(codes);
+#pragma GCC unroll 6
+    for (int t = 0; t < kRows; ++t) {
+      const __m256i x = input_quad(q + t * q_stride);
+      add_products(pair.low, x, low[t]);
+      add_products(pair.high, x, high[t]);
+    }
+  }
+#pragma GCC unroll 6
+  for (int t = 0; t < kRows; ++t) sums[t] = {low[t], high[t]};
+}
+
+// Adds one part of unit u to the sums of kRows rows. `factor` is what the part's codes count.
 template <int kRows>
 inline void multiply_part(const PackedTile& tile, std::int64_t u, const std::uint8_t* codes, __m256i factor,
                           FloatPair sums[kRows]) {
-  __m256i low[kRows], high[kRows];
-  const std::int8_t* q = tile.x.q + 32 * u;
-  const auto step = [&](int j, bool first) {
-    const Pair pair = load_pair(codes + 64 * j);
-#pragma GCC unroll 6
-    for (int t = 0; t < kRows; ++t) {
-      const __m256i x = input_quad(q + t * tile.q_stride + 4 * j);
-      const __m256i low_product = _mm256_maddubs_epi16(pair.low, x);
-      const __m256i high_product = _mm256_maddubs_epi16(pair.high, x);
-      low[t] = first ? low_product : _mm256_add_epi16(low[t], low_product);
-      high[t] = first ? high_product : _mm256_add_epi16(high[t], high_product);
-    }
-  };
-  step(0, true);
-#pragma GCC unroll 8
-  for (int j = 1; j < 8; ++j) step(j, false);
+  Pair products[kRows];
+  sum_part<kRows>(codes, tile.x.q + 32 * u, tile.q_stride, products);
   const __m256 scale_low = _mm256_load_ps(tile.panel.scales + 16 * u);
   const __m256 scale_high = _mm256_load_ps(tile.panel.scales + 16 * u + 8);
 #pragma GCC unroll 6
   for (int t = 0; t < kRows; ++t) {
     const __m256 input_scale = _mm256_set1_ps(tile.x.scales[t * tile.scales_stride + u]);
-    sums[t].low = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(low[t], factor)),
+    sums[t].low = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(products[t].low, factor)),
                                   _mm256_mul_ps(scale_low, input_scale), sums[t].low);
-    sums[t].high = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(high[t], factor)),
+    sums[t].high = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(products[t].high, factor)),
                                    _mm256_mul_ps(scale_high, input_scale), sums[t].high);
   }
 }
@@ -298,7 +357,8 @@ void round_input(const float* x, std::int64_t cols, const RoundedInput& out) {
     out.half_sums[2 * g + 1] = total(words[2], words[3]);
     out.sums[g] = out.half_sums[2 * g] + out.half_sums[2 * g + 1];
     // Packing works within 128 bits; the words come back into order.
-    const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
+    const __m256i bytes =
+        _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q + 32 * g),
                         _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
   }
@@ -315,7 +375,7 @@ void set_bits(KernelTable& table) {
   set<kBits, kOneZero>(table);
   set<kBits, kZeros>(table);
   set<kBits, kMinimums>(table);
-  table.multiply_packed_tile[packed_kind(kBits, 0)] = multiply_packed_tile<kBits == 8 ? 2 : 1>;
+  table.multiply_packed_tile[packed_kind(kBits, 0)] = multiply_packed_tile < kBits == 8 ? 2 : 1 > ;
 }
 
 }  // namespace
