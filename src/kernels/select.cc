@@ -53,7 +53,7 @@ const KernelTable& avx512_vnni_kernels() {
   static const KernelTable table = [] {
     KernelTable vnni = avx512_kernels();
     vnni.name = "avx512vnni";
-    use_dots_vnni(vnni);
+    use_packed_vnni(vnni);
     use_super_dots_vnni(vnni);
     return vnni;
   }();
