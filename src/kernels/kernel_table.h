@@ -217,6 +217,7 @@ void use_group_dots_avx512(KernelTable& table);
 void use_brain_tiles_avx512(KernelTable& table);
 void use_packed_vnni(KernelTable& table);
 void use_super_dots_vnni(KernelTable& table);
+void use_packed_neon(KernelTable& table);
 void use_weights_neon(KernelTable& table);
 void use_linear_neon(KernelTable& table);
 void use_elementwise_neon(KernelTable& table);

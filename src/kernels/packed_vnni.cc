@@ -14,7 +14,7 @@ enum Offsets { kOneZero, kZeros, kMinimums };  // as PackedOffsets
 // 2 x 7 sums of integers, as many of floats, 2 vectors of codes and one of input: 31 of 32 registers.
 constexpr int kTilePanels = 2;
 constexpr int kTileRows = 7;
-constexpr int kPrefetchBytes = 2048;  // ahead of what is read
+constexpr int kPrefetchBytes = 4096;  // ahead of what is read
 
 inline __m512i load(const std::uint8_t* p) { return _mm512_load_si512(p); }
 inline __m512i input_quad(const std::int8_t* q) {

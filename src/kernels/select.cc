@@ -83,6 +83,7 @@ const KernelTable& neon_kernels() {
     neon.name = "neon";
     use_weights_neon(neon);
     use_linear_neon(neon);
+    use_packed_neon(neon);
     use_elementwise_neon(neon);
     return neon;
   }();
