@@ -106,12 +106,12 @@ inline constexpr int kNumPackedKinds = 3 * kNumPackedBits;
 // Where a function of the given bits and offsets (enum PackedOffsets) stands in the arrays below.
 constexpr int packed_kind(int bits, int offsets) { return offsets * kNumPackedBits + (bits == 8 ? 3 : bits - 2); }
 
-// The input of a product with packed weights: x[c] is about q[c] * scales[c / 32]; sums[u] is scales[u] times the sum of
-// q over unit u.
+// The input of a product with packed weights: x[c] is about q[c] * scales[c / 32].
 struct RoundedVector {
   const std::int8_t* q;
   const float* scales;
-  const float* sums;
+  const float* sums;           // of unit u: scales[u] * q_sums[u]
+  const std::int32_t* q_sums;  // of q over a unit
 };
 // y[16 (p - begin) + r] = sum_c W[16 p + r, c] x[c] for panels begin <= p < end.
 using PackedDotFn = void (*)(const PackedPanels& weight, std::int64_t begin, std::int64_t end,
@@ -127,15 +127,20 @@ struct SpreadPanel {
 };
 using SpreadFn = void (*)(const PackedPanels& weight, std::int64_t panel, std::int64_t first_unit,
                           std::int64_t num_units, const SpreadPanel& out);
-// y[t, r] = start[r] + sum_c W[r, c] x[t, c] over the units of the panel; start null: onto what y holds.
+// y[t, r] = start[r] + sum_c W[r, c] x[t, c] over the units of the panels, which follow each other; start null: onto what
+// y holds.
+inline constexpr std::int64_t kMostTileUnits = 16;
+inline constexpr int kMostTilePanels = 2;
 struct PackedTile {
-  SpreadPanel panel;
+  SpreadPanel panels[kMostTilePanels];
+  int num_panels;  // at most KernelTable::packed_tile_panels
+  int zero;        // as in PackedPanels
   std::int64_t num_units;
   RoundedVector x;  // of row 0, at the first of the units
   std::int64_t q_stride;
-  std::int64_t scales_stride;  // of scales and sums
-  const float* start;          // 16 values
-  float* y;                    // 16 values per row
+  std::int64_t scales_stride;  // of scales, sums and q_sums
+  const float* start;          // 16 values per panel
+  float* y;                    // 16 values per panel and row
   std::int64_t y_stride;
   int num_rows;  // of x, at most KernelTable::packed_tile_rows
 };
@@ -178,14 +183,14 @@ struct KernelTable {
   TileFn multiply_brain_tile;
   PairBrainsFn pair_brains;
   DotFn dot[kNumWeightFormats];
-  // Rounded input, for weights of which 32 columns from a multiple of 32 share a scale; null where there is
-  // none.
+  // Rounded input, for ggml's super-blocks; null where there is none.
   DotFn dot_int8[kNumWeightFormats];
   RoundInputFn round_input;
   PackedDotFn packed_dot[kNumPackedKinds];
   SpreadFn spread[kNumPackedKinds];
-  PackedTileFn multiply_packed_tile[kNumPackedBits];  // by bits, as in packed_kind
+  PackedTileFn multiply_packed_tile[kNumPackedKinds];
   int packed_tile_rows;
+  int packed_tile_panels;
   ScoresFn scores;
   SoftmaxFn softmax;
   RmsNormFn rms_norm;
@@ -210,8 +215,9 @@ void use_linear_avx512(KernelTable& table);
 void use_elementwise_avx512(KernelTable& table);
 void use_group_dots_avx512(KernelTable& table);
 void use_brain_tiles_avx512(KernelTable& table);
-void use_dots_vnni(KernelTable& table);
+void use_packed_vnni(KernelTable& table);
 void use_super_dots_vnni(KernelTable& table);
+void use_packed_neon(KernelTable& table);
 void use_weights_neon(KernelTable& table);
 void use_linear_neon(KernelTable& table);
 void use_elementwise_neon(KernelTable& table);

@@ -92,10 +92,7 @@ void multiply_matrix(const Product& p, ThreadPool& pool) {
 
 // The function for rounded input, or null where x is to be taken as it is.
 DotFn int8_dot(const Product& p, Activations activations) {
-  if (activations != Activations::kRounded) return nullptr;
-  const WeightRows& w = p.rows;
-  const bool scales_fit = p.weight.is_dense() || w.group_size % kInt8Group == 0 || w.num_groups <= 1;
-  return scales_fit ? p.table.dot_int8[static_cast<int>(w.format)] : nullptr;
+  return activations == Activations::kRounded ? p.table.dot_int8[static_cast<int>(p.rows.format)] : nullptr;
 }
 
 void multiply_vector(const Product& p, ThreadPool& pool, Activations activations) {

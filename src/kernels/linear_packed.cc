@@ -1,8 +1,9 @@
 // The input is rounded once for all layers, and all their panels are split among the threads together: small layers
 // cost one meeting of the threads instead of several.
 //
-// One row: a thread reads its panels front to back. Many rows: a thread spreads kDepthUnits units of a panel, which stay in
-// the first cache, and multiplies them with all rows of x before it goes on; so much of x stays in the second cache.
+// One row: a thread reads its panels front to back. Many rows: as many rows of x as stay in the second cache at a time. A
+// thread spreads kDepthUnits units of a panel or two, which stay in the first cache, and multiplies them with these rows
+// before it goes on. Their sums are kept apart until they are complete: rows of y lie far from each other.
 #include "kernels/linear_packed.h"
 
 #include <algorithm>
@@ -15,8 +16,9 @@ namespace assay {
 namespace {
 
 static_assert(kUnitCols == kInt8Group);
-constexpr std::int64_t kDepthUnits = 16;
-constexpr int kMostTileRows = 32;
+constexpr std::int64_t kDepthUnits = kMostTileUnits;
+constexpr std::int64_t kInputBytes = 512 << 10;
+constexpr std::int64_t kLeastRows = 64;  // of x at a time, for which it pays to spread
 
 PackedPanels panels_of(const PackedMatrix& matrix) {
   return {matrix.panels(),   matrix.panel_bytes(), matrix.offsets_begin(), matrix.codes_begin(),
@@ -29,31 +31,41 @@ int kind_of(const PackedMatrix& matrix) { return packed_kind(matrix.bits(), stat
 class RoundedRows {
  public:
   RoundedRows(const KernelContext& context, MatrixView<const float> x)
-      : cols_(x.cols), units_(x.cols / kUnitCols), q_(x.rows * x.cols), scales_(x.rows * units_), sums_(x.rows * units_) {
+      : stride_(x.cols + kCacheLine),
+        units_(x.cols / kUnitCols),
+        q_(x.rows * stride_),
+        scales_(x.rows * units_),
+        sums_(x.rows * units_),
+        q_sums_(x.rows * units_) {
     const RoundInputFn round_input = context.table->round_input;
     context.pool->parallel_for(x.rows, 1, [&](WorkRange range) {
-      const Scratch<std::int32_t> sums(units_), half_sums(2 * units_);
+      const Scratch<std::int32_t> half_sums(2 * units_);
       for (std::int64_t t = range.begin; t < range.end; ++t) {
         float* scales = scales_.get() + t * units_;
-        round_input(x.row(t), x.cols, {q_.get() + t * cols_, scales, sums.get(), half_sums.get()});
+        std::int32_t* q_sums = q_sums_.get() + t * units_;
+        round_input(x.row(t), x.cols, {q_.get() + t * stride_, scales, q_sums, half_sums.get()});
         for (std::int64_t u = 0; u < units_; ++u)
-          sums_.get()[t * units_ + u] = scales[u] * static_cast<float>(sums.get()[u]);
+          sums_.get()[t * units_ + u] = scales[u] * static_cast<float>(q_sums[u]);
       }
     });
   }
   RoundedVector from(std::int64_t row, std::int64_t unit) const {
-    return {q_.get() + row * cols_ + unit * kUnitCols, scales_.get() + row * units_ + unit,
-            sums_.get() + row * units_ + unit};
+    const std::int64_t at = row * units_ + unit;
+    return {q_.get() + row * stride_ + unit * kUnitCols, scales_.get() + at, sums_.get() + at, q_sums_.get() + at};
   }
-  std::int64_t cols() const { return cols_; }
+  std::int64_t stride() const { return stride_; }  // of q
   std::int64_t units() const { return units_; }
 
  private:
-  std::int64_t cols_;
+  // Added to rows so that those of 2^n columns spread over the sets of a cache.
+  static constexpr std::int64_t kCacheLine = 64;
+
+  std::int64_t stride_;
   std::int64_t units_;
   Scratch<std::int8_t> q_;
   Scratch<float> scales_;
   Scratch<float> sums_;
+  Scratch<std::int32_t> q_sums_;
 };
 
 void add_bias(const LinearLayer& layer, std::int64_t begin, std::int64_t end) {
@@ -75,67 +87,93 @@ void multiply_vector(const KernelTable& table, const LinearLayer& layer, WorkRan
   add_bias(layer, panels.begin * kPanelRows, std::min(panels.end * kPanelRows, matrix.rows()));
 }
 
-// Scratch of one thread.
+// Scratch of one thread, for one panel.
 struct SpreadScratch {
   Scratch<std::uint8_t> codes{kDepthUnits * kSpreadUnitBytes};
   Scratch<float> scales{kDepthUnits * kPanelRows};
   Scratch<float> offsets{kDepthUnits * kPanelRows};
+  SpreadPanel panel() const { return {codes.get(), scales.get(), offsets.get()}; }
 };
 
-// A panel, spread from `unit` on, times all rows of x.
-void multiply_panel(const KernelTable& table, const LinearLayer& layer, const RoundedRows& x, std::int64_t panel,
-                    std::int64_t unit, const SpreadPanel& spread) {
-  const PackedMatrix& matrix = *layer.weight.packed;
-  const std::int64_t first = panel * kPanelRows;
-  const std::int64_t count = std::min(kPanelRows, matrix.rows() - first);
-  float start[kPanelRows] = {};
-  if (!layer.bias.empty()) std::copy_n(layer.bias.data() + first, count, start);
-  float rest[kMostTileRows * kPanelRows];
-  PackedTile tile{};
-  tile.panel = spread;
-  tile.num_units = std::min(kDepthUnits, x.units() - unit);
-  tile.q_stride = x.cols();
-  tile.scales_stride = x.units();
-  tile.start = unit == 0 ? start : nullptr;
-  const PackedTileFn multiply = table.multiply_packed_tile[packed_kind(matrix.bits(), 0)];
-  const std::int64_t tile_rows = table.packed_tile_rows;
-  for (std::int64_t t = 0; t < layer.y.rows; t += tile_rows) {
-    tile.num_rows = static_cast<int>(std::min(tile_rows, layer.y.rows - t));
-    tile.x = x.from(t, unit);
-    float* y = layer.y.row(t) + first;
-    if (count == kPanelRows) {
-      tile.y = y;
-      tile.y_stride = layer.y.stride;
-      multiply(tile);
-      continue;
-    }
-    tile.y = rest;
-    tile.y_stride = kPanelRows;
-    for (int i = 0; i < tile.num_rows; ++i) std::copy_n(y + i * layer.y.stride, count, rest + i * kPanelRows);
-    multiply(tile);
-    for (int i = 0; i < tile.num_rows; ++i) std::copy_n(rest + i * kPanelRows, count, y + i * layer.y.stride);
+// Rows [begin, end) of x times panels of one thread.
+class RowBlock {
+ public:
+  RowBlock(const KernelTable& table, const LinearLayer& layer, const RoundedRows& x, std::int64_t begin, std::int64_t end)
+      : table_(table),
+        layer_(layer),
+        matrix_(*layer.weight.packed),
+        x_(x),
+        begin_(begin),
+        end_(end),
+        sums_((end - begin) * kMostTilePanels * kPanelRows) {}
+
+  void multiply(WorkRange panels) const {
+    const int step = table_.packed_tile_panels;
+    for (std::int64_t panel = panels.begin; panel < panels.end; panel += step)
+      multiply_panels(panel, static_cast<int>(std::min<std::int64_t>(step, panels.end - panel)));
   }
-}
+
+ private:
+  void multiply_panels(std::int64_t panel, int num_panels) const {
+    const std::int64_t first = panel * kPanelRows;
+    const std::int64_t width = num_panels * kPanelRows;
+    const std::int64_t count = std::min(width, matrix_.rows() - first);
+    float start[kMostTilePanels * kPanelRows] = {};
+    if (!layer_.bias.empty()) std::copy_n(layer_.bias.data() + first, count, start);
+    const PackedPanels weight = panels_of(matrix_);
+    const SpreadFn spread = table_.spread[kind_of(matrix_)];
+    PackedTile tile{};
+    tile.num_panels = num_panels;
+    tile.zero = matrix_.zero();
+    tile.q_stride = x_.stride();
+    tile.scales_stride = x_.units();
+    tile.y_stride = width;
+    for (std::int64_t unit = 0; unit < x_.units(); unit += kDepthUnits) {
+      tile.num_units = std::min(kDepthUnits, x_.units() - unit);
+      tile.start = unit == 0 ? start : nullptr;
+      for (int i = 0; i < num_panels; ++i) {
+        tile.panels[i] = spread_[i].panel();
+        spread(weight, panel + i, unit, tile.num_units, tile.panels[i]);
+      }
+      multiply_tiles(tile, unit);
+    }
+    for (std::int64_t t = begin_; t < end_; ++t)
+      std::copy_n(sums_.get() + (t - begin_) * width, count, layer_.y.row(t) + first);
+  }
+
+  // The units that `tile` holds, which begin at `unit`.
+  void multiply_tiles(PackedTile& tile, std::int64_t unit) const {
+    const std::int64_t tile_rows = table_.packed_tile_rows;
+    for (std::int64_t t = begin_; t < end_; t += tile_rows) {
+      tile.num_rows = static_cast<int>(std::min(tile_rows, end_ - t));
+      tile.x = x_.from(t, unit);
+      tile.y = sums_.get() + (t - begin_) * tile.y_stride;
+      table_.multiply_packed_tile[kind_of(matrix_)](tile);
+    }
+  }
+
+  const KernelTable& table_;
+  const LinearLayer& layer_;
+  const PackedMatrix& matrix_;
+  const RoundedRows& x_;
+  std::int64_t begin_;
+  std::int64_t end_;
+  Scratch<float> sums_;
+  SpreadScratch spread_[kMostTilePanels];
+};
 
 void multiply_matrix(const KernelTable& table, const LinearLayer& layer, WorkRange panels, const RoundedRows& x) {
-  const PackedMatrix& matrix = *layer.weight.packed;
-  const PackedPanels weight = panels_of(matrix);
-  const SpreadFn spread = table.spread[kind_of(matrix)];
-  const SpreadScratch scratch;
-  const SpreadPanel part{scratch.codes.get(), scratch.scales.get(), scratch.offsets.get()};
-  for (std::int64_t unit = 0; unit < x.units(); unit += kDepthUnits) {
-    for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
-      spread(weight, panel, unit, std::min(kDepthUnits, x.units() - unit), part);
-      multiply_panel(table, layer, x, panel, unit, part);
-    }
-  }
+  const std::int64_t tile_rows = table.packed_tile_rows;
+  const std::int64_t fitting = std::max(kInputBytes / x.stride(), kLeastRows) / tile_rows * tile_rows;
+  for (std::int64_t t = 0; t < layer.y.rows; t += fitting)
+    RowBlock(table, layer, x, t, std::min(t + fitting, layer.y.rows)).multiply(panels);
 }
 
 }  // namespace
 
 void multiply_packed(const KernelContext& context, std::span<const LinearLayer> layers, MatrixView<const float> x) {
   const KernelTable& table = *context.table;
-  ASSAY_CHECK(table.packed_tile_rows <= kMostTileRows);
+  ASSAY_CHECK(table.packed_tile_rows <= kLeastRows && table.packed_tile_panels <= kMostTilePanels);
   const RoundedRows rounded(context, x);
   std::int64_t num_panels = 0;
   for (const auto& layer : layers) num_panels += layer.weight.packed->num_panels();

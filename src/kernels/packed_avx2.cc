@@ -273,8 +273,8 @@ inline void multiply_part(const PackedTile& tile, std::int64_t u, const std::uin
                           FloatPair sums[kRows]) {
   Pair products[kRows];
   sum_part<kRows>(codes, tile.x.q + 32 * u, tile.q_stride, products);
-  const __m256 scale_low = _mm256_load_ps(tile.panel.scales + 16 * u);
-  const __m256 scale_high = _mm256_load_ps(tile.panel.scales + 16 * u + 8);
+  const __m256 scale_low = _mm256_load_ps(tile.panels[0].scales + 16 * u);
+  const __m256 scale_high = _mm256_load_ps(tile.panels[0].scales + 16 * u + 8);
 #pragma GCC unroll 6
   for (int t = 0; t < kRows; ++t) {
     const __m256 input_scale = _mm256_set1_ps(tile.x.scales[t * tile.scales_stride + u]);
@@ -294,11 +294,11 @@ void multiply_rows(const PackedTile& tile) {
     sums[t] = {_mm256_loadu_ps(start), _mm256_loadu_ps(start + 8)};
   }
   for (std::int64_t u = 0; u < tile.num_units; ++u) {
-    const std::uint8_t* codes = tile.panel.codes + u * kParts * 512;
+    const std::uint8_t* codes = tile.panels[0].codes + u * kParts * 512;
     multiply_part<kRows>(tile, u, codes, _mm256_set1_epi16(1), sums);
     if constexpr (kParts == 2) multiply_part<kRows>(tile, u, codes + 512, _mm256_set1_epi16(16), sums);
-    const __m256 offset_low = _mm256_load_ps(tile.panel.offsets + 16 * u);
-    const __m256 offset_high = _mm256_load_ps(tile.panel.offsets + 16 * u + 8);
+    const __m256 offset_low = _mm256_load_ps(tile.panels[0].offsets + 16 * u);
+    const __m256 offset_high = _mm256_load_ps(tile.panels[0].offsets + 16 * u + 8);
 #pragma GCC unroll 6
     for (int t = 0; t < kRows; ++t) {
       const __m256 sum = _mm256_set1_ps(tile.x.sums[t * tile.scales_stride + u]);
@@ -368,6 +368,7 @@ template <int kBits, int kOffsets>
 void set(KernelTable& table) {
   table.packed_dot[packed_kind(kBits, kOffsets)] = packed_dot<kBits, kOffsets>;
   table.spread[packed_kind(kBits, kOffsets)] = spread<kBits, kOffsets>;
+  table.multiply_packed_tile[packed_kind(kBits, kOffsets)] = multiply_packed_tile < kBits == 8 ? 2 : 1 > ;
 }
 
 template <int kBits>
@@ -383,6 +384,7 @@ void set_bits(KernelTable& table) {
 void use_packed_avx2(KernelTable& table) {
   table.round_input = round_input;
   table.packed_tile_rows = kTileRows;
+  table.packed_tile_panels = 1;
   set_bits<2>(table);
   set_bits<3>(table);
   set_bits<4>(table);

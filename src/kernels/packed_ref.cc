@@ -91,9 +91,9 @@ void multiply_packed_tile(const PackedTile& tile) {
       for (std::int64_t u = 0; u < tile.num_units; ++u) {
         std::int32_t product = 0;
         for (int c = 0; c < kUnitCols; ++c)
-          product += tile.panel.codes[(u * kQuads + c / 4) * 64 + 4 * r + c % 4] * q[32 * u + c];
-        sum += static_cast<float>(product) * tile.panel.scales[u * kRows + r] * scales[u];
-        sum += tile.panel.offsets[u * kRows + r] * sums[u];
+          product += tile.panels[0].codes[(u * kQuads + c / 4) * 64 + 4 * r + c % 4] * q[32 * u + c];
+        sum += static_cast<float>(product) * tile.panels[0].scales[u * kRows + r] * scales[u];
+        sum += tile.panels[0].offsets[u * kRows + r] * sums[u];
       }
       y[r] = (tile.start != nullptr ? tile.start[r] : y[r]) + sum;
     }
@@ -105,6 +105,7 @@ void set(KernelTable& table) {
   const int kind = packed_kind(kBits, static_cast<int>(kOffsets));
   table.packed_dot[kind] = packed_dot<kBits, kOffsets>;
   table.spread[kind] = spread<kBits, kOffsets>;
+  table.multiply_packed_tile[kind] = multiply_packed_tile;
 }
 
 template <int kBits>
@@ -112,13 +113,13 @@ void set_bits(KernelTable& table) {
   set<kBits, PackedOffsets::kOneZero>(table);
   set<kBits, PackedOffsets::kZeros>(table);
   set<kBits, PackedOffsets::kMinimums>(table);
-  table.multiply_packed_tile[packed_kind(kBits, 0)] = multiply_packed_tile;
 }
 
 }  // namespace
 
 void use_packed_reference(KernelTable& table) {
   table.packed_tile_rows = kTileRows;
+  table.packed_tile_panels = 1;
   set_bits<2>(table);
   set_bits<3>(table);
   set_bits<4>(table);

@@ -53,7 +53,7 @@ const KernelTable& avx512_vnni_kernels() {
   static const KernelTable table = [] {
     KernelTable vnni = avx512_kernels();
     vnni.name = "avx512vnni";
-    use_dots_vnni(vnni);
+    use_packed_vnni(vnni);
     use_super_dots_vnni(vnni);
     return vnni;
   }();
@@ -83,6 +83,7 @@ const KernelTable& neon_kernels() {
     neon.name = "neon";
     use_weights_neon(neon);
     use_linear_neon(neon);
+    use_packed_neon(neon);
     use_elementwise_neon(neon);
     return neon;
   }();
