@@ -13,6 +13,8 @@ namespace assay {
 namespace {
 
 constexpr int kTileRows = 6;  // 6 x 2 sums, 2 vectors of codes and one of input: 15 of 16 registers
+// Ahead of what is read: without it a core waits for memory a quarter of the time.
+constexpr int kPrefetchBytes = 4096;
 enum Offsets { kOneZero, kZeros, kMinimums };  // as PackedOffsets
 
 struct Pair {  // of the 16 rows of a panel, in halves
@@ -191,6 +193,9 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
       const FloatPair scale = load_halves(panel + 32 * g);
       float group_sum = 0;
       for (; u < last; ++u, unit += 64 * kBits) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kBits; ++v)
+          _mm_prefetch(reinterpret_cast<const char*>(unit + kPrefetchBytes + 64 * v), _MM_HINT_T0);
         const Pair product = sum_unit<kBits>(unit, x.q + 32 * u);
         const __m256 input_scale = _mm256_set1_ps(x.scales[u]);
         sum.low =
