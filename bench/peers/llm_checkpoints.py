@@ -59,17 +59,18 @@ def from_bfloat16(bits):
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-ROUND = {"bfloat16": to_bfloat16, "float16": lambda values: values.astype(np.float16)}
-SAFETENSORS_TYPE = {"bfloat16": "BF16", "float16": "F16"}
+ROUND = {"bfloat16": to_bfloat16, "float16": lambda values: values.astype(np.float16), "float32": lambda values: values.astype(np.float32)}
+SAFETENSORS_TYPE = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 
 
 class SafetensorsFile:
-    """Tensors of one 16-bit type, written in the order of `shapes` ({name: shape})."""
+    """Tensors of one type, written in the order of `shapes` ({name: shape})."""
 
     def __init__(self, path, shapes, dtype):
         header, offset = {"__metadata__": {"format": "pt"}}, 0
+        value_bytes = 4 if dtype == "float32" else 2
         for name, shape in shapes.items():
-            end = offset + 2 * int(np.prod(shape))
+            end = offset + value_bytes * int(np.prod(shape))
             header[name] = {"dtype": SAFETENSORS_TYPE[dtype], "shape": list(shape), "data_offsets": [offset, end]}
             offset = end
         text = json.dumps(header, separators=(",", ":")).encode()
