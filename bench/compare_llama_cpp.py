@@ -24,7 +24,7 @@ import platform
 import subprocess
 import sys
 
-from peers import assay_llm, llama_cpp, paired_speed, speed_table
+from peers import assay_llm, llama_cpp, paired_speed, speed_table, torch_peers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON_PACKAGES = ("numpy==2.4.6", "gguf==0.19.0")
@@ -49,15 +49,23 @@ class Files:
             subprocess.run([str(self._args.assay), "fetch", "smollm2-135m"], check=True, env={**os.environ, "ASSAY_MODELS_DIR": str(folder)})
         return folder / SMOLLM2_FILE
 
+    def of(self, model, tool, type_name):
+        if tool == "assay":
+            return self.assay(model, type_name)
+        if tool == speed_table.LLAMA:
+            return self.llama(model, type_name)
+        return self.assay(model, "bfloat16") if tool == "transformers" else self._quantized(model, type_name, f"{type_name}-for-gptqmodel")
+
     def assay(self, model, type_name):
-        folder = self._models / model
         if type_name in FLOATS:
             return self._checkpoint(model, type_name)
-        group_size = self._group_size(model)
+        return self._quantized(model, type_name, f"{type_name}-g{self._group_size(model)}", ("--embeddings", "int8"))
+
+    def _quantized(self, model, type_name, name, embedding=()):
         source = self.smollm2() if model == "smollm2-135m" else self._checkpoint(model, "bfloat16")
-        out = folder / f"{type_name}-g{group_size}"
-        folder.mkdir(parents=True, exist_ok=True)
-        assay_llm.quantize(self._args.assay, source, type_name, group_size, out)
+        out = self._models / model / name
+        out.parent.mkdir(parents=True, exist_ok=True)
+        assay_llm.quantize(self._args.assay, source, type_name, self._group_size(model), out, embedding)
         return out
 
     def llama(self, model, type_name):
@@ -140,30 +148,34 @@ class Record:
         return [s for s in self.samples if (*paired_speed.cell_of(s), s["round"]) == key]
 
 
-def contestants(type_name):
-    """Assay's type and its matches at llama.cpp, as (tool, type)."""
+def contestants(args, model, type_name):
+    """Assay's type and its matches, as (tool, type)."""
     theirs = next(theirs for ours, theirs, _ in speed_table.MATCHES if ours == type_name)
-    return [("assay", type_name), *((speed_table.LLAMA, t) for t in theirs)]
+    python_peers = torch_peers.MATCHES.get(type_name, ()) if args.python_peers and model == "smollm2-135m" else ()
+    return [("assay", type_name), *((speed_table.LLAMA, t) for t in theirs), *python_peers]
 
 
 def cells(args):
-    """(round, model, threads, test, [(tool, type), ...]) in the order of the run."""
+    """(round, model, threads, test, assay's type, [(tool, type), ...]) in the order of the run."""
     for model in args.models:
         for number in range(args.rounds):
             for threads in args.threads:
                 for test in args.tests:
                     for type_name in args.types:
-                        group = contestants(type_name)
-                        yield number, model, threads, test, group[::-1] if number % 2 else group
+                        group = contestants(args, model, type_name)
+                        yield number, model, threads, test, type_name, group[::-1] if number % 2 else group
 
 
 def take_samples(args, programs, files, record):
     def take(model, threads, test, tool, type_name):
+        file = files.of(model, tool, type_name)
         if tool == "assay":
-            return assay_llm.sample(args.assay, files.assay(model, type_name), test, threads, args.isa)
-        return llama_cpp.sample(programs, files.llama(model, type_name), test, threads)
+            return assay_llm.sample(args.assay, file, test, threads, args.isa)
+        if tool == speed_table.LLAMA:
+            return llama_cpp.sample(programs, file, test, threads)
+        return torch_peers.sample(torch_peers.python(args.peers / "gptqmodel"), tool, type_name, file, test, threads)
 
-    for number, model, threads, test, group in cells(args):
+    for number, model, threads, test, group_type, group in cells(args):
         for tool, type_name in group:
             key = (model, threads, test, tool, type_name, number)
             while True:
@@ -171,7 +183,7 @@ def take_samples(args, programs, files, record):
                 if any(map(paired_speed.is_quiet, before)) or len(before) >= args.attempts:
                     break
                 sample = take(model, threads, test, tool, type_name)
-                record.add({**dict(zip((*paired_speed.CELL, "round"), key)), **sample})
+                record.add({**dict(zip((*paired_speed.CELL, "round"), key)), "against": group_type, **sample})
                 print(f"{model}, {threads} threads, {test}, round {number + 1}: {tool} {type_name} {sample['tokens_per_second']:.1f} tokens/s, "
                       f"others {100 * sample['other_cpu_share']:.1f} %", file=sys.stderr, flush=True)
 
@@ -201,6 +213,7 @@ def parse_arguments():
     parser.add_argument("--attempts", type=int, default=4, help="at a sample that others do not disturb [%(default)s]")
     parser.add_argument("--group-size", type=int, choices=(64, 128), default=64, help="of llama-1b; SmolLM2 has 64 [%(default)s]")
     parser.add_argument("--isa", choices=("native", *llama_cpp.GGML_FLAGS), default="native", help="instructions of both tools [%(default)s]")
+    parser.add_argument("--python-peers", action="store_true", help="of SmolLM2 also transformers and GPTQModel, installed once (6 GB)")
     parser.add_argument("--peers", type=pathlib.Path, default=ROOT / "build" / "peers", help="keeps everything that is made")
     parser.add_argument("--llama-bin", type=pathlib.Path, help="a folder with llama-bench and llama-quantize, instead of building them")
     parser.add_argument("--json", type=pathlib.Path, help="samples and tables; goes on from what is there [PEERS/speed-ISA.json]")
@@ -220,11 +233,13 @@ def main():
                     {"assay": digest(args.assay), "llama.cpp": digest(programs / "llama-bench"), "package": llama_cpp.PACKAGE,
                      "processor": processor(), "isa": args.isa, "group_size": args.group_size})
     files = Files(args, programs)
+    if args.python_peers:
+        torch_peers.python(args.peers / "gptqmodel")
     # All files first, so that no sample runs beside or right after a quantization.
     for model in args.models:
         for type_name in args.types:
-            for tool, name in contestants(type_name):
-                files.assay(model, name) if tool == "assay" else files.llama(model, name)
+            for tool, name in contestants(args, model, type_name):
+                files.of(model, tool, name)
     take_samples(args, programs, files, record)
     print(*map(speed_table.table_text, speed_table.tables(record.samples)), sep="\n")
 

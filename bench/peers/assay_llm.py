@@ -6,12 +6,13 @@ import subprocess
 from peers import paired_speed
 
 
-def quantize(assay, source, type_name, group_size, out):
-    """Makes the folder `out` ("int8" to "int2") by rounding to the nearest, which is as fast as GPTQ's; embedding and head 8 bits wide."""
+def quantize(assay, source, type_name, group_size, out, embedding=()):
+    """Makes the folder `out` ("int8" to "int2") by rounding to the nearest, which runs as fast as GPTQ's. `embedding` are options for
+    embedding and head."""
     if out.exists():
         return
     subprocess.run(["nice", str(assay), "quantize", str(source), "--to", type_name, "--method", "rtn", "--sym", "--group-size", str(group_size),
-                    "--embeddings", "int8", "--quiet", "-o", str(out)], check=True, stdout=subprocess.DEVNULL)
+                    *embedding, "--quiet", "-o", str(out)], check=True, stdout=subprocess.DEVNULL)
 
 
 def parse_bench(text):
