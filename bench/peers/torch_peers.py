@@ -8,8 +8,8 @@ import sys
 from peers import paired_speed
 
 SCRIPT = pathlib.Path(__file__).resolve().with_name("torch_llm_speed.py")
-TORCH = ("torch==2.10.0", "torchvision", "setuptools", "wheel")
-# Its build asks for torch, so torch comes first; it uses torchvision without saying so.
+TORCH = ("torch==2.10.0", "torchvision", "setuptools>=77", "wheel")
+# Its build asks for torch and for a setuptools that knows licence names, so those come first; it uses torchvision without saying so.
 GPTQMODEL = ("gptqmodel==7.3.6", *TORCH)
 # Loaders and types beside each of assay's. GPTQModel computes in 16 bits.
 MATCHES = {"bfloat16": (("transformers", "bfloat16"), ("transformers", "float32")), "int8": (("GPTQModel", "int8"),),
