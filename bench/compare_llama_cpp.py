@@ -54,7 +54,8 @@ class Files:
             return self.assay(model, type_name)
         if tool == speed_table.LLAMA:
             return self.llama(model, type_name)
-        return self.assay(model, "bfloat16") if tool == "transformers" else self._quantized(model, type_name, f"{type_name}-for-gptqmodel")
+        # GPTQModel cannot read an 8-bit embedding.
+        return self._checkpoint(model, type_name) if tool == "transformers" else self._quantized(model, type_name, f"{type_name}-for-gptqmodel")
 
     def assay(self, model, type_name):
         if type_name in FLOATS:
@@ -85,7 +86,7 @@ class Files:
     def _group_size(self, model):
         return 64 if model == "smollm2-135m" else self._args.group_size  # 128 does not divide SmolLM2's rows of 576
 
-    # A folder with 16-bit weights; of random ones the GGUF file as well.
+    # A folder with unquantized weights; of random ones the GGUF file as well.
     def _checkpoint(self, model, dtype):
         out = self._models / model / dtype
         gguf = self._models / model / "F16.gguf"
