@@ -8,7 +8,7 @@ import sys
 from peers import paired_speed
 
 SCRIPT = pathlib.Path(__file__).resolve().with_name("torch_llm_speed.py")
-TORCH = ("torch==2.10.0", "torchvision", "setuptools>=77", "wheel")
+TORCH = ("torch==2.10.0", "torchvision", "transformers==5.24.0", "setuptools>=77", "wheel")
 # Its build asks for torch and for a setuptools that knows licence names, so those come first; it uses torchvision without saying so.
 GPTQMODEL = ("gptqmodel==7.3.6", *TORCH)
 # Loaders and types beside each of assay's. GPTQModel computes in 16 bits.
