@@ -9,8 +9,8 @@ from peers import paired_speed
 
 SCRIPT = pathlib.Path(__file__).resolve().with_name("torch_llm_speed.py")
 TORCH = ("torch==2.10.0", "torchvision", "transformers==5.24.0", "setuptools>=77", "wheel")
-# Its build asks for torch and for a setuptools that knows licence names, so those come first; it uses torchvision without saying so.
-GPTQMODEL = ("gptqmodel==7.3.6", *TORCH)
+# Its build asks for torch and for a setuptools that knows licence names, so those come first; it uses torchvision and requests without saying so.
+GPTQMODEL = ("gptqmodel==7.3.6", "requests", *TORCH)
 # Loaders and types beside each of assay's. GPTQModel computes in 16 bits.
 MATCHES = {"bfloat16": (("transformers", "bfloat16"), ("transformers", "float32")), "int8": (("GPTQModel", "int8"),),
            "int4": (("GPTQModel", "int4"),), "int2": (("GPTQModel", "int2"),)}
