@@ -49,7 +49,7 @@ def generation_rows(cells, test):
     rows = []
     for ours, theirs, target in MATCHES:
         fastest = paired_speed.fastest({t: cells.speeds(LLAMA, t) for t in theirs})
-        if not cells.speeds("assay", ours):
+        if ours not in cells.types("assay"):
             continue
         rows += [cells.row(test, ours, (LLAMA, t), target if t == fastest else None) for t in theirs if t in cells.types(LLAMA)]
     return rows

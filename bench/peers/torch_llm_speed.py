@@ -2,12 +2,12 @@
 """Time one test of a language model with transformers or GPTQModel on the CPU, as llama-bench defines it.
 
     PYTHON bench/peers/torch_llm_speed.py (transformers|gptqmodel) FOLDER --test tg128|pp512 [--threads N] [--dtype bfloat16]
+        [--backend gptq_torch_int8]
 
 PYTHON has torch 2.10, transformers and, for gptqmodel, gptqmodel 7.3.6. ppN: one forward pass over N random tokens for the logits of the
 last. tgN: N forward passes over one token each, with the cache of those before, starting empty; every one takes the arg max of its
 logits, and is given fixed random tokens all the same, so that every tool does the same work. Each test runs once before, in full, to
-warm up. Prints one JSON object on the last line of stdout: tokens_per_second, kernel (of quantized layers, as GPTQModel chose it
-for this machine), versions.
+warm up. Prints one JSON object on the last line of stdout: tokens_per_second, kernel (the class of quantized layers), versions.
 """
 
 import argparse
@@ -21,6 +21,7 @@ parser.add_argument("folder")
 parser.add_argument("--test", required=True)
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16", "float16"))
+parser.add_argument("--backend", default="auto", help="of GPTQModel; what it chooses for 8 and 2 bits, gptq_torch, is its slowest")
 args = parser.parse_args()
 
 # Before torch is imported. On two processors GPTQModel otherwise starts one worker and then asks for two.
@@ -37,7 +38,7 @@ def load():
         return transformers.AutoModelForCausalLM.from_pretrained(args.folder, dtype=dtype).eval()
     import gptqmodel
 
-    return gptqmodel.GPTQModel.load(args.folder, device="cpu", dtype=dtype).model.eval()
+    return gptqmodel.GPTQModel.load(args.folder, device="cpu", dtype=dtype, backend=gptqmodel.BACKEND(args.backend)).model.eval()
 
 
 def process_prompt(model, ids):
