@@ -7,7 +7,7 @@
 PYTHON has torch 2.10, transformers and, for gptqmodel, gptqmodel 7.3.6. ppN: one forward pass over N random tokens for the logits of the
 last. tgN: N forward passes over one token each, with the cache of those before, starting empty; every one takes the arg max of its
 logits, and is given fixed random tokens all the same, so that every tool does the same work. Each test runs once before, in full, to
-warm up. Prints one JSON object on the last line of stdout: tokens_per_second, kernel (the class of quantized layers), versions.
+warm up. Prints one JSON object on the last line of stdout: tokens_per_second, layer (the class of its linear layers), versions.
 """
 
 import argparse
@@ -21,7 +21,7 @@ parser.add_argument("folder")
 parser.add_argument("--test", required=True)
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 parser.add_argument("--dtype", default="bfloat16", choices=("float32", "bfloat16", "float16"))
-parser.add_argument("--backend", default="auto", help="of GPTQModel; what it chooses for 8 and 2 bits, gptq_torch, is its slowest")
+parser.add_argument("--backend", default="auto", help="of GPTQModel")
 args = parser.parse_args()
 
 # Before torch is imported. On two processors GPTQModel otherwise starts one worker and then asks for two.
@@ -63,9 +63,9 @@ def main():
         start = time.perf_counter()
         body(model, ids)
         seconds = time.perf_counter() - start
-    kernels = sorted({type(module).__name__ for module in model.modules() if hasattr(module, "qweight")})
+    layer = type(model.model.layers[0].mlp.down_proj).__name__
     print()
-    print(json.dumps({"tokens_per_second": count / seconds, "kernel": ", ".join(kernels), "dtype": args.dtype, "torch": torch.__version__,
+    print(json.dumps({"tokens_per_second": count / seconds, "layer": layer, "dtype": args.dtype, "torch": torch.__version__,
                       "transformers": transformers.__version__}))
 
 
