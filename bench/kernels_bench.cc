@@ -19,7 +19,7 @@
 namespace assay {
 namespace {
 
-constexpr int kRepetitions = 8;  // the best counts
+constexpr int kRepetitions = 20;
 
 struct Format {
   DType dtype;
@@ -119,23 +119,39 @@ struct Case {
   }
 };
 
-// Seconds of one call, the best of all: other processes only ever add time. One thread is measured by the time that it ran.
-double best_seconds(benchmark::State& state, const Case& c, const std::vector<WeightView>& views) {
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Of the calls: seconds of the best one, since other processes only ever add time; and the share of what the processor does
+// in registers, measured before and after each call, the median of all. One thread is measured by the time that it ran.
+struct Timing {
+  double seconds = 1e30;
+  double of_peak = 0;
+};
+Timing time_calls(benchmark::State& state, const Case& c, const std::vector<WeightView>& views, double (*peak_now)()) {
   const std::vector<float> x(static_cast<std::size_t>(c.tokens * c.shape.cols), 0.5f);
   std::vector<float> y(static_cast<std::size_t>(c.tokens * c.shape.rows));
   ThreadPool pool(c.threads);
   const KernelContext context{&select_kernels(detect_cpu_features()), &pool, c.activations};
+  const double macs = static_cast<double>(c.tokens * c.shape.rows * c.shape.cols);
   const auto now = c.threads == 1 ? cpu_seconds : wall_seconds;
-  double best = 1e30;
+  Timing timing;
+  std::vector<double> shares;
   for (auto _ : state) {
+    const double peak_before = peak_now();
     const double begin = now();
     for (const WeightView& view : views)
       linear(context, view, {x.data(), c.tokens, c.shape.cols}, {}, {y.data(), c.tokens, c.shape.rows});
     const double seconds = (now() - begin) / static_cast<double>(views.size());
+    const double peak = (peak_before + peak_now()) / 2;
     state.SetIterationTime(seconds);
-    best = std::min(best, seconds);
+    timing.seconds = std::min(timing.seconds, seconds);
+    shares.push_back(peak > 0 ? macs / seconds / (peak * c.threads) : 0);
   }
-  return best;
+  timing.of_peak = median(shares);
+  return timing;
 }
 
 void run_linear(benchmark::State& state, const Case& c) {
@@ -143,16 +159,14 @@ void run_linear(benchmark::State& state, const Case& c) {
   const bool packed = c.activations == Activations::kRounded && weights.is_packable();
   if (packed) weights.pack();
   if (c.tokens == 1) weights.copy_until_cold(packed);
-  const double seconds = best_seconds(state, c, weights.views());
-  const double macs = static_cast<double>(c.tokens * c.shape.rows * c.shape.cols) / seconds;
+  const Timing timing = time_calls(state, c, weights.views(), packed ? byte_macs_now : float_macs_now);
   if (c.tokens == 1) {
-    const double bandwidth = static_cast<double>(weights.weight_bytes()) / seconds;
+    const double bandwidth = static_cast<double>(weights.weight_bytes()) / timing.seconds;
     state.counters["GB/s"] = bandwidth * 1e-9;
     state.counters["of_bandwidth"] = bandwidth / peak_bandwidth(c.threads);
   }
-  state.counters["GMAC/s"] = macs * 1e-9;
-  const double peak = packed ? peak_byte_macs() : peak_flops() / 2;
-  if (peak > 0) state.counters["of_peak"] = macs / (peak * c.threads);
+  state.counters["GMAC/s"] = static_cast<double>(c.tokens * c.shape.rows * c.shape.cols) / timing.seconds * 1e-9;
+  state.counters["of_peak"] = timing.of_peak;
 }
 
 void register_case(const Case& c) {
@@ -163,15 +177,20 @@ void register_case(const Case& c) {
 }
 
 void report_machine(benchmark::State& state) {
-  for (auto _ : state) state.SetIterationTime(1e-3);
-  state.counters["float_GMAC/s"] = peak_flops() / 2 * 1e-9;
-  state.counters["byte_GMAC/s"] = peak_byte_macs() * 1e-9;
+  double floats = 0, bytes = 0;
+  for (auto _ : state) {
+    floats = std::max(floats, float_macs_now());
+    bytes = std::max(bytes, byte_macs_now());
+    state.SetIterationTime(1e-3);
+  }
+  state.counters["float_GMAC/s"] = floats * 1e-9;
+  state.counters["byte_GMAC/s"] = bytes * 1e-9;
   state.counters["GB/s_1"] = peak_bandwidth(1) * 1e-9;
   state.counters["GB/s_2"] = peak_bandwidth(2) * 1e-9;
 }
 
 void register_all() {
-  benchmark::RegisterBenchmark("machine", report_machine)->UseManualTime()->Iterations(1);
+  benchmark::RegisterBenchmark("machine", report_machine)->UseManualTime()->Iterations(50);
   const std::vector<Format> formats = {
       {DType::kF32, 0},  {DType::kF16, 0},  {DType::kBF16, 0}, {DType::kQ4_0, 0}, {DType::kQ4_1, 0},
       {DType::kQ5_0, 0}, {DType::kQ5_1, 0}, {DType::kQ8_0, 0}, {DType::kQ2_K, 0}, {DType::kQ3_K, 0},

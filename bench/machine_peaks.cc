@@ -97,15 +97,11 @@ std::int64_t sum_words(const std::uint64_t* words, std::int64_t begin, std::int6
 #endif
 
 // Rounds of kSums instructions per second.
-double best_rate(const auto& run) {
-  constexpr std::int64_t kRounds = 200000;
-  double best = 0;
-  for (int i = 0; i < 40; ++i) {
-    const double begin = cpu_seconds();
-    benchmark::DoNotOptimize(run(kRounds));
-    best = std::max(best, static_cast<double>(kRounds) / (cpu_seconds() - begin));
-  }
-  return best;
+double rate_of(const auto& run) {
+  constexpr std::int64_t kRounds = 50000;
+  const double begin = cpu_seconds();
+  benchmark::DoNotOptimize(run(kRounds));
+  return static_cast<double>(kRounds) / (cpu_seconds() - begin);
 }
 
 double wall_seconds() {
@@ -124,28 +120,22 @@ std::int64_t cold_bytes() {
   return std::max<std::int64_t>(std::int64_t{192} << 20, 2 * sysconf(_SC_LEVEL3_CACHE_SIZE));
 }
 
-double peak_flops() {
-  static const double peak = [] {
+double float_macs_now() {
 #if defined(__x86_64__)
-    const CpuFeatures features = detect_cpu_features();
-    if (features.avx512) return best_rate(run_fma_avx512) * kSums * 32;
-    if (features.avx2) return best_rate(run_fma_avx2) * kSums * 16;
+  const CpuFeatures features = detect_cpu_features();
+  if (features.avx512) return rate_of(run_fma_avx512) * kSums * 16;
+  if (features.avx2) return rate_of(run_fma_avx2) * kSums * 8;
 #endif
-    return 0.0;
-  }();
-  return peak;
+  return 0.0;
 }
 
-double peak_byte_macs() {
-  static const double peak = [] {
+double byte_macs_now() {
 #if defined(__x86_64__)
-    const CpuFeatures features = detect_cpu_features();
-    if (features.avx512_vnni) return best_rate(run_bytes_vnni) * kSums * 64;
-    if (features.avx2) return best_rate(run_bytes_avx2) * kSums * 32;
+  const CpuFeatures features = detect_cpu_features();
+  if (features.avx512_vnni) return rate_of(run_bytes_vnni) * kSums * 64;
+  if (features.avx2) return rate_of(run_bytes_avx2) * kSums * 32;
 #endif
-    return 0.0;
-  }();
-  return peak;
+  return 0.0;
 }
 
 double peak_bandwidth(int threads) {

@@ -31,9 +31,9 @@ std::string_view name(const KernelTable& table);
 enum class Activations {
   kFloat,  // as it is: the figures of quality are made with this
   // Rounded to 8 bits where that makes the product faster. Repacked weights (WeightView::packed): to integers per
-  // 32 columns, on every table. One row times ggml's super-blocks: the same, on "avx512vnni" and "avx512bf16".
-  // Many rows times bfloat16 weights of an even number of columns: to bfloat16, on "avx512bf16". Everywhere else
-  // the same as kFloat. For generation.
+  // 32 columns, on every table; input beyond 2^110 may overflow. One row times ggml's super-blocks: the same, on
+  // "avx512vnni" and "avx512bf16". Many rows times bfloat16 weights of an even number of columns: to bfloat16, on
+  // "avx512bf16". Everywhere else the same as kFloat. For generation.
   kRounded,
 };
 

@@ -190,6 +190,17 @@ TEST_P(LinearPacked, GivesEachTokenTheSameBitsWhateverItsCompany) {
   }
 }
 
+// So many long rows that they are taken in several parts.
+TEST_P(LinearPacked, GivesTheTokensOfLongRowsTheBitsThatTheyHaveAlone) {
+  const Packed packed(group_weights(4, 35, 9600, 64, 43), pool_);
+  const auto values = normal_values(133 * 9600, 44);
+  const auto all = run(packed, {values.data(), 133, 9600});
+  for (std::int64_t first = 0; first + 2 <= 133; first += 7) {
+    const auto pair = run(packed, {values.data() + first * 9600, 2, 9600});
+    EXPECT_TRUE(same_bits(pair, std::span(all).subspan(static_cast<std::size_t>(first * 35), 70))) << first;
+  }
+}
+
 TEST_P(LinearPacked, GivesLayersOfOneInputTheBitsThatTheyHaveAlone) {
   const Packed a(group_weights(4, 35, 128, 64, 1), pool_), b(group_weights(2, 16, 128, 32, 2), pool_);
   const TestWeights plain = dense_weights(DType::kF32, 9, 128, 3);
