@@ -259,7 +259,7 @@ template <int kRows>
   __m256i low[kRows], high[kRows];
 #pragma GCC unroll 6
   for (int t = 0; t < kRows; ++t) low[t] = high[t] = _mm256_setzero_si256();
-#pragma GCC unroll 1
+#pragma GCC unroll 8
   for (int j = 0; j < 8; ++j, codes += 64, q += 4) {
     const Pair pair = load_pair(codes);
 #pragma GCC unroll 6
