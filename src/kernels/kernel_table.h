@@ -104,7 +104,9 @@ struct PackedPanels {
 inline constexpr int kNumPackedBits = 4;  // 2, 3, 4, 8
 inline constexpr int kNumPackedKinds = 3 * kNumPackedBits;
 // Where a function of the given bits and offsets (enum PackedOffsets) stands in the arrays below.
-constexpr int packed_kind(int bits, int offsets) { return offsets * kNumPackedBits + (bits == 8 ? 3 : bits - 2); }
+constexpr int packed_kind(int bits, int offsets) {
+  return offsets * kNumPackedBits + (bits == 8 ? 3 : bits - 2);
+}
 
 // The input of a product with packed weights: x[c] is about q[c] * scales[c / 32].
 struct RoundedVector {
@@ -117,8 +119,9 @@ struct RoundedVector {
 using PackedDotFn = void (*)(const PackedPanels& weight, std::int64_t begin, std::int64_t end,
                              const RoundedVector& x, float* y);
 
-// A part of a panel spread out for many rows of x: codes of some units as the table's PackedTileFn wants them, at most
-// kSpreadUnitBytes each, and of every unit and row the scale and the offset (-scale * zero, or the minimum).
+// A part of a panel spread out for many rows of x: codes of some units as the table's PackedTileFn wants
+// them, at most kSpreadUnitBytes each, and of every unit and row the scale and the offset (-scale * zero, or
+// the minimum).
 inline constexpr std::int64_t kSpreadUnitBytes = 1024;
 struct SpreadPanel {
   std::uint8_t* codes;  // aligned to 64 bytes, like the others
@@ -127,8 +130,8 @@ struct SpreadPanel {
 };
 using SpreadFn = void (*)(const PackedPanels& weight, std::int64_t panel, std::int64_t first_unit,
                           std::int64_t num_units, const SpreadPanel& out);
-// y[t, r] = start[r] + sum_c W[r, c] x[t, c] over the units of the panels, which follow each other; start null: onto what
-// y holds.
+// y[t, r] = start[r] + sum_c W[r, c] x[t, c] over the units of the panels, which follow each other; start
+// null: onto what y holds.
 inline constexpr std::int64_t kMostTileUnits = 16;
 inline constexpr int kMostTilePanels = 2;
 struct PackedTile {
@@ -149,17 +152,39 @@ using PackedTileFn = void (*)(const PackedTile& tile);
 // out[j] = sum_i q[i] * keys[j * stride + i] for i < head_dim.
 using ScoresFn = void (*)(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys,
                           std::int64_t head_dim, float* out);
-// s[begin, end) becomes softmax(cap(scale * s)) where cap is softcap * tanh(. / softcap) if softcap > 0; the
-// other values of s[0, num_keys) become 0. begin < end.
+// out[c] += sum_j p[j] * values[j * stride + c] for c < head_dim, onto what out holds, in ascending order of
+// j.
+using WeighFn = void (*)(const float* p, const float* values, std::int64_t stride, std::int64_t num_keys,
+                         std::int64_t head_dim, float* out);
+// s[0, count) becomes softmax(cap(scale * s)) where cap is softcap * tanh(. / softcap) if softcap > 0.
 struct SoftmaxRow {
   float* s;
-  std::int64_t num_keys;
-  std::int64_t begin;
-  std::int64_t end;
+  std::int64_t count;
   float scale;
   float softcap;
 };
 using SoftmaxFn = void (*)(const SoftmaxRow& row);
+// One block of keys of a softmax that is made block by block, for many queries side by side: with s' =
+// cap(scale * s), keys j in [begin[i], end[i]) of query i are visible to it, and for every i
+//   factor[i] = e^(largest[i] - m), m the largest of largest[i] and its visible s';
+//   s = e^(s' - m) where visible, else 0;  sum[i] = factor[i] sum[i] + sum s;  largest[i] = m.
+// A query's results depend on nothing but its own values.
+struct SoftmaxBlock {
+  float* s;  // [num_keys][stride], a key's scores for num_queries queries
+  std::int64_t stride;
+  std::int64_t num_keys;
+  std::int64_t num_queries;  // a multiple of kSoftmaxQueries
+  const float* begin;        // whole numbers
+  const float* end;
+  float scale;
+  float softcap;
+  float* largest;  // kNothingSeen at first
+  float* sum;
+  float* factor;
+};
+inline constexpr int kSoftmaxQueries = 16;
+inline constexpr float kNothingSeen = -0x1.fffffep+127f;
+using SoftmaxBlockFn = void (*)(const SoftmaxBlock& block);
 
 using RmsNormFn = void (*)(const float* x, const float* weight, std::int64_t cols, float epsilon, float* y);
 using LayerNormFn = void (*)(const float* x, const float* weight, const float* bias, std::int64_t cols,
@@ -192,7 +217,9 @@ struct KernelTable {
   int packed_tile_rows;
   int packed_tile_panels;
   ScoresFn scores;
+  WeighFn weigh;
   SoftmaxFn softmax;
+  SoftmaxBlockFn softmax_block;
   RmsNormFn rms_norm;
   LayerNormFn layer_norm;
   RopeFn rope;
