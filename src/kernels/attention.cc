@@ -14,7 +14,7 @@
 namespace assay {
 namespace {
 
-constexpr std::int64_t kQueryRows = 48;  // queries times heads that share one pass over the keys
+constexpr std::int64_t kQueryRows = 96;  // queries times heads that share one pass over the keys
 constexpr std::int64_t kBlockKeys = 96;  // rounded down to whole tiles
 
 // Heads [first_head, first_head + num_heads) of one kv head, and queries [first, first + count).
@@ -155,7 +155,7 @@ void Block::weigh(Keys keys, Memory& memory) const {
     const float factor = memory.factor()[row];
     if (factor == 1.0f) continue;
     float* sums = memory.sums.get() + row * dim;
-    for (std::int64_t c = 0; c < dim; ++c) sums[c] *= factor;
+    table_.scale(sums, factor, dim, sums);
   }
   for (std::int64_t row = 0; row < num_rows(); row += table_.tile_rows) {
     const std::int64_t count = std::min<std::int64_t>(table_.tile_rows, num_rows() - row);
@@ -184,9 +184,7 @@ void Block::attend() const {
     weigh(keys, memory);
   }
   for (std::int64_t row = 0; row < num_rows(); ++row) {
-    const float inverse = 1.0f / memory.sum()[row];
-    const float* sums = memory.sums.get() + row * dim;
-    for (std::int64_t c = 0; c < dim; ++c) out(row)[c] = sums[c] * inverse;
+    table_.scale(memory.sums.get() + row * dim, 1.0f / memory.sum()[row], dim, out(row));
   }
 }
 

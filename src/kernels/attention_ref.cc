@@ -68,6 +68,10 @@ void softmax_block(const SoftmaxBlock& b) {
   }
 }
 
+void scale(const float* x, float factor, std::int64_t count, float* y) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] = factor * x[i];
+}
+
 }  // namespace
 
 void use_attention_reference(KernelTable& table) {
@@ -75,6 +79,7 @@ void use_attention_reference(KernelTable& table) {
   table.weigh = weigh;
   table.softmax = softmax;
   table.softmax_block = softmax_block;
+  table.scale = scale;
 }
 
 }  // namespace assay

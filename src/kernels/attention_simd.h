@@ -166,11 +166,22 @@ void softmax_block_simd(const SoftmaxBlock& b) {
 }
 
 template <typename S>
+void scale_simd(const float* x, float factor, std::int64_t count, float* y) {
+  const auto by = S::set(factor);
+  std::int64_t i = 0;
+  for (; i + S::kLanes <= count; i += S::kLanes) S::store(y + i, S::mul(by, S::load(x + i)));
+  if (i == count) return;
+  const int rest = static_cast<int>(count - i);
+  S::store_first(y + i, rest, S::mul(by, S::load_first(x + i, rest, 0.0f)));
+}
+
+template <typename S>
 void use_attention(KernelTable& table) {
   table.scores = scores_simd<S>;
   table.weigh = weigh_simd<S>;
   table.softmax = softmax_simd<S>;
   table.softmax_block = softmax_block_simd<S>;
+  table.scale = scale_simd<S>;
 }
 
 }  // namespace

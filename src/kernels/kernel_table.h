@@ -184,6 +184,8 @@ struct SoftmaxBlock {
 };
 inline constexpr int kSoftmaxQueries = 16;
 inline constexpr float kNothingSeen = -0x1.fffffep+127f;
+// y[i] = factor * x[i]; y may be x.
+using ScaleFn = void (*)(const float* x, float factor, std::int64_t count, float* y);
 using SoftmaxBlockFn = void (*)(const SoftmaxBlock& block);
 
 using RmsNormFn = void (*)(const float* x, const float* weight, std::int64_t cols, float epsilon, float* y);
@@ -220,6 +222,7 @@ struct KernelTable {
   WeighFn weigh;
   SoftmaxFn softmax;
   SoftmaxBlockFn softmax_block;
+  ScaleFn scale;
   RmsNormFn rms_norm;
   LayerNormFn layer_norm;
   RopeFn rope;
