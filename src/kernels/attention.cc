@@ -14,7 +14,7 @@
 namespace assay {
 namespace {
 
-constexpr std::int64_t kQueryRows = 96;  // queries times heads that share one pass over the keys
+constexpr std::int64_t kQueryRows = 48;  // queries times heads that share one pass over the keys
 constexpr std::int64_t kBlockKeys = 96;  // rounded down to whole tiles
 
 // Heads [first_head, first_head + num_heads) of one kv head, and queries [first, first + count).
