@@ -1,7 +1,10 @@
-// Attention out of tiled products: the scores of a block of queries against all keys that any of them sees, a
-// softmax per query that puts zeros outside its own range, and the product with the values. Work is split by
-// (task, head, query block), so neither tasks nor threads influence a result. A single query reads the keys
-// as they lie.
+// Attention by blocks of keys (Dao et al., FlashAttention, 2022): the scores of a block of queries, a softmax
+// that corrects what is there when a larger score comes, and the product with the values, so that memory is
+// that of a block and what is read again lies in the caches. The heads that share keys go together, as so
+// many more queries. Scores are kept with a key's side by side: softmax then runs over many queries at once,
+// and tiles of the product with the values find them as they want them. A single query reads keys and values
+// as they lie, in one pass. Blocks of keys begin at multiples of their length, so neither other queries nor
+// tasks or threads influence a result.
 #include <algorithm>
 
 #include "base/check.h"
@@ -11,95 +14,203 @@
 namespace assay {
 namespace {
 
-constexpr std::int64_t kQueryTiles = 4;  // tiles of queries that share one pass over the keys
+constexpr std::int64_t kQueryRows = 48;  // queries times heads that share one pass over the keys
+constexpr std::int64_t kBlockKeys = 96;  // rounded down to whole tiles
 
-struct Block {
-  const KernelTable& table;
-  const AttentionShape& shape;
-  const AttentionTask& task;
-  std::int64_t head;
-  std::int64_t first;  // queries [first, first + count)
+// Heads [first_head, first_head + num_heads) of one kv head, and queries [first, first + count).
+struct Unit {
+  const AttentionTask* task;
+  std::int64_t first_head;
+  std::int64_t num_heads;
+  std::int64_t first;
   std::int64_t count;
-  std::int64_t first_key;  // keys [first_key, last_key) are seen by at least one of them
-  std::int64_t last_key;
-
-  std::int64_t num_keys() const { return last_key - first_key; }
-  std::int64_t kv_column() const { return head / (shape.num_heads / shape.num_kv_heads) * shape.head_dim; }
-  const float* query(std::int64_t i) const { return task.queries.row(first + i) + head * shape.head_dim; }
-  const float* key(std::int64_t j) const { return task.keys.row(first_key + j) + kv_column(); }
-  const float* value(std::int64_t j) const { return task.values.row(first_key + j) + kv_column(); }
-  float* out(std::int64_t i) const { return task.out.row(first + i) + head * shape.head_dim; }
 };
 
-// What the query at `position` sees begins here. Rounded down by the caller where blocks share a pass.
-std::int64_t first_visible(std::int64_t position, std::int64_t window) {
-  return window > 0 ? std::max<std::int64_t>(0, position - window + 1) : 0;
+struct Keys {
+  std::int64_t begin;
+  std::int64_t end;
+};
+
+// Rows are pairs of a query and a head, in this order.
+class Block {
+ public:
+  Block(const KernelTable& table, const AttentionShape& shape, const Unit& unit)
+      : table_(table), shape_(shape), task_(*unit.task), unit_(unit) {}
+
+  void attend() const;
+  void attend_one() const;
+
+ private:
+  struct Memory;
+  std::int64_t num_rows() const { return unit_.count * unit_.num_heads; }
+  std::int64_t kv_column() const {
+    return unit_.first_head / (shape_.num_heads / shape_.num_kv_heads) * shape_.head_dim;
+  }
+  std::int64_t column(std::int64_t row) const {
+    return (unit_.first_head + row % unit_.num_heads) * shape_.head_dim;
+  }
+  std::int64_t query(std::int64_t row) const { return unit_.first + row / unit_.num_heads; }
+  const float* key(std::int64_t j) const { return task_.keys.row(j) + kv_column(); }
+  const float* value(std::int64_t j) const { return task_.values.row(j) + kv_column(); }
+  float* out(std::int64_t row) const { return task_.out.row(query(row)) + column(row); }
+  // What any of `count` rows sees.
+  Keys visible(std::int64_t row, std::int64_t count) const;
+  void turn_queries(Memory& memory) const;
+  void score(Keys keys, Memory& memory) const;
+  void soften(Keys keys, Memory& memory) const;
+  void weigh(Keys keys, Memory& memory) const;
+
+  const KernelTable& table_;
+  const AttentionShape& shape_;
+  const AttentionTask& task_;
+  const Unit& unit_;
+};
+
+Keys clip(Keys keys, Keys to) { return {std::max(keys.begin, to.begin), std::min(keys.end, to.end)}; }
+
+std::int64_t round_up(std::int64_t count, std::int64_t step) { return (count + step - 1) / step * step; }
+
+struct Block::Memory {
+  Memory(std::int64_t num_rows, std::int64_t head_dim, const KernelTable& table)
+      : rows(round_up(num_rows, std::max<std::int64_t>(kSoftmaxQueries, table.tile_cols))),
+        block_keys(kBlockKeys / table.tile_rows * table.tile_rows),
+        queries(rows * head_dim),
+        keys(block_keys * head_dim),
+        scores(block_keys * rows),
+        sums(rows * head_dim),
+        row_values(5 * rows) {
+    // Rows that only fill the last vector are computed too.
+    std::fill_n(scores.get(), block_keys * rows, 0.0f);
+    std::fill_n(sums.get(), rows * head_dim, 0.0f);
+    std::fill_n(row_values.get(), 5 * rows, 0.0f);
+    std::fill_n(largest(), rows, kNothingSeen);
+  }
+  float* begin() const { return row_values.get(); }
+  float* end() const { return row_values.get() + rows; }
+  float* largest() const { return row_values.get() + 2 * rows; }
+  float* sum() const { return row_values.get() + 3 * rows; }
+  float* factor() const { return row_values.get() + 4 * rows; }
+
+  std::int64_t rows;
+  std::int64_t block_keys;
+  Scratch<float> queries;  // [panel of tile_cols rows][head_dim][tile_cols]
+  Scratch<float> keys;     // [head_dim][block_keys]
+  Scratch<float> scores;   // [block_keys][rows]
+  Scratch<float> sums;     // [rows][head_dim]: the weighted values so far
+  Scratch<float> row_values;
+};
+
+Keys Block::visible(std::int64_t row, std::int64_t count) const {
+  const std::int64_t offset = task_.keys.rows - task_.queries.rows;
+  const std::int64_t first = offset + query(row), last = offset + query(row + count - 1);
+  return {shape_.window > 0 ? std::max<std::int64_t>(0, first - shape_.window + 1) : 0, last + 1};
 }
 
-void softmax_rows(const Block& b, float* scores) {
-  for (std::int64_t i = 0; i < b.count; ++i) {
-    const std::int64_t position = b.task.keys.rows - b.task.queries.rows + b.first + i;
-    SoftmaxRow row;
-    row.s = scores + i * b.num_keys();
-    row.num_keys = b.num_keys();
-    row.begin = first_visible(position, b.shape.window) - b.first_key;
-    row.end = position + 1 - b.first_key;
-    row.scale = b.shape.scale;
-    row.softcap = b.shape.softcap;
-    b.table.softmax(row);
+void Block::turn_queries(Memory& memory) const {
+  const std::int64_t dim = shape_.head_dim;
+  const Scratch<float> together(num_rows() * dim);
+  for (std::int64_t row = 0; row < num_rows(); ++row)
+    std::copy_n(task_.queries.row(query(row)) + column(row), dim, together.get() + row * dim);
+  for (std::int64_t row = 0; row < num_rows(); row += table_.tile_cols) {
+    const std::int64_t count = std::min<std::int64_t>(table_.tile_cols, num_rows() - row);
+    table_.transpose(together.get() + row * dim, dim, count, dim, memory.queries.get() + row * dim,
+                     table_.tile_cols);
   }
 }
 
-// scores[i, j] = q_i . k_j
-void all_scores(const Block& b, const float* packed_queries, float* turned_keys, const float* zeros,
-                float* scores) {
-  const std::int64_t dim = b.shape.head_dim;
-  for (std::int64_t j = 0; j < b.num_keys(); j += b.table.tile_cols) {
-    const std::int64_t keys = std::min<std::int64_t>(b.table.tile_cols, b.num_keys() - j);
-    b.table.transpose(b.key(j), b.task.keys.stride, keys, dim, turned_keys, b.table.tile_cols);
-    for (std::int64_t i = 0; i < b.count; i += b.table.tile_rows) {
-      const std::int64_t queries = std::min<std::int64_t>(b.table.tile_rows, b.count - i);
-      b.table.multiply_tile({packed_queries + i * dim, queries, turned_keys, b.table.tile_cols, dim, zeros,
-                             scores + i * b.num_keys() + j, b.num_keys(), static_cast<int>(queries),
-                             static_cast<int>(keys)});
+// scores[j, row] = k_j . q_row, but for tiles that nobody sees.
+void Block::score(Keys keys, Memory& memory) const {
+  const std::int64_t dim = shape_.head_dim;
+  table_.transpose(key(keys.begin), task_.keys.stride, keys.end - keys.begin, dim, memory.keys.get(),
+                   memory.block_keys);
+  const std::vector<float> zeros(static_cast<std::size_t>(table_.tile_cols));
+  for (std::int64_t row = 0; row < num_rows(); row += table_.tile_cols) {
+    const std::int64_t count = std::min<std::int64_t>(table_.tile_cols, num_rows() - row);
+    const Keys seen = clip(visible(row, count), keys);
+    const std::int64_t first = (seen.begin - keys.begin) / table_.tile_rows * table_.tile_rows;
+    for (std::int64_t j = first; j < seen.end - keys.begin; j += table_.tile_rows) {
+      const std::int64_t num_keys = std::min<std::int64_t>(table_.tile_rows, keys.end - keys.begin - j);
+      table_.multiply_tile({memory.keys.get() + j, memory.block_keys, memory.queries.get() + row * dim,
+                            table_.tile_cols, dim, zeros.data(), memory.scores.get() + j * memory.rows + row,
+                            memory.rows, static_cast<int>(num_keys), static_cast<int>(count)});
     }
   }
 }
 
-// out[i] = sum_j p[i, j] v_j
-void weigh_values(const Block& b, const float* probabilities, float* turned, const float* zeros) {
-  const std::int64_t dim = b.shape.head_dim;
-  for (std::int64_t i = 0; i < b.count; i += b.table.tile_rows) {
-    const std::int64_t queries = std::min<std::int64_t>(b.table.tile_rows, b.count - i);
-    b.table.transpose(probabilities + i * b.num_keys(), b.num_keys(), queries, b.num_keys(), turned, queries);
-    for (std::int64_t c = 0; c < dim; c += b.table.tile_cols) {
-      const std::int64_t columns = std::min<std::int64_t>(b.table.tile_cols, dim - c);
-      b.table.multiply_tile({turned, queries, b.value(0) + c, b.task.values.stride, b.num_keys(), zeros,
-                             b.out(i) + c, b.task.out.stride, static_cast<int>(queries),
-                             static_cast<int>(columns)});
+void Block::soften(Keys keys, Memory& memory) const {
+  for (std::int64_t row = 0; row < num_rows(); ++row) {
+    const Keys seen = clip(visible(row, 1), keys);
+    memory.begin()[row] = static_cast<float>(seen.begin - keys.begin);
+    memory.end()[row] = static_cast<float>(std::max(seen.begin, seen.end) - keys.begin);
+  }
+  table_.softmax_block({memory.scores.get(), memory.rows, keys.end - keys.begin,
+                        round_up(num_rows(), kSoftmaxQueries), memory.begin(), memory.end(), shape_.scale,
+                        shape_.softcap, memory.largest(), memory.sum(), memory.factor()});
+}
+
+// sums[row] = factor[row] sums[row] + sum_j scores[j, row] v_j
+void Block::weigh(Keys keys, Memory& memory) const {
+  const std::int64_t dim = shape_.head_dim;
+  for (std::int64_t row = 0; row < num_rows(); ++row) {
+    const float factor = memory.factor()[row];
+    if (factor == 1.0f) continue;
+    float* sums = memory.sums.get() + row * dim;
+    table_.scale(sums, factor, dim, sums);
+  }
+  for (std::int64_t row = 0; row < num_rows(); row += table_.tile_rows) {
+    const std::int64_t count = std::min<std::int64_t>(table_.tile_rows, num_rows() - row);
+    const Keys seen = clip(visible(row, count), keys);
+    if (seen.begin >= seen.end) continue;
+    for (std::int64_t c = 0; c < dim; c += table_.tile_cols) {
+      const std::int64_t columns = std::min<std::int64_t>(table_.tile_cols, dim - c);
+      table_.multiply_tile({memory.scores.get() + (seen.begin - keys.begin) * memory.rows + row, memory.rows,
+                            value(seen.begin) + c, task_.values.stride, seen.end - seen.begin, nullptr,
+                            memory.sums.get() + row * dim + c, dim, static_cast<int>(count),
+                            static_cast<int>(columns)});
     }
   }
 }
 
-void attend(const Block& b, const float* zeros) {
-  const std::int64_t dim = b.shape.head_dim;
-  const Scratch<float> scores(b.count * b.num_keys());
-  if (b.count == 1) {
-    b.table.scores(b.query(0), b.key(0), b.task.keys.stride, b.num_keys(), dim, scores.get());
-    softmax_rows(b, scores.get());
-    weigh_values(b, scores.get(), Scratch<float>(b.num_keys()).get(), zeros);
-    return;
+void Block::attend() const {
+  const std::int64_t dim = shape_.head_dim;
+  Memory memory(num_rows(), dim, table_);
+  turn_queries(memory);
+  const Keys all = visible(0, num_rows());
+  for (std::int64_t j = all.begin / memory.block_keys * memory.block_keys; j < all.end;
+       j += memory.block_keys) {
+    const Keys keys = clip({j, j + memory.block_keys}, all);
+    score(keys, memory);
+    soften(keys, memory);
+    weigh(keys, memory);
   }
-  const Scratch<float> queries(b.count * dim);
-  for (std::int64_t i = 0; i < b.count; i += b.table.tile_rows) {
-    const std::int64_t rows = std::min<std::int64_t>(b.table.tile_rows, b.count - i);
-    b.table.transpose(b.query(i), b.task.queries.stride, rows, dim, queries.get() + i * dim, rows);
+  for (std::int64_t row = 0; row < num_rows(); ++row) {
+    table_.scale(memory.sums.get() + row * dim, 1.0f / memory.sum()[row], dim, out(row));
   }
-  const Scratch<float> turned_keys(dim * b.table.tile_cols);
-  all_scores(b, queries.get(), turned_keys.get(), zeros, scores.get());
-  softmax_rows(b, scores.get());
-  const Scratch<float> turned(b.table.tile_rows * b.num_keys());
-  weigh_values(b, scores.get(), turned.get(), zeros);
+}
+
+// Heads take turns at blocks of keys and of values, which so are read from memory once.
+void Block::attend_one() const {
+  const std::int64_t dim = shape_.head_dim;
+  const Keys all = visible(0, 1);
+  const std::int64_t num_keys = all.end - all.begin;
+  const Scratch<float> scores(unit_.num_heads * num_keys);
+  const auto for_blocks = [&](auto body) {  // body(head, first key, number of keys, their scores)
+    for (std::int64_t j = 0; j < num_keys; j += kBlockKeys) {
+      for (std::int64_t head = 0; head < unit_.num_heads; ++head)
+        body(head, all.begin + j, std::min(kBlockKeys, num_keys - j), scores.get() + head * num_keys + j);
+    }
+  };
+  for_blocks([&](std::int64_t head, std::int64_t first, std::int64_t count, float* s) {
+    table_.scores(task_.queries.row(unit_.first) + column(head), key(first), task_.keys.stride, count, dim,
+                  s);
+  });
+  for (std::int64_t head = 0; head < unit_.num_heads; ++head) {
+    table_.softmax({scores.get() + head * num_keys, num_keys, shape_.scale, shape_.softcap});
+    std::fill_n(out(head), dim, 0.0f);
+  }
+  for_blocks([&](std::int64_t head, std::int64_t first, std::int64_t count, const float* p) {
+    table_.weigh(p, value(first), task_.values.stride, count, dim, out(head));
+  });
 }
 
 void check_shapes(const AttentionShape& shape, const AttentionTask& task) {
@@ -110,36 +221,39 @@ void check_shapes(const AttentionShape& shape, const AttentionTask& task) {
   ASSAY_CHECK(task.keys.rows >= task.queries.rows);
 }
 
-struct Unit {
-  const AttentionTask* task;
-  std::int64_t head;
-  std::int64_t first;
-};
+// Heads of one kv head go together, except that single queries are spread over more threads.
+void add_units(const AttentionShape& shape, const AttentionTask& task, bool split_single,
+               std::vector<Unit>& units) {
+  const std::int64_t group = shape.num_heads / shape.num_kv_heads;
+  const bool single = task.queries.rows == 1;
+  const std::int64_t heads = single && split_single ? 1 : group;
+  const std::int64_t queries = std::max<std::int64_t>(1, kQueryRows / group);
+  for (std::int64_t head = 0; head < shape.num_heads; head += heads) {
+    for (std::int64_t first = 0; first < task.queries.rows; first += queries)
+      units.push_back({&task, head, heads, first, std::min(queries, task.queries.rows - first)});
+  }
+}
 
 }  // namespace
 
 void attention(const KernelContext& context, const AttentionShape& shape,
                std::span<const AttentionTask> tasks) {
-  const KernelTable& table = *context.table;
-  const std::int64_t queries_per_block = kQueryTiles * table.tile_rows;
   std::vector<Unit> units;
+  const std::int64_t groups = shape.num_kv_heads * static_cast<std::int64_t>(tasks.size());
+  const bool split_single = groups % context.pool->num_threads() != 0;
   for (const auto& task : tasks) {
     check_shapes(shape, task);
-    for (std::int64_t head = 0; head < shape.num_heads; ++head) {
-      for (std::int64_t first = 0; first < task.queries.rows; first += queries_per_block) {
-        units.push_back({&task, head, first});
-      }
-    }
+    add_units(shape, task, split_single, units);
   }
-  const std::vector<float> zeros(static_cast<std::size_t>(table.tile_cols));
   context.pool->parallel_for(static_cast<std::int64_t>(units.size()), 1, [&](WorkRange range) {
     for (std::int64_t u = range.begin; u < range.end; ++u) {
       const Unit& unit = units[static_cast<std::size_t>(u)];
-      const std::int64_t count = std::min(queries_per_block, unit.task->queries.rows - unit.first);
-      const std::int64_t position = unit.task->keys.rows - unit.task->queries.rows + unit.first;
-      const std::int64_t first_key = first_visible(position, shape.window);
-      attend({table, shape, *unit.task, unit.head, unit.first, count, first_key, position + count},
-             zeros.data());
+      const Block block(*context.table, shape, unit);
+      if (unit.task->queries.rows == 1) {
+        block.attend_one();
+      } else {
+        block.attend();
+      }
     }
   });
 }

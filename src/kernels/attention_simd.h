@@ -1,4 +1,4 @@
-// Scores of one query and the softmax in terms of Simd. Include beside one simd_<isa>.h.
+// Scores and weighted values of one query and the softmax in terms of Simd. Include beside one simd_<isa>.h.
 #pragma once
 #include <cstdint>
 
@@ -41,11 +41,50 @@ void scores_simd(const float* q, const float* keys, std::int64_t stride, std::in
   for (; j < num_keys; ++j) score_keys<S, 1>(q, keys + j * stride, stride, head_dim, out + j);
 }
 
-// Vectors are counted from the first visible key, so a row's bits do not depend on what else is in the array.
+// kVectors vectors of columns, so that their sums do not wait for each other; the last one has `last`
+// columns.
+template <typename S, int kVectors, bool kPartial>
+void weigh_columns(const float* p, const float* values, std::int64_t stride, std::int64_t num_keys, int last,
+                   float* out) {
+  typename S::Float sums[kVectors];
+  const auto load = [last](const float* from, int v) {
+    if (kPartial && v == kVectors - 1) return S::load_first(from + v * S::kLanes, last, 0.0f);
+    return S::load(from + v * S::kLanes);
+  };
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) sums[v] = load(out, v);
+  for (std::int64_t j = 0; j < num_keys; ++j) {
+    const auto weight = S::set(p[j]);
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sums[v] = S::fma(weight, load(values + j * stride, v), sums[v]);
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) {
+    if (kPartial && v == kVectors - 1) {
+      S::store_first(out + v * S::kLanes, last, sums[v]);
+    } else {
+      S::store(out + v * S::kLanes, sums[v]);
+    }
+  }
+}
+
+template <typename S>
+void weigh_simd(const float* p, const float* values, std::int64_t stride, std::int64_t num_keys,
+                std::int64_t head_dim, float* out) {
+  constexpr int kVectors = 8;
+  std::int64_t c = 0;
+  for (; c + kVectors * S::kLanes <= head_dim; c += kVectors * S::kLanes)
+    weigh_columns<S, kVectors, false>(p, values + c, stride, num_keys, 0, out + c);
+  for (; c + S::kLanes <= head_dim; c += S::kLanes)
+    weigh_columns<S, 1, false>(p, values + c, stride, num_keys, 0, out + c);
+  if (c < head_dim)
+    weigh_columns<S, 1, true>(p, values + c, stride, num_keys, static_cast<int>(head_dim - c), out + c);
+}
+
 template <typename S>
 void softmax_simd(const SoftmaxRow& row) {
-  float* s = row.s + row.begin;
-  const std::int64_t count = row.end - row.begin;
+  float* s = row.s;
+  const std::int64_t count = row.count;
   const auto for_vectors = [&](auto body) {  // body returns what to store
     std::int64_t j = 0;
     for (; j + S::kLanes <= count; j += S::kLanes) S::store(s + j, body(S::load(s + j)));
@@ -78,14 +117,71 @@ void softmax_simd(const SoftmaxRow& row) {
   });
   const auto inverse = S::set(1.0f / S::sum(sums));
   for_vectors([&](auto v) { return S::mul(v, inverse); });
-  for (std::int64_t j = 0; j < row.begin; ++j) row.s[j] = 0.0f;
-  for (std::int64_t j = row.end; j < row.num_keys; ++j) row.s[j] = 0.0f;
+}
+
+// Queries lie in the lanes. kMasked: some key is hidden from some of these.
+template <typename S, bool kMasked>
+void softmax_lanes(const SoftmaxBlock& b, std::int64_t first) {
+  const auto scale = S::set(b.scale), cap = S::set(b.softcap), zero = S::set(0.0f),
+             nothing = S::set(kNothingSeen);
+  const auto begin = S::load(b.begin + first), end = S::load(b.end + first);
+  const auto if_visible = [&](std::int64_t j, auto then, auto otherwise) {
+    if constexpr (!kMasked) return then;
+    const auto key = S::set(static_cast<float>(j));
+    return S::if_less(key, begin, otherwise, S::if_less(key, end, then, otherwise));
+  };
+  const auto before = S::load(b.largest + first);
+  auto largest = before;
+  float* s = b.s + first;
+  for (std::int64_t j = 0; j < b.num_keys; ++j) {
+    auto score = S::mul(S::load(s + j * b.stride), scale);
+    if (b.softcap > 0) score = S::mul(cap, tanh_simd<S>(S::div(score, cap)));
+    S::store(s + j * b.stride, score);
+    largest = S::max(largest, if_visible(j, score, nothing));
+  }
+  auto sum = zero;
+  for (std::int64_t j = 0; j < b.num_keys; ++j) {
+    const auto power = if_visible(j, exp_simd<S>(S::sub(S::load(s + j * b.stride), largest)), zero);
+    S::store(s + j * b.stride, power);
+    sum = S::add(sum, power);
+  }
+  const auto factor = exp_simd<S>(S::sub(before, largest));
+  S::store(b.factor + first, factor);
+  S::store(b.sum + first, S::fma(factor, S::load(b.sum + first), sum));
+  S::store(b.largest + first, largest);
+}
+
+template <typename S>
+void softmax_block_simd(const SoftmaxBlock& b) {
+  for (std::int64_t first = 0; first < b.num_queries; first += S::kLanes) {
+    bool masked = false;
+    for (int i = 0; i < S::kLanes; ++i)
+      masked = masked || b.begin[first + i] > 0 || b.end[first + i] < static_cast<float>(b.num_keys);
+    if (masked) {
+      softmax_lanes<S, true>(b, first);
+    } else {
+      softmax_lanes<S, false>(b, first);
+    }
+  }
+}
+
+template <typename S>
+void scale_simd(const float* x, float factor, std::int64_t count, float* y) {
+  const auto by = S::set(factor);
+  std::int64_t i = 0;
+  for (; i + S::kLanes <= count; i += S::kLanes) S::store(y + i, S::mul(by, S::load(x + i)));
+  if (i == count) return;
+  const int rest = static_cast<int>(count - i);
+  S::store_first(y + i, rest, S::mul(by, S::load_first(x + i, rest, 0.0f)));
 }
 
 template <typename S>
 void use_attention(KernelTable& table) {
   table.scores = scores_simd<S>;
+  table.weigh = weigh_simd<S>;
   table.softmax = softmax_simd<S>;
+  table.softmax_block = softmax_block_simd<S>;
+  table.scale = scale_simd<S>;
 }
 
 }  // namespace

@@ -152,17 +152,41 @@ using PackedTileFn = void (*)(const PackedTile& tile);
 // out[j] = sum_i q[i] * keys[j * stride + i] for i < head_dim.
 using ScoresFn = void (*)(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys,
                           std::int64_t head_dim, float* out);
-// s[begin, end) becomes softmax(cap(scale * s)) where cap is softcap * tanh(. / softcap) if softcap > 0; the
-// other values of s[0, num_keys) become 0. begin < end.
+// out[c] += sum_j p[j] * values[j * stride + c] for c < head_dim, onto what out holds, in ascending order of
+// j.
+using WeighFn = void (*)(const float* p, const float* values, std::int64_t stride, std::int64_t num_keys,
+                         std::int64_t head_dim, float* out);
+// s[0, count) becomes softmax(cap(scale * s)) where cap is softcap * tanh(. / softcap) if softcap > 0.
 struct SoftmaxRow {
   float* s;
-  std::int64_t num_keys;
-  std::int64_t begin;
-  std::int64_t end;
+  std::int64_t count;
   float scale;
   float softcap;
 };
 using SoftmaxFn = void (*)(const SoftmaxRow& row);
+// One block of keys of a softmax that is made block by block, for many queries side by side: with s' =
+// cap(scale * s), keys j in [begin[i], end[i]) of query i are visible to it, and for every i
+//   factor[i] = e^(largest[i] - m), m the largest of largest[i] and its visible s';
+//   s = e^(s' - m) where visible, else 0;  sum[i] = factor[i] sum[i] + sum s;  largest[i] = m.
+// A query's results depend on nothing but its own values.
+struct SoftmaxBlock {
+  float* s;  // [num_keys][stride], a key's scores for num_queries queries
+  std::int64_t stride;
+  std::int64_t num_keys;
+  std::int64_t num_queries;  // a multiple of kSoftmaxQueries
+  const float* begin;        // whole numbers
+  const float* end;
+  float scale;
+  float softcap;
+  float* largest;  // kNothingSeen at first
+  float* sum;
+  float* factor;
+};
+inline constexpr int kSoftmaxQueries = 16;
+inline constexpr float kNothingSeen = -0x1.fffffep+127f;
+// y[i] = factor * x[i]; y may be x.
+using ScaleFn = void (*)(const float* x, float factor, std::int64_t count, float* y);
+using SoftmaxBlockFn = void (*)(const SoftmaxBlock& block);
 
 using RmsNormFn = void (*)(const float* x, const float* weight, std::int64_t cols, float epsilon, float* y);
 using LayerNormFn = void (*)(const float* x, const float* weight, const float* bias, std::int64_t cols,
@@ -195,7 +219,10 @@ struct KernelTable {
   int packed_tile_rows;
   int packed_tile_panels;
   ScoresFn scores;
+  WeighFn weigh;
   SoftmaxFn softmax;
+  SoftmaxBlockFn softmax_block;
+  ScaleFn scale;
   RmsNormFn rms_norm;
   LayerNormFn layer_norm;
   RopeFn rope;

@@ -119,8 +119,9 @@ struct AttentionShape {
 };
 // out = softmax(mask(softcap(scale * Q K^T))) V for every task; the tasks are independent of each other, also
 // in their bits, which do not depend on the number of threads either; nor do those of a query on the others,
-// except that T == 1 may sum in another order. out overlaps nothing. A NaN among keys reaches the queries
-// that see it; one among values may reach all queries of its task. Numerics: docs/numerics.md#attention.
+// except that T == 1 sums in another order than T > 1: the latter goes by blocks of keys, in memory that does
+// not grow with P. out overlaps nothing. A NaN among keys reaches the queries that see it; one among values
+// may reach all queries of its task. Numerics: docs/numerics.md#attention.
 void attention(const KernelContext& context, const AttentionShape& shape,
                std::span<const AttentionTask> tasks);
 
