@@ -90,6 +90,19 @@ TEST(ThreadPool, VisitsEveryIndexOnceForAnyCountAndGranularity) {
   }
 }
 
+TEST(ThreadPool, CountsTheCallsForWhichThreadsMeet) {
+  ThreadPool pool(2), alone(1);
+  const auto nothing = [](WorkRange) {};
+  for (ThreadPool* each : {&pool, &alone}) {
+    each->parallel_for(0, 1, nothing);
+    each->parallel_for(8, 8, nothing);  // one part: the calling thread takes it
+    each->parallel_for(8, 4, nothing);
+    each->parallel_for(8, 1, nothing);
+  }
+  EXPECT_EQ(pool.meetings(), 2u);
+  EXPECT_EQ(alone.meetings(), 0u);
+}
+
 TEST(Rng, GivesTheSameNumbersForASeedEverywhere) {
   Rng rng(42);
   EXPECT_EQ(rng.next(), 13679457532755275413ULL);
