@@ -23,7 +23,7 @@ from peers import paired_speed, performance_tables as tables, speed_table
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 EXPLANATIONS = pathlib.Path(__file__).resolve().parent / "peers" / "performance_explained.md"
 # Bytes and floats, small and large layers; all formats and shapes would take an hour.
-KERNELS_FILTER = "^machine|^linear/(bf16|group8|group4|group2)/(1536x576|2048x8192)/"
+KERNELS_FILTER = "^machine|^linear/(BF16|group8|group4|group2)/(1536x576|2048x8192)/"
 
 
 def model_folder(models, model, type_name):
