@@ -146,12 +146,14 @@ Status run_rounds(std::vector<Test>& tests, int repetitions, Progress& progress)
 
 Result<LlmProfile> profile_test(const Test& test, double timed_median_seconds) {
   OperationRecorder recorder;
-  const std::uint64_t meetings = test.pool->meetings();
+  const std::uint64_t meetings_before = test.pool->meetings();
   const auto begin = std::chrono::steady_clock::now();
   ASSAY_RETURN_IF_ERROR(test.run(&recorder));
   const double seconds = seconds_since(begin);
-  return make_llm_profile(recorder, seconds, timed_median_seconds, test.tokens,
-                          test.pool->meetings() - meetings, measure::measure_thread_meeting(*test.pool));
+  // Before the meetings that are only measured.
+  const std::uint64_t meetings = test.pool->meetings() - meetings_before;
+  return make_llm_profile(recorder, seconds, timed_median_seconds, test.tokens, meetings,
+                          measure::measure_thread_meeting(*test.pool));
 }
 
 // A run of its own, so that reading the counters does not stand in the times.

@@ -81,6 +81,15 @@ TEST_F(ProfiledBench, GenerationReadsTheModelsBytesPerToken) {
   EXPECT_NEAR(bytes, static_cast<double>(result->size.read_per_token_bytes), 1e-6 * bytes);
 }
 
+TEST_F(ProfiledBench, LeavesOutTheMeetingsThatAreMeasuredApart) {
+  const auto result = bench(true);
+  ASSERT_THAT(result, IsOk());
+  const LlmBenchRow& generation = result->rows[3];
+  ASSERT_EQ(generation.threads, 2);
+  // More than a few dozen operations per block and token would be those of the measurement.
+  EXPECT_LT(generation.profile->meetings, 30 * static_cast<double>(model_.config.num_layers));
+}
+
 TEST_F(ProfiledBench, IsThereOnlyWhereItIsAskedFor) {
   const auto result = bench(false);
   ASSERT_THAT(result, IsOk());
