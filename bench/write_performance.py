@@ -52,16 +52,19 @@ def commit():
     return found.stdout.strip() or None
 
 
-def measure(args):
+def measure(args, save):
+    """Everything in turn; save(record) after each, so that a run that fails late loses nothing."""
     record = {"date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(), "commit": commit(), "runs": [], "kernels": None}
     for model in args.models:
         for type_name in args.types:
             if model_folder(args.folder, model, type_name).exists():
                 record["runs"].append(bench_run(args, model, type_name))
+                save(record)
             else:
                 print(f"{model} {type_name}: not in {args.folder}; bench/compare_llama_cpp.py makes it", file=sys.stderr)
     if args.kernels_bench.exists():
         record["kernels"] = kernels_run(args)
+        save(record)
     return record
 
 
@@ -179,9 +182,8 @@ def main():
     if args.source:
         record = read_json(args.source)
     else:
-        record = measure(args)
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(record, indent=1) + "\n")
+        record = measure(args, lambda so_far: args.json.write_text(json.dumps(so_far, indent=1) + "\n"))
     args.output.write_text(page(record, read_json(args.speed), read_json(args.lambada), before))
 
 

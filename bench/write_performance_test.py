@@ -153,10 +153,11 @@ class Pages(unittest.TestCase):
             (models / "small" / "bfloat16").mkdir()
             args = unittest.mock.MagicMock(folder=models, models=["small"], types=["bfloat16", "int8", "int4"],
                                            kernels_bench=models / "missing")
-            taken = []
+            taken, saved = [], []
             with unittest.mock.patch.object(write_performance, "bench_run", lambda _, model, name: taken.append((model, name))):
-                record = write_performance.measure(args)
+                record = write_performance.measure(args, lambda so_far: saved.append(len(so_far["runs"])))
         self.assertEqual(taken, [("small", "bfloat16"), ("small", "int4")])
+        self.assertEqual(saved, [1, 2])
         self.assertIsNone(record["kernels"])
 
 
