@@ -5,6 +5,7 @@
 #include "base/atomic_file.h"
 #include "base/bytes.h"
 #include "base/cpu_features.h"
+#include "base/huge_bytes.h"
 #include "base/mapped_file.h"
 #include "base/rng.h"
 #include "base/thread_pool.h"
@@ -101,6 +102,25 @@ TEST(ThreadPool, CountsTheCallsForWhichThreadsMeet) {
   }
   EXPECT_EQ(pool.meetings(), 2u);
   EXPECT_EQ(alone.meetings(), 0u);
+}
+
+TEST(HugeBytes, AreZeroAlignedToAHugePageAndWritable) {
+  for (const std::uint64_t size : {std::uint64_t{1}, std::uint64_t{4096}, std::uint64_t{5} << 20}) {
+    auto bytes = HugeBytes::allocate(size);
+    ASSERT_THAT(bytes, IsOk());
+    EXPECT_EQ(bytes->size(), size);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(bytes->data()) % (2u << 20), 0u);
+    EXPECT_TRUE(std::all_of(bytes->data(), bytes->data() + size, [](std::uint8_t byte) { return byte == 0; }));
+    bytes->data()[size - 1] = 7;
+    const HugeBytes moved = std::move(*bytes);
+    EXPECT_EQ(moved.data()[size - 1], 7);
+    EXPECT_EQ(bytes->data(), nullptr) << "what was moved away is left empty";
+  }
+}
+
+TEST(HugeBytes, SayThatThereIsNotEnoughMemory) {
+  EXPECT_THAT(HugeBytes::allocate(UINT64_MAX), FailsWith(ErrorCode::kResourceLimit, "no memory for"));
+  EXPECT_THAT(HugeBytes::allocate(std::uint64_t{1} << 60), FailsWith(ErrorCode::kResourceLimit, "no memory for"));
 }
 
 TEST(Rng, GivesTheSameNumbersForASeedEverywhere) {

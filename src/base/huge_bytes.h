@@ -1,5 +1,5 @@
-// Zeroed memory in huge pages where the system gives them, for arrays that are read through again and again: a
-// walk over gigabytes then misses the address translation 512 times less often.
+// Zeroed memory in huge pages where the system gives them, for arrays that are read through again and again:
+// a walk over gigabytes then misses the address translation 512 times less often.
 #pragma once
 #include <cstdint>
 

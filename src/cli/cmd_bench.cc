@@ -6,7 +6,6 @@
 #include "cli/commands.h"
 #include "cli/llm_profile_output.h"
 #include "cli/text.h"
-#include "engine/load.h"
 #include "flow/bench_llm.h"
 #include "flow/model_registry.h"
 
@@ -98,9 +97,7 @@ Status run(Options options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
   if (path.extension() == ".tflite")
     return bench_tflite_file(path, options.bench.threads, options.bench.operators, session);
-  ASSAY_TRY(LanguageModel model, load_model(path));
-  if (options.bench.activations == Activations::kRounded)
-    ASSAY_RETURN_IF_ERROR(pack_weights(model, *session.kernels().pool));
+  ASSAY_TRY(const LanguageModel model, load_model_for(options.bench.activations, path, session));
   if (options.bench.threads.empty()) options.bench.threads = {session.threads()};
   ASSAY_TRY(const LlmBench bench,
             bench_llm(model, options.bench, session.kernel_table(), session.progress()));
@@ -135,7 +132,7 @@ void add_bench(CommandLine& line) {
       ->type_name("N")
       ->check(CLI::Range(1, 100000).description(""));
   add_number_list(command, "-t,--threads", bench.threads, "numbers of threads to measure with [all]");
-  add_activations(command, bench.activations);
+  add_activations(command, bench.activations, Activations::kRounded);
   command.add_flag("--operators", bench.operators,
                    "where the time goes: of a language model by operation, in a run of its own after the timed "
                    "ones; of a .tflite model every kernel, and every operator that XNNPACK did not take");

@@ -5,6 +5,7 @@
 
 #include "base/atomic_file.h"
 #include "base/mapped_file.h"
+#include "cli/activations_option.h"
 #include "cli/builtin_data.h"
 #include "cli/commands.h"
 #include "cli/text.h"
@@ -20,6 +21,7 @@ using nlohmann::ordered_json;
 struct LambadaCommand {
   std::string model, data, examples_file;
   LambadaOptions options;
+  Activations activations = Activations::kFloat;
 };
 
 ordered_json number_or_null(const std::optional<double>& value) {
@@ -109,29 +111,34 @@ Status run(const LambadaCommand& command, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(command.model));
   ASSAY_TRY(const auto data, read_examples(command.data));
   if (!command.examples_file.empty()) ASSAY_RETURN_IF_ERROR(check_writable(command.examples_file));
-  ASSAY_TRY(const LanguageModel model, load_model(path));
+  ASSAY_TRY(const LanguageModel model, load_model_for(command.activations, path, session));
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
   ASSAY_TRY(const LambadaRun result,
-            run_lambada(model, tokenizer, data, command.options, session.kernels(), session.progress()));
+            run_lambada(model, tokenizer, data, command.options, session.kernels(command.activations), session.progress()));
   const std::uint64_t model_bytes = model_size(model).total_bytes;
   const std::string data_name = command.data.empty() ? kBuiltinClozeName : command.data;
   session.print(lambada_text(result, path.string(), data_name, model_bytes));
+  if (command.activations == Activations::kRounded)
+    session.print("Inputs of layers were rounded to 8 bits: compare with --activations float before you cite this.\n");
   if (!command.examples_file.empty()) ASSAY_RETURN_IF_ERROR(write_examples(command.examples_file, result));
-  return session.write_json(lambada_json(result, path.string(), data_name, model_bytes));
+  ordered_json json = lambada_json(result, path.string(), data_name, model_bytes);
+  json["activations"] = to_string(command.activations);
+  return session.write_json(std::move(json));
 }
 
 struct PerplexityCommand {
   std::string model, data;
   PerplexityOptions options;
+  Activations activations = Activations::kFloat;
 };
 
 Status run(const PerplexityCommand& command, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(command.model));
   ASSAY_TRY(const MappedFile text, MappedFile::open(command.data));
-  ASSAY_TRY(const LanguageModel model, load_model(path));
+  ASSAY_TRY(const LanguageModel model, load_model_for(command.activations, path, session));
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
   const auto result = run_perplexity(model, tokenizer, as_text(text.bytes()), command.options,
-                                     session.kernels(), session.progress());
+                                     session.kernels(command.activations), session.progress());
   if (!result) return result.error().with_context(command.data);
   const auto& record = result->record;
   const std::uint64_t model_bytes = model_size(model).total_bytes;
@@ -157,7 +164,8 @@ Status run(const PerplexityCommand& command, Session& session) {
                              {"context_length", result->context_length},
                              {"stride", result->stride},
                              {"seconds", result->seconds},
-                             {"model_bytes", model_bytes}});
+                             {"model_bytes", model_bytes},
+                             {"activations", to_string(command.activations)}});
 }
 
 struct LogitsCommand {
@@ -205,6 +213,7 @@ void add_lambada(CommandLine& line, CLI::App& parent) {
       .add_option("--examples", options->examples_file,
                   "write the result of every passage to this file, as JSON lines")
       ->type_name("FILE");
+  add_activations(command, options->activations, Activations::kFloat);
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }
 
@@ -225,6 +234,7 @@ void add_perplexity(CommandLine& line, CLI::App& parent) {
   command.add_option("--limit", options->options.limit_tokens, "only the first so many tokens")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << 30).description(""));
+  add_activations(command, options->activations, Activations::kFloat);
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }
 

@@ -55,9 +55,7 @@ std::string speed_note(const Options& options, const Generation& result, std::st
 
 Status run(const Options& options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
-  ASSAY_TRY(LanguageModel model, load_model(path));
-  if (options.activations == Activations::kRounded)
-    ASSAY_RETURN_IF_ERROR(pack_weights(model, *session.kernels().pool));
+  ASSAY_TRY(const LanguageModel model, load_model_for(options.activations, path, session));
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
   std::function<void(std::string_view)> on_text;
   if (options.stream) {
@@ -101,7 +99,7 @@ void add_generate(CommandLine& line) {
       ->check(CLI::Range(1e-9, 1.0).description(""));
   command.add_option("--seed", generate.sampling.seed, "of the choice among tokens [0]")->type_name("N");
   command.add_flag("--stream,!--no-stream", options->stream, "print the text as it comes [on a terminal]");
-  add_activations(command, options->activations);
+  add_activations(command, options->activations, Activations::kRounded);
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }
 

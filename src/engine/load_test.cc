@@ -128,5 +128,35 @@ TEST(ModelSize, CountsEveryParameterOnce) {
   EXPECT_EQ(model_size(*model).parameters, 2 * 101 * 32 + 3 * (per_layer + 2 * 32) + 32);
 }
 
+TEST(PackWeights, RepacksEveryMatrixThatHasAPackedFormAndKeepsTheRest) {
+  auto model = load_model(golden("families/llama-gqa"));
+  ASSERT_THAT(model, IsOk());
+  // Rows of 32 columns can be repacked as soon as they are quantized; 56 is not a multiple of 32.
+  Linear& query = *model->blocks[1].at(Slot::kQ);
+  query.set_quantized(std::make_shared<const GroupQuantMatrix>(4, query.weight.rows, query.weight.cols, 32), {});
+  Linear& down = *model->blocks[1].at(Slot::kDown);
+  down.set_quantized(std::make_shared<const GroupQuantMatrix>(4, down.weight.rows, down.weight.cols, 32), {});
+  ThreadPool pool(2);
+  ASSERT_TRUE(pack_weights(*model, pool).has_value());
+  EXPECT_NE(query.weight.packed, nullptr);
+  EXPECT_EQ(down.weight.packed, nullptr);
+  EXPECT_EQ(model->blocks[0].at(Slot::kQ)->weight.packed, nullptr) << "a float matrix has none";
+  const PackedMatrix* first = query.weight.packed;
+  ASSERT_TRUE(pack_weights(*model, pool).has_value());
+  EXPECT_EQ(query.weight.packed, first) << "what is repacked stays";
+}
+
+TEST(PackWeights, AreForgottenWhereTheMatrixIsReplaced) {
+  auto model = load_model(golden("families/llama-gqa"));
+  ASSERT_THAT(model, IsOk());
+  Linear& query = *model->blocks[0].at(Slot::kQ);
+  const auto codes = std::make_shared<const GroupQuantMatrix>(4, query.weight.rows, query.weight.cols, 32);
+  query.set_quantized(codes, {});
+  ThreadPool pool(1);
+  ASSERT_TRUE(pack_weights(*model, pool).has_value());
+  query.set_quantized(codes, {});
+  EXPECT_EQ(query.weight.packed, nullptr);
+}
+
 }  // namespace
 }  // namespace assay

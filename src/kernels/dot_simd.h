@@ -10,7 +10,7 @@ namespace assay {
 namespace {
 
 // Ahead of what a product reads from memory: without it a core waits for it a quarter of the time.
-constexpr std::int64_t kPrefetchBytes = 4096;
+constexpr std::int64_t kPrefetchBytes = 1024;
 
 // sum_i values(i) x[i] over `count` values; values gives kLanes of them, or fewer and zeros. begin_round(i)
 // is told which values come next.

@@ -1,5 +1,5 @@
-// Products with 8-bit input (AVX-512 VNNI) for ggml's super-blocks of 256, whose scales hold for 16 or 32 columns. The
-// layouts are in tensor/ggml_blocks.h.
+// Products with 8-bit input (AVX-512 VNNI) for ggml's super-blocks of 256, whose scales hold for 16 or 32
+// columns. The layouts are in tensor/ggml_blocks.h.
 //
 // Weights are a (q - z) or a q + m with q unsigned; the input is b x with 8-bit x and b common to 32 columns.
 // For the columns of one scale

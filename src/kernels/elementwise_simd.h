@@ -1,4 +1,5 @@
-// Normalization, rotary embedding, activations and addition in terms of Simd. Include beside one simd_<isa>.h.
+// Normalization, rotary embedding, activations and addition in terms of Simd. Include beside one
+// simd_<isa>.h.
 #pragma once
 #include <cstdint>
 

@@ -104,7 +104,9 @@ struct PackedPanels {
 inline constexpr int kNumPackedBits = 4;  // 2, 3, 4, 8
 inline constexpr int kNumPackedKinds = 3 * kNumPackedBits;
 // Where a function of the given bits and offsets (enum PackedOffsets) stands in the arrays below.
-constexpr int packed_kind(int bits, int offsets) { return offsets * kNumPackedBits + (bits == 8 ? 3 : bits - 2); }
+constexpr int packed_kind(int bits, int offsets) {
+  return offsets * kNumPackedBits + (bits == 8 ? 3 : bits - 2);
+}
 
 // The input of a product with packed weights: x[c] is about q[c] * scales[c / 32].
 struct RoundedVector {
@@ -117,8 +119,9 @@ struct RoundedVector {
 using PackedDotFn = void (*)(const PackedPanels& weight, std::int64_t begin, std::int64_t end,
                              const RoundedVector& x, float* y);
 
-// A part of a panel spread out for many rows of x: codes of some units as the table's PackedTileFn wants them, at most
-// kSpreadUnitBytes each, and of every unit and row the scale and the offset (-scale * zero, or the minimum).
+// A part of a panel spread out for many rows of x: codes of some units as the table's PackedTileFn wants
+// them, at most kSpreadUnitBytes each, and of every unit and row the scale and the offset (-scale * zero, or
+// the minimum).
 inline constexpr std::int64_t kSpreadUnitBytes = 1024;
 struct SpreadPanel {
   std::uint8_t* codes;  // aligned to 64 bytes, like the others
@@ -127,8 +130,8 @@ struct SpreadPanel {
 };
 using SpreadFn = void (*)(const PackedPanels& weight, std::int64_t panel, std::int64_t first_unit,
                           std::int64_t num_units, const SpreadPanel& out);
-// y[t, r] = start[r] + sum_c W[r, c] x[t, c] over the units of the panels, which follow each other; start null: onto what
-// y holds.
+// y[t, r] = start[r] + sum_c W[r, c] x[t, c] over the units of the panels, which follow each other; start
+// null: onto what y holds.
 inline constexpr std::int64_t kMostTileUnits = 16;
 inline constexpr int kMostTilePanels = 2;
 struct PackedTile {

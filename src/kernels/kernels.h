@@ -17,11 +17,11 @@ namespace assay {
 
 struct KernelTable;  // kernels/kernel_table.h: the functions of one instruction set
 
-// The names of the tables that run with `features`, the reference first, the fastest last: "reference", "avx2",
-// "avx512", "avx512vnni", "avx512bf16", "neon".
+// The names of the tables that run with `features`, the reference first, the fastest last: "reference",
+// "avx2", "avx512", "avx512vnni", "avx512bf16", "neon".
 std::vector<std::string_view> kernel_names(const CpuFeatures& features);
-// Their tables, which live as long as the program. REQUIRES: features that this processor has: filling the table of an
-// instruction set may already use it.
+// Their tables, which live as long as the program. REQUIRES: features that this processor has: filling the
+// table of an instruction set may already use it.
 std::vector<const KernelTable*> runnable_kernels(const CpuFeatures& features);
 // The fastest of them.
 const KernelTable& select_kernels(const CpuFeatures& features);
@@ -30,10 +30,10 @@ std::string_view name(const KernelTable& table);
 // How a linear layer sees its input.
 enum class Activations {
   kFloat,  // as it is: the figures of quality are made with this
-  // Rounded to 8 bits where that makes the product faster. Repacked weights (WeightView::packed): to integers per
-  // 32 columns, on every table; input beyond 2^110 may overflow. One row times ggml's super-blocks: the same, on
-  // "avx512vnni" and "avx512bf16". Many rows times bfloat16 weights of an even number of columns: to bfloat16, on
-  // "avx512bf16". Everywhere else the same as kFloat. For generation.
+  // Rounded to 8 bits where that makes the product faster. Repacked weights (WeightView::packed): to integers
+  // per 32 columns, on every table; input beyond 2^110 may overflow. One row times ggml's super-blocks: the
+  // same, on "avx512vnni" and "avx512bf16". Many rows times bfloat16 weights of an even number of columns: to
+  // bfloat16, on "avx512bf16". Everywhere else the same as kFloat. For generation.
   kRounded,
 };
 
@@ -67,7 +67,8 @@ struct LinearLayer {
   MatrixView<float> y;
 };
 // linear() of every layer, in the same bits. Repacked ones share the rounding of x and meet the threads once.
-void linear_layers(const KernelContext& context, std::span<const LinearLayer> layers, MatrixView<const float> x);
+void linear_layers(const KernelContext& context, std::span<const LinearLayer> layers,
+                   MatrixView<const float> x);
 
 // out[c] = W[row, c] as float, for all columns. Dense blocks give ggml's values bit for bit; group-quantized
 // gives float(scale) * (code - zero), rounded once.

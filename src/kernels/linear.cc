@@ -141,7 +141,8 @@ bool is_packed(const KernelContext& context, const LinearLayer& layer) {
 
 }  // namespace
 
-void linear_layers(const KernelContext& context, std::span<const LinearLayer> layers, MatrixView<const float> x) {
+void linear_layers(const KernelContext& context, std::span<const LinearLayer> layers,
+                   MatrixView<const float> x) {
   for (const auto& layer : layers) {
     ASSAY_CHECK(x.cols == layer.weight.cols && layer.y.rows == x.rows && layer.y.cols == layer.weight.rows);
     ASSAY_CHECK(layer.bias.empty() || static_cast<std::int64_t>(layer.bias.size()) == layer.weight.rows);

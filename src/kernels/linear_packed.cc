@@ -1,9 +1,10 @@
-// The input is rounded once for all layers, and all their panels are split among the threads together: small layers
-// cost one meeting of the threads instead of several.
+// The input is rounded once for all layers, and all their panels are split among the threads together: small
+// layers cost one meeting of the threads instead of several.
 //
-// One row: a thread reads its panels front to back. Many rows: as many rows of x as stay in the second cache at a time. A
-// thread spreads kDepthUnits units of a panel or two, which stay in the first cache, and multiplies them with these rows
-// before it goes on. Their sums are kept apart until they are complete: rows of y lie far from each other.
+// One row: a thread reads its panels front to back. Many rows: as many rows of x as stay in the second cache
+// at a time. A thread spreads kDepthUnits units of a panel or two, which stay in the first cache, and
+// multiplies them with these rows before it goes on. Their sums are kept apart until they are complete: rows
+// of y lie far from each other.
 #include "kernels/linear_packed.h"
 
 #include <algorithm>
@@ -21,11 +22,13 @@ constexpr std::int64_t kInputBytes = 512 << 10;
 constexpr std::int64_t kLeastRows = 64;  // of x at a time, for which it pays to spread
 
 PackedPanels panels_of(const PackedMatrix& matrix) {
-  return {matrix.panels(),   matrix.panel_bytes(), matrix.offsets_begin(), matrix.codes_begin(),
+  return {matrix.panels(),    matrix.panel_bytes(), matrix.offsets_begin(), matrix.codes_begin(),
           matrix.num_units(), matrix.group_units(), matrix.zero()};
 }
 
-int kind_of(const PackedMatrix& matrix) { return packed_kind(matrix.bits(), static_cast<int>(matrix.offsets())); }
+int kind_of(const PackedMatrix& matrix) {
+  return packed_kind(matrix.bits(), static_cast<int>(matrix.offsets()));
+}
 
 // All rows of x, rounded.
 class RoundedRows {
@@ -51,7 +54,8 @@ class RoundedRows {
   }
   RoundedVector from(std::int64_t row, std::int64_t unit) const {
     const std::int64_t at = row * units_ + unit;
-    return {q_.get() + row * stride_ + unit * kUnitCols, scales_.get() + at, sums_.get() + at, q_sums_.get() + at};
+    return {q_.get() + row * stride_ + unit * kUnitCols, scales_.get() + at, sums_.get() + at,
+            q_sums_.get() + at};
   }
   std::int64_t stride() const { return stride_; }  // of q
   std::int64_t units() const { return units_; }
@@ -73,7 +77,8 @@ void add_bias(const LinearLayer& layer, std::int64_t begin, std::int64_t end) {
   for (std::int64_t r = begin; r < end; ++r) layer.y.data[r] += layer.bias[static_cast<std::size_t>(r)];
 }
 
-void multiply_vector(const KernelTable& table, const LinearLayer& layer, WorkRange panels, const RoundedVector& x) {
+void multiply_vector(const KernelTable& table, const LinearLayer& layer, WorkRange panels,
+                     const RoundedVector& x) {
   const PackedMatrix& matrix = *layer.weight.packed;
   const PackedPanels weight = panels_of(matrix);
   const PackedDotFn dot = table.packed_dot[kind_of(matrix)];
@@ -98,7 +103,8 @@ struct SpreadScratch {
 // Rows [begin, end) of x times panels of one thread.
 class RowBlock {
  public:
-  RowBlock(const KernelTable& table, const LinearLayer& layer, const RoundedRows& x, std::int64_t begin, std::int64_t end)
+  RowBlock(const KernelTable& table, const LinearLayer& layer, const RoundedRows& x, std::int64_t begin,
+           std::int64_t end)
       : table_(table),
         layer_(layer),
         matrix_(*layer.weight.packed),
@@ -162,7 +168,8 @@ class RowBlock {
   SpreadScratch spread_[kMostTilePanels];
 };
 
-void multiply_matrix(const KernelTable& table, const LinearLayer& layer, WorkRange panels, const RoundedRows& x) {
+void multiply_matrix(const KernelTable& table, const LinearLayer& layer, WorkRange panels,
+                     const RoundedRows& x) {
   const std::int64_t tile_rows = table.packed_tile_rows;
   const std::int64_t fitting = std::max(kInputBytes / x.stride(), kLeastRows) / tile_rows * tile_rows;
   for (std::int64_t t = 0; t < layer.y.rows; t += fitting)
@@ -171,7 +178,8 @@ void multiply_matrix(const KernelTable& table, const LinearLayer& layer, WorkRan
 
 }  // namespace
 
-void multiply_packed(const KernelContext& context, std::span<const LinearLayer> layers, MatrixView<const float> x) {
+void multiply_packed(const KernelContext& context, std::span<const LinearLayer> layers,
+                     MatrixView<const float> x) {
   const KernelTable& table = *context.table;
   ASSAY_CHECK(table.packed_tile_rows <= kLeastRows && table.packed_tile_panels <= kMostTilePanels);
   const RoundedRows rounded(context, x);

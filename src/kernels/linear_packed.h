@@ -7,6 +7,7 @@
 namespace assay {
 
 // REQUIRES: every layer has weight.packed, and shapes as linear() wants them; x.rows > 0.
-void multiply_packed(const KernelContext& context, std::span<const LinearLayer> layers, MatrixView<const float> x);
+void multiply_packed(const KernelContext& context, std::span<const LinearLayer> layers,
+                     MatrixView<const float> x);
 
 }  // namespace assay

@@ -33,8 +33,11 @@ bool is_packable(const TestFormat& format) {
 
 // Every format that can be repacked, and groups with a zero point for all.
 std::vector<TestFormat> packable_formats() {
-  std::vector<TestFormat> formats = {
-      {.dtype = DType::kQ4_0}, {.dtype = DType::kQ4_1}, {.dtype = DType::kQ5_0}, {.dtype = DType::kQ5_1}, {.dtype = DType::kQ8_0}};
+  std::vector<TestFormat> formats = {{.dtype = DType::kQ4_0},
+                                     {.dtype = DType::kQ4_1},
+                                     {.dtype = DType::kQ5_0},
+                                     {.dtype = DType::kQ5_1},
+                                     {.dtype = DType::kQ8_0}};
   for (const int bits : {2, 3, 4, 8}) {
     for (const std::int64_t group_size : {32, 64, 96, 128, 1 << 20})
       formats.push_back({.bits = bits, .group_size = group_size});
@@ -71,7 +74,8 @@ TEST(PackedMatrix, TakesJustWhatHasWholeUnits) {
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kQ4_K, DType::kQ6_K})
     EXPECT_FALSE(is_packable({.dtype = dtype})) << info(dtype).name;
   EXPECT_FALSE(PackedMatrix::is_packable(group_weights(4, 3, 80, 32, 1).view)) << "a row ends within a unit";
-  EXPECT_FALSE(PackedMatrix::is_packable(group_weights(4, 3, 96, 48, 1).view)) << "a group ends within a unit";
+  EXPECT_FALSE(PackedMatrix::is_packable(group_weights(4, 3, 96, 48, 1).view))
+      << "a group ends within a unit";
 }
 
 TEST(PackedMatrix, StoresNoZeroPointThatAllShare) {
@@ -91,7 +95,7 @@ TEST(PackedMatrix, HoldsTheValuesOfTheMatrix) {
     const Packed packed(format.make(37, 192, 11), pool);
     const auto expected = reference_values(packed.weights.view);
     const PackedMatrix& m = packed.matrix;
-    const PackedPanels panels{m.panels(),   m.panel_bytes(), m.offsets_begin(), m.codes_begin(),
+    const PackedPanels panels{m.panels(),    m.panel_bytes(), m.offsets_begin(), m.codes_begin(),
                               m.num_units(), m.group_units(), m.zero()};
     std::vector<std::uint8_t> codes(static_cast<std::size_t>(m.num_units() * kSpreadUnitBytes));
     std::vector<float> scales(static_cast<std::size_t>(m.num_units() * kPanelRows)), offsets(scales.size());
@@ -129,8 +133,8 @@ TEST_P(LinearPacked, StaysWithinTheBoundForEveryFormatAndRemainder) {
   }
 }
 
-// Integers up to 127 lose nothing by rounding, the largest codes and inputs would show an overflow, and only float sums
-// are left.
+// Integers up to 127 lose nothing by rounding, the largest codes and inputs would show an overflow, and only
+// float sums are left.
 TEST_P(LinearPacked, SumsTheLargestCodesAndInputsWithoutOverflow) {
   for (const int bits : {2, 3, 4, 8}) {
     for (const float sign : {1.0f, -1.0f}) {
@@ -143,7 +147,8 @@ TEST_P(LinearPacked, SumsTheLargestCodesAndInputsWithoutOverflow) {
         const MatrixView<const float> x{values.data(), tokens, 256};
         auto expected = exact_product(packed.weights.view, x, {});
         add_integer_sum_bound(packed.weights.view, x, expected);
-        EXPECT_TRUE(within_bound(run(packed, x), expected.y, expected.bound)) << bits << " bits, tokens " << tokens;
+        EXPECT_TRUE(within_bound(run(packed, x), expected.y, expected.bound))
+            << bits << " bits, tokens " << tokens;
       }
     }
   }
@@ -161,7 +166,8 @@ TEST_P(LinearPacked, LosesNothingByRoundingWhereTheInputIsIntegers) {
       const MatrixView<const float> x{values.data(), tokens, cols};
       auto expected = exact_product(packed.weights.view, x, {});
       add_integer_sum_bound(packed.weights.view, x, expected);
-      EXPECT_TRUE(within_bound(run(packed, x), expected.y, expected.bound)) << format.name() << " tokens " << tokens;
+      EXPECT_TRUE(within_bound(run(packed, x), expected.y, expected.bound))
+          << format.name() << " tokens " << tokens;
     }
   }
 }
@@ -241,12 +247,14 @@ TEST_P(LinearPacked, TakesTheInputAsItIsUnlessItMayBeRounded) {
 TEST_P(LinearPacked, PassesNanAndInfinityOn) {
   for (const auto& format : packable_formats()) {
     const Packed packed(format.make(20, 256, 51), pool_);
-    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
       for (const std::int64_t tokens : {1, 3}) {
         auto values = normal_values(tokens * 256, 52);
         values[255] = bad;
         const auto y = run(packed, {values.data(), tokens, 256});
-        for (std::size_t r = 0; r < 20; ++r) EXPECT_FALSE(std::isfinite(y[r])) << format.name() << " row " << r;
+        for (std::size_t r = 0; r < 20; ++r)
+          EXPECT_FALSE(std::isfinite(y[r])) << format.name() << " row " << r;
         for (std::size_t i = 20; i < y.size(); ++i) EXPECT_TRUE(std::isfinite(y[i])) << format.name();
       }
     }
@@ -257,7 +265,8 @@ TEST_P(LinearPacked, WritesOnlyItsOwnMatrix) {
   const Packed packed(group_weights(3, 37, 64, 32, 61), pool_);
   const auto values = normal_values(15 * 64, 62);
   std::vector<float> y(16 * 50, 42.0f);
-  linear(context(Activations::kRounded), packed.view(), {values.data(), 15, 64}, {}, {y.data() + 1, 15, 37, 50});
+  linear(context(Activations::kRounded), packed.view(), {values.data(), 15, 64}, {},
+         {y.data() + 1, 15, 37, 50});
   for (std::size_t i = 0; i < y.size(); ++i) {
     const bool inside = i >= 1 && (i - 1) / 50 < 15 && (i - 1) % 50 < 37;
     EXPECT_EQ(y[i] == 42.0f, !inside) << i;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kTileRows = 6;  // 6 x 2 sums, 2 vectors of codes and one of input: 15 of 16 registers
 // Ahead of what is read: without it a core waits for memory a quarter of the time.
-constexpr int kPrefetchBytes = 4096;
+constexpr int kPrefetchBytes = 1024;
 enum Offsets { kOneZero, kZeros, kMinimums };  // as PackedOffsets
 
 struct Pair {  // of the 16 rows of a panel, in halves
@@ -90,13 +90,22 @@ inline void codes_of(const std::uint8_t* unit, int part, __m256i out[8]) {
   }
 }
 
+// sum += codes * x, neighbours together. In assembly because g++ 12 otherwise copies the sums of a loop to
+// memory and back in every round, which halves the speed.
+inline void add_products(__m256i codes, __m256i x, __m256i& sum) {
+  __m256i product;
+  asm("vpmaddubsw %[x], %[codes], %[product]\n\tvpaddw %[product], %[sum], %[sum]"
+      : [sum] "+x"(sum), [product] "=&x"(product)
+      : [codes] "x"(codes), [x] "x"(x));
+}
+
 // Sums over a unit for the 16 rows, quad by quad, so that few registers are in use: 16-bit sums of neighbours
 // at first.
 struct QuadSums {
   Pair sum{_mm256_setzero_si256(), _mm256_setzero_si256()};
   void add(__m256i low, __m256i high, __m256i x) {
-    sum.low = _mm256_add_epi16(sum.low, _mm256_maddubs_epi16(low, x));
-    sum.high = _mm256_add_epi16(sum.high, _mm256_maddubs_epi16(high, x));
+    add_products(low, x, sum.low);
+    add_products(high, x, sum.high);
   }
   // In 32 bits, times `factor` (in every 16 bits).
   Pair total(__m256i factor) const {
@@ -190,7 +199,7 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
     std::int64_t u = 0;
     for (std::int64_t g = 0; u < w.num_units; ++g) {
       const std::int64_t last = u + w.group_units < w.num_units ? u + w.group_units : w.num_units;
-      const FloatPair scale = load_halves(panel + 32 * g);
+      FloatPair group{_mm256_setzero_ps(), _mm256_setzero_ps()};
       float group_sum = 0;
       for (; u < last; ++u, unit += 64 * kBits) {
 #pragma GCC unroll 8
@@ -198,13 +207,14 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
           _mm_prefetch(reinterpret_cast<const char*>(unit + kPrefetchBytes + 64 * v), _MM_HINT_T0);
         const Pair product = sum_unit<kBits>(unit, x.q + 32 * u);
         const __m256 input_scale = _mm256_set1_ps(x.scales[u]);
-        sum.low =
-            _mm256_fmadd_ps(_mm256_cvtepi32_ps(product.low), _mm256_mul_ps(scale.low, input_scale), sum.low);
-        sum.high = _mm256_fmadd_ps(_mm256_cvtepi32_ps(product.high), _mm256_mul_ps(scale.high, input_scale),
-                                   sum.high);
+        group.low = _mm256_fmadd_ps(_mm256_cvtepi32_ps(product.low), input_scale, group.low);
+        group.high = _mm256_fmadd_ps(_mm256_cvtepi32_ps(product.high), input_scale, group.high);
         group_sum += x.sums[u];
       }
+      const FloatPair scale = load_halves(panel + 32 * g);
       const FloatPair offset = offsets_of<kOffsets>(w, panel, g, scale);
+      sum.low = _mm256_fmadd_ps(group.low, scale.low, sum.low);
+      sum.high = _mm256_fmadd_ps(group.high, scale.high, sum.high);
       sum.low = _mm256_fmadd_ps(offset.low, _mm256_set1_ps(group_sum), sum.low);
       sum.high = _mm256_fmadd_ps(offset.high, _mm256_set1_ps(group_sum), sum.high);
     }
@@ -241,15 +251,6 @@ void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std:
   }
 }
 
-// sum += codes * x, neighbours together. In assembly because g++ 12 otherwise copies the sums of a loop to
-// memory and back in every round, which halves the speed.
-inline void add_products(__m256i codes, __m256i x, __m256i& sum) {
-  __m256i product;
-  asm("vpmaddubsw %[x], %[codes], %[product]\n\tvpaddw %[product], %[sum], %[sum]"
-      : [sum] "+x"(sum), [product] "=&x"(product)
-      : [codes] "x"(codes), [x] "x"(x));
-}
-
 // The sums over one part of a unit, in pairs of 16 bits. A function of its own, so that nothing else takes
 // its registers.
 template <int kRows>
@@ -258,7 +259,7 @@ template <int kRows>
   __m256i low[kRows], high[kRows];
 #pragma GCC unroll 6
   for (int t = 0; t < kRows; ++t) low[t] = high[t] = _mm256_setzero_si256();
-#pragma GCC unroll 1
+#pragma GCC unroll 8
   for (int j = 0; j < 8; ++j, codes += 64, q += 4) {
     const Pair pair = load_pair(codes);
 #pragma GCC unroll 6

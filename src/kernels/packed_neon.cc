@@ -1,7 +1,8 @@
-// Products with packed weights by SMLAL, which every arm64 processor has: products of bytes are added up in 16 bits.
+// Products with packed weights by SMLAL, which every arm64 processor has: products of bytes are added up in
+// 16 bits.
 //
-// Codes of at most 4 bits keep that exact for a whole unit, 8 quads * 15 * 127 < 2^15. Codes of 8 bits are taken as two of
-// 4, c = l + 16 h. A vector of 16 bytes is a quad of 4 of the 16 rows.
+// Codes of at most 4 bits keep that exact for a whole unit, 8 quads * 15 * 127 < 2^15. Codes of 8 bits are
+// taken as two of 4, c = l + 16 h. A vector of 16 bytes is a quad of 4 of the 16 rows.
 #include <arm_neon.h>
 
 #include <cstdint>
@@ -20,7 +21,9 @@ inline int8x16_t input_quad(const std::int8_t* q) {
   __builtin_memcpy(&quad, q, sizeof(quad));
   return vreinterpretq_s8_s32(vdupq_n_s32(quad));
 }
-inline float32x4_t load_halves(const std::uint8_t* p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }
+inline float32x4_t load_halves(const std::uint8_t* p) {
+  return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
+}
 inline float32x4_t load_bytes(const std::uint8_t* p) {
   std::uint32_t four;
   __builtin_memcpy(&four, p, sizeof(four));
@@ -105,12 +108,14 @@ inline float32x4_t offsets_of(const PackedPanels& w, const std::uint8_t* panel, 
                               float32x4_t scale) {
   const std::int64_t at = 16 * g + 4 * quarter;
   if constexpr (kOffsets == kMinimums) return load_halves(panel + w.offsets_begin + 2 * at);
-  const float32x4_t zero = kOffsets == kZeros ? load_bytes(panel + w.offsets_begin + at) : vdupq_n_f32(w.zero);
+  const float32x4_t zero =
+      kOffsets == kZeros ? load_bytes(panel + w.offsets_begin + at) : vdupq_n_f32(w.zero);
   return vnegq_f32(vmulq_f32(scale, zero));
 }
 
 template <int kBits, int kOffsets>
-void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x, float* y) {
+void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x,
+                float* y) {
   for (std::int64_t p = begin; p < end; ++p, y += 16) {
     const std::uint8_t* panel = w.panels + p * w.panel_bytes;
     const std::uint8_t* unit = panel + w.codes_begin;
@@ -152,7 +157,8 @@ void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std:
       for (int part = 0; part < kParts; ++part) {
         uint8x16_t codes[8];
         codes_of<kBits>(unit + 16 * i, part, codes);
-        for (int j = 0; j < 8; ++j) vst1q_u8(out.codes + (n * kParts + part) * 512 + 64 * j + 16 * i, codes[j]);
+        for (int j = 0; j < 8; ++j)
+          vst1q_u8(out.codes + (n * kParts + part) * 512 + 64 * j + 16 * i, codes[j]);
       }
       const float32x4_t scale = load_halves(panel + 32 * g + 8 * i);
       vst1q_f32(out.scales + 16 * n + 4 * i, scale);
@@ -163,7 +169,8 @@ void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std:
 
 // Sums over a part of a unit, at whose quarter `codes` points, of kRows rows.
 template <int kRows>
-inline void sum_part(const std::uint8_t* codes, const std::int8_t* q, std::int64_t q_stride, int32x4_t out[kRows]) {
+inline void sum_part(const std::uint8_t* codes, const std::int8_t* q, std::int64_t q_stride,
+                     int32x4_t out[kRows]) {
   QuadSums sums[kRows];
   for (int j = 0; j < 8; ++j) {
     const uint8x16_t quad = vld1q_u8(codes + 64 * j);
@@ -215,7 +222,7 @@ void set(KernelTable& table) {
   const int kind = packed_kind(kBits, kOffsets);
   table.packed_dot[kind] = packed_dot<kBits, kOffsets>;
   table.spread[kind] = spread<kBits, kOffsets>;
-  table.multiply_packed_tile[kind] = multiply_packed_tile<kBits == 8 ? 2 : 1>;
+  table.multiply_packed_tile[kind] = multiply_packed_tile < kBits == 8 ? 2 : 1 > ;
 }
 
 template <int kBits>

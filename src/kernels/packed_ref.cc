@@ -47,7 +47,8 @@ float offset_at(const PackedPanels& w, const std::uint8_t* panel, std::int64_t u
 }
 
 template <int kBits, PackedOffsets kOffsets>
-void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x, float* y) {
+void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x,
+                float* y) {
   for (std::int64_t p = begin; p < end; ++p, y += kRows) {
     const std::uint8_t* panel = w.panels + p * w.panel_bytes;
     for (int r = 0; r < kRows; ++r) {
@@ -55,7 +56,8 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
       for (std::int64_t u = 0; u < w.num_units; ++u) {
         const std::uint8_t* unit = panel + w.codes_begin + u * kBits * 64;
         std::int32_t product = 0;
-        for (int c = 0; c < kUnitCols; ++c) product += code_at(kBits, unit, c / 4, 4 * r + c % 4) * x.q[32 * u + c];
+        for (int c = 0; c < kUnitCols; ++c)
+          product += code_at(kBits, unit, c / 4, 4 * r + c % 4) * x.q[32 * u + c];
         sum += static_cast<float>(product) * scale_at(w, panel, u, r) * x.scales[u];
         sum += offset_at<kOffsets>(w, panel, u, r) * x.sums[u];
       }

@@ -1,5 +1,5 @@
-// Products with packed weights by VPDPBUSD (AVX-512 VNNI), which adds four products of unsigned codes and signed input to
-// 32 bits: a quad of the 16 rows of a panel at a time.
+// Products with packed weights by VPDPBUSD (AVX-512 VNNI), which adds four products of unsigned codes and
+// signed input to 32 bits: a quad of the 16 rows of a panel at a time.
 #include <immintrin.h>
 
 #include <cstdint>
@@ -85,7 +85,8 @@ inline __m512i add_field(__m512i sum, __m512i bytes, const std::int8_t* q) {
   return _mm512_dpbusd_epi32(sum, _mm512_and_si512(bytes, mask), input_quad(q));
 }
 
-// The sum over a unit for each row. Fields that need not be moved are left where they are, and their sum is moved.
+// The sum over a unit for each row. Fields that need not be moved are left where they are, and their sum is
+// moved.
 template <int kBits>
 inline __m512i sum_unit(const std::uint8_t* unit, const std::int8_t* q) {
   __m512i low = _mm512_setzero_si512(), high = low;
@@ -134,12 +135,14 @@ inline __m512i sum_unit(const std::uint8_t* unit, const std::int8_t* q) {
 template <int kOffsets>
 inline __m512 offsets_of(const PackedPanels& w, const std::uint8_t* panel, std::int64_t g, __m512 scale) {
   if constexpr (kOffsets == kMinimums) return load_halves(panel + w.offsets_begin + 32 * g);
-  const __m512 zero = kOffsets == kZeros ? load_bytes(panel + w.offsets_begin + 16 * g) : _mm512_set1_ps(w.zero);
+  const __m512 zero =
+      kOffsets == kZeros ? load_bytes(panel + w.offsets_begin + 16 * g) : _mm512_set1_ps(w.zero);
   return _mm512_fnmadd_ps(scale, zero, _mm512_setzero_ps());
 }
 
 template <int kBits, int kOffsets>
-void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x, float* y) {
+void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x,
+                float* y) {
   for (std::int64_t p = begin; p < end; ++p, y += 16) {
     const std::uint8_t* panel = w.panels + p * w.panel_bytes;
     const std::uint8_t* unit = panel + w.codes_begin;
@@ -181,9 +184,10 @@ void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std:
   }
 }
 
-// Sums of integers start at the bits of kLarge = 1.5 * 2^23, of which the last is worth one: so each sum s is the float
-// kLarge + s without being converted, as long as |s| < 2^22, and (kLarge + s) * scale - kLarge * scale, in one operation, is
-// s * scale rounded once where kLarge * scale is exact. For that the scales of x lose their last two bits.
+// Sums of integers start at the bits of kLarge = 1.5 * 2^23, of which the last is worth one: so each sum s is
+// the float kLarge + s without being converted, as long as |s| < 2^22, and (kLarge + s) * scale - kLarge *
+// scale, in one operation, is s * scale rounded once where kLarge * scale is exact. For that the scales of x
+// lose their last two bits.
 constexpr float kLarge = 0x1.8p23f;
 constexpr std::int32_t kLargeBits = 0x4b400000;
 
@@ -191,8 +195,9 @@ constexpr std::int32_t kLargeBits = 0x4b400000;
 template <int kRows>
 struct InputFactors {
   alignas(64) float scales[kRows][kMostTileUnits];
-  alignas(64) float shifts[kRows][kMostTileUnits];         // -kLarge * scale
-  alignas(64) std::int32_t starts[kRows][kMostTileUnits];  // kLargeBits, and what a zero common to all takes away
+  alignas(64) float shifts[kRows][kMostTileUnits];  // -kLarge * scale
+  alignas(
+      64) std::int32_t starts[kRows][kMostTileUnits];  // kLargeBits, and what a zero common to all takes away
 
   InputFactors(const PackedTile& tile, int zero) {
     const auto mask = static_cast<__mmask16>((1u << tile.num_units) - 1u);
@@ -263,8 +268,9 @@ void multiply_rows(const PackedTile& tile) {
 template <int kOffsets, int kPanels>
 void multiply_panels(const PackedTile& tile) {
   static constexpr PackedTileFn kFunctions[] = {
-      multiply_rows<kOffsets, kPanels, 1>, multiply_rows<kOffsets, kPanels, 2>, multiply_rows<kOffsets, kPanels, 3>,
-      multiply_rows<kOffsets, kPanels, 4>, multiply_rows<kOffsets, kPanels, 5>, multiply_rows<kOffsets, kPanels, 6>,
+      multiply_rows<kOffsets, kPanels, 1>, multiply_rows<kOffsets, kPanels, 2>,
+      multiply_rows<kOffsets, kPanels, 3>, multiply_rows<kOffsets, kPanels, 4>,
+      multiply_rows<kOffsets, kPanels, 5>, multiply_rows<kOffsets, kPanels, 6>,
       multiply_rows<kOffsets, kPanels, 7>};
   static_assert(sizeof(kFunctions) / sizeof(kFunctions[0]) == kTileRows);
   kFunctions[tile.num_rows - 1](tile);

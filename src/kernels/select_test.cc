@@ -83,7 +83,8 @@ TEST(Select, GivesInstructionSetsFunctionsOfTheirOwn) {
     EXPECT_NE(tables[i]->softmax, tables[0]->softmax) << tables[i]->name;
     for (int kind = 0; kind < kNumPackedKinds; ++kind) {
       EXPECT_NE(tables[i]->packed_dot[kind], tables[0]->packed_dot[kind]) << tables[i]->name << " " << kind;
-      EXPECT_NE(tables[i]->multiply_packed_tile[kind], tables[0]->multiply_packed_tile[kind]) << tables[i]->name;
+      EXPECT_NE(tables[i]->multiply_packed_tile[kind], tables[0]->multiply_packed_tile[kind])
+          << tables[i]->name;
     }
     for (int format = 0; format < kNumWeightFormats; ++format) {
       EXPECT_NE(tables[i]->dequantize[format], tables[0]->dequantize[format])

@@ -61,9 +61,10 @@ void read_blocks(const WeightView& weight, std::int64_t row, RowParts& parts) {
 }
 
 void read_groups(const WeightView& weight, std::int64_t row, RowParts& parts) {
-  unpack_codes(weight.bits,
-               {reinterpret_cast<const std::uint8_t*>(weight.row(row)), static_cast<std::size_t>(weight.row_bytes)},
-               parts.codes);
+  unpack_codes(
+      weight.bits,
+      {reinterpret_cast<const std::uint8_t*>(weight.row(row)), static_cast<std::size_t>(weight.row_bytes)},
+      parts.codes);
   const std::int64_t groups = weight.num_groups();
   std::copy_n(weight.scales + row * groups, groups, parts.scales.begin());
   std::copy_n(weight.zeros + row * groups, groups, parts.zeros.begin());
@@ -176,7 +177,8 @@ void PackedMatrix::write_panel(const WeightView& weight, std::int64_t panel) {
   std::uint8_t* out = bytes_.data() + panel * panel_bytes_;
   RowParts parts;
   parts.codes.resize(static_cast<std::size_t>(cols_));
-  for (auto* halves : {&parts.scales, &parts.minimums}) halves->resize(static_cast<std::size_t>(num_groups()));
+  for (auto* halves : {&parts.scales, &parts.minimums})
+    halves->resize(static_cast<std::size_t>(num_groups()));
   parts.zeros.resize(static_cast<std::size_t>(num_groups()));
   const int num_vectors = bits_;
   const std::int64_t count = std::min(kPanelRows, rows_ - panel * kPanelRows);

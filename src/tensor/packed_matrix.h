@@ -1,5 +1,5 @@
-// Weight matrices repacked for products with 8-bit input: the layout that the kernels read front to back, the same for
-// every instruction set.
+// Weight matrices repacked for products with 8-bit input: the layout that the kernels read front to back, the
+// same for every instruction set.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -11,8 +11,9 @@
 
 namespace assay {
 
-// 16 rows lie together as a panel, so that a vector holds 4 neighbouring columns (a quad) of each: 64 bytes as codes of
-// 8 bits, byte 4 r + i being column i of row r. Columns are taken 32 at a time (a unit, quads 0 to 7):
+// 16 rows lie together as a panel, so that a vector holds 4 neighbouring columns (a quad) of each: 64 bytes
+// as codes of 8 bits, byte 4 r + i being column i of row r. Columns are taken 32 at a time (a unit, quads 0
+// to 7):
 //   8 bits: 8 vectors, vector j holds quad j
 //   4 bits: 4 vectors, vector j = quad j | quad j + 4 << 4
 //   2 bits: 2 vectors, vector j = quad j | quad j + 2 << 2 | quad j + 4 << 4 | quad j + 6 << 6
@@ -37,8 +38,9 @@ inline constexpr int kNumPackedOffsets = 3;
 // Owns a repacked matrix. Immutable.
 class PackedMatrix {
  public:
-  // Whether `weight` has a packed form: groups of tensor/group_quant.h of a multiple of 32 columns (or one group), Q4_0,
-  // Q4_1, Q5_0, Q5_1 and Q8_0, the number of columns being a multiple of 32. The five-bit types take 8 bits.
+  // Whether `weight` has a packed form: groups of tensor/group_quant.h of a multiple of 32 columns (or one
+  // group), Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0, the number of columns being a multiple of 32. The five-bit types
+  // take 8 bits.
   static bool is_packable(const WeightView& weight);
   // REQUIRES: is_packable. Errors: kResourceLimit.
   static Result<PackedMatrix> pack(const WeightView& weight, ThreadPool& pool);
