@@ -91,6 +91,19 @@ TEST(ThreadPool, VisitsEveryIndexOnceForAnyCountAndGranularity) {
   }
 }
 
+TEST(ThreadPool, CountsTheCallsForWhichThreadsMeet) {
+  ThreadPool pool(2), alone(1);
+  const auto nothing = [](WorkRange) {};
+  for (ThreadPool* each : {&pool, &alone}) {
+    each->parallel_for(0, 1, nothing);
+    each->parallel_for(8, 8, nothing);  // one part: the calling thread takes it
+    each->parallel_for(8, 4, nothing);
+    each->parallel_for(8, 1, nothing);
+  }
+  EXPECT_EQ(pool.meetings(), 2u);
+  EXPECT_EQ(alone.meetings(), 0u);
+}
+
 TEST(HugeBytes, AreZeroAlignedToAHugePageAndWritable) {
   for (const std::uint64_t size : {std::uint64_t{1}, std::uint64_t{4096}, std::uint64_t{5} << 20}) {
     auto bytes = HugeBytes::allocate(size);

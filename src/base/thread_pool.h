@@ -29,6 +29,9 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int num_threads() const { return num_threads_; }
+  // How many calls of parallel_for have made the threads meet so far: not those that ran on the calling
+  // thread alone. To be read by the thread that calls parallel_for.
+  std::uint64_t meetings() const { return generation_.load(std::memory_order_relaxed); }
 
   // Calls `body` at most once per thread, parts being multiples of `granularity` long (the last may be shorter);
   // returns when all are done. Empty ranges call nothing. The body must not throw.

@@ -4,6 +4,7 @@
 #include "cli/activations_option.h"
 #include "cli/bench_tflite.h"
 #include "cli/commands.h"
+#include "cli/llm_profile_output.h"
 #include "cli/text.h"
 #include "flow/bench_llm.h"
 #include "flow/model_registry.h"
@@ -16,7 +17,6 @@ using nlohmann::ordered_json;
 struct Options {
   std::string model;
   LlmBenchOptions bench;
-  bool all_operators = false;  // of a .tflite model
 };
 
 // The share of the machine's read bandwidth that the weights of generation take; nothing for prompts.
@@ -86,6 +86,7 @@ ordered_json rows_json(const std::string& path, const Options& options, const Ll
     if (bench.joules_per_token) json["joules_per_token"] = *bench.joules_per_token;
     json["energy_note"] = bench.energy_note;
     json["model"] = path;
+    if (row.profile) json["operators"] = profile_json(*row.profile, row.bandwidth_bytes_per_second);
     session.add_context(json);
     list.push_back(std::move(json));
   }
@@ -94,13 +95,18 @@ ordered_json rows_json(const std::string& path, const Options& options, const Ll
 
 Status run(Options options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
-  if (path.extension() == ".tflite") return bench_tflite_file(path, options.bench.threads, options.all_operators, session);
+  if (path.extension() == ".tflite")
+    return bench_tflite_file(path, options.bench.threads, options.bench.operators, session);
   ASSAY_TRY(const LanguageModel model, load_model_for(options.bench.activations, path, session));
   if (options.bench.threads.empty()) options.bench.threads = {session.threads()};
   ASSAY_TRY(const LlmBench bench,
             bench_llm(model, options.bench, session.kernel_table(), session.progress()));
-  session.print(summary_text(path.string(), options, bench, session.kernel_table()) + "\n" +
-                table_text(bench));
+  std::string text =
+      summary_text(path.string(), options, bench, session.kernel_table()) + "\n" + table_text(bench);
+  for (const auto& row : bench.rows) {
+    if (row.profile) text += "\n" + profile_text(row);
+  }
+  session.print(text);
   return session.write_json(rows_json(path.string(), options, bench, session));
 }
 
@@ -127,8 +133,9 @@ void add_bench(CommandLine& line) {
       ->check(CLI::Range(1, 100000).description(""));
   add_number_list(command, "-t,--threads", bench.threads, "numbers of threads to measure with [all]");
   add_activations(command, bench.activations, Activations::kRounded);
-  command.add_flag("--operators", options->all_operators,
-                   "of a .tflite model: the time of every kernel, and every operator that XNNPACK did not take");
+  command.add_flag("--operators", bench.operators,
+                   "where the time goes: of a language model by operation, in a run of its own after the timed "
+                   "ones; of a .tflite model every kernel, and every operator that XNNPACK did not take");
   command.callback([options] {
     if (options->bench.prompt_tokens == 0 && options->bench.generated_tokens == 0) {
       throw CLI::ValidationError("-p 0 -n 0", "nothing is left to measure");

@@ -9,6 +9,26 @@
 
 namespace assay {
 
+namespace {
+
+// Keys and values that one pass over each task reads, and the products with them.
+void count_attention(OperationScope& scope, const AttentionShape& shape,
+                     std::span<const AttentionTask> tasks) {
+  std::uint64_t bytes = 0, pairs = 0;
+  for (const auto& task : tasks) {
+    const std::int64_t first = task.keys.rows - task.queries.rows;
+    const std::int64_t window = shape.window > 0 ? shape.window : task.keys.rows;
+    for (std::int64_t i = 0; i < task.queries.rows; ++i)
+      pairs += static_cast<std::uint64_t>(std::min(first + i + 1, window));
+    const std::int64_t seen = task.keys.rows - std::max<std::int64_t>(0, first + 1 - window);
+    bytes += static_cast<std::uint64_t>(seen * task.keys.cols) * sizeof(*task.keys.data) +
+             static_cast<std::uint64_t>(seen * task.values.cols) * sizeof(*task.values.data);
+  }
+  scope.count(0, bytes, 2 * pairs * static_cast<std::uint64_t>(shape.num_heads * shape.head_dim));
+}
+
+}  // namespace
+
 KvCache::KvCache(const ModelConfig& config)
     : layers_(static_cast<std::size_t>(config.num_layers)), kv_dim_(config.kv_dim()) {}
 
@@ -25,13 +45,17 @@ void KvCache::reserve(std::int64_t positions) {
   }
 }
 
-Forward::Forward(const LanguageModel& model, const KernelContext& kernels) : model_(model), kernels_(kernels) {}
+Forward::Forward(const LanguageModel& model, const KernelContext& kernels, OperationRecorder* recorder)
+    : model_(model), kernels_(kernels), recorder_(recorder) {}
 
-void Forward::apply(std::initializer_list<Output> outputs, MatrixView<const float> x) {
+void Forward::apply(Operation operation, std::initializer_list<Output> outputs, MatrixView<const float> x) {
+  OperationScope scope(recorder_, operation);
   std::array<LinearLayer, kNumSlots> layers;
   std::size_t count = 0;
   for (const auto& output : outputs) {
     const Linear& layer = output.layer;
+    scope.count(layer.stored_bytes(), 0,
+                static_cast<std::uint64_t>(x.rows * layer.weight.rows * layer.weight.cols));
     if (layer.column_order.empty()) {
       layers[count++] = {layer.weight, layer.bias, output.y};
       continue;
@@ -47,6 +71,8 @@ void Forward::apply(std::initializer_list<Output> outputs, MatrixView<const floa
 }
 
 void Forward::normalize(const NormWeights& norm, MatrixView<const float> x, MatrixView<float> y) {
+  OperationScope scope(recorder_, Operation::kNorms);
+  scope.count(norm.stored_bytes(), 0, 0);
   if (model_.config.family->norm == NormKind::kLayer) {
     layer_norm(kernels_, x, norm.weight, norm.bias, model_.config.norm_epsilon, y);
   } else {
@@ -55,10 +81,18 @@ void Forward::normalize(const NormWeights& norm, MatrixView<const float> x, Matr
 }
 
 void Forward::normalize_heads(const NormWeights& norm, MatrixView<float> heads) {
+  OperationScope scope(recorder_, Operation::kNorms);
+  scope.count(norm.stored_bytes(), 0, 0);
   // A row of n heads is n rows of one head.
   const std::int64_t dim = model_.config.head_dim;
   const MatrixView<float> rows(heads.data, heads.rows * (heads.cols / dim), dim);
   rms_norm(kernels_, rows, norm.weight, model_.config.norm_epsilon, rows);
+}
+
+void Forward::add(MatrixView<const float> x, MatrixView<float> y) {
+  OperationScope scope(recorder_, Operation::kResidual);
+  scope.count(0, 0, 0);
+  add_in_place(kernels_, x, y);
 }
 
 void Forward::begin_block(std::int64_t layer, BlockState& state) {
@@ -71,7 +105,9 @@ void Forward::begin_block(std::int64_t layer, BlockState& state) {
   }
 }
 
-void Forward::split_qkv(MatrixView<const float> fused, Matrix<float>& q, Matrix<float>& k, Matrix<float>& v) const {
+void Forward::split_qkv(MatrixView<const float> fused, Matrix<float>& q, Matrix<float>& k,
+                        Matrix<float>& v) const {
+  const OperationScope scope(recorder_, Operation::kQkv);
   const ModelConfig& config = model_.config;
   const std::int64_t dim = config.head_dim;
   for (std::int64_t t = 0; t < fused.rows; ++t) {
@@ -97,10 +133,12 @@ void Forward::compute_qkv(const Block& block, MatrixView<const float> x, Matrix<
   v = Matrix<float>(x.rows, config.kv_dim());
   if (const auto& fused = block.at(Slot::kQkv)) {
     Matrix<float> qkv(x.rows, config.q_dim() + 2 * config.kv_dim());
-    apply(*fused, x, qkv.view());
+    apply(Operation::kQkv, *fused, x, qkv.view());
     split_qkv(qkv.view(), q, k, v);
   } else {
-    apply({{*block.at(Slot::kQ), q.view()}, {*block.at(Slot::kK), k.view()}, {*block.at(Slot::kV), v.view()}}, x);
+    apply(Operation::kQkv,
+          {{*block.at(Slot::kQ), q.view()}, {*block.at(Slot::kK), k.view()}, {*block.at(Slot::kV), v.view()}},
+          x);
   }
   if (const auto& norm = block.at(NormSlot::kQ)) normalize_heads(*norm, q.view());
   if (const auto& norm = block.at(NormSlot::kK)) normalize_heads(*norm, k.view());
@@ -110,6 +148,8 @@ void Forward::rotate(std::int64_t layer, std::span<const SequenceRows> sequences
   const ModelConfig& config = model_.config;
   const Rope& rope = config.local_rope[static_cast<std::size_t>(layer)] ? config.rope_local : config.rope;
   if (rope.rotary_dim == 0) return;
+  OperationScope scope(recorder_, Operation::kRope);
+  scope.count(0, 0, 0);
   for (const auto& sequence : sequences) {
     const std::int64_t start = sequence.cache != nullptr ? sequence.cache->length() : 0;
     std::vector<std::int64_t> positions(static_cast<std::size_t>(sequence.num_rows));
@@ -128,6 +168,7 @@ void Forward::attend(std::int64_t layer, std::span<const SequenceRows> sequences
   Matrix<float> q, k, v;
   compute_qkv(block, state.inputs.view(), q, k, v);
   rotate(layer, sequences, q, k);
+  OperationScope scope(recorder_, Operation::kAttention);
   state.inputs = Matrix<float>(q.rows(), config.q_dim());
   std::vector<AttentionTask> tasks;
   for (const auto& sequence : sequences) {
@@ -146,6 +187,7 @@ void Forward::attend(std::int64_t layer, std::span<const SequenceRows> sequences
   }
   const AttentionShape shape{config.num_heads, config.num_kv_heads, config.head_dim, config.attention_scale,
                              config.attention_softcap, config.windows[static_cast<std::size_t>(layer)]};
+  if (recorder_ != nullptr) count_attention(scope, shape, tasks);
   attention(kernels_, shape, tasks);
 }
 
@@ -153,16 +195,17 @@ void Forward::project(std::int64_t layer, BlockState& state) {
   const ModelConfig& config = model_.config;
   const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
   Matrix<float> projected(state.hidden.rows(), config.hidden_size);
-  apply(*block.at(Slot::kO), state.inputs.view(), projected.view());
-  if (const auto& norm = block.at(NormSlot::kPostAttention)) normalize(*norm, projected.view(), projected.view());
+  apply(Operation::kOutput, *block.at(Slot::kO), state.inputs.view(), projected.view());
+  if (const auto& norm = block.at(NormSlot::kPostAttention))
+    normalize(*norm, projected.view(), projected.view());
   state.inputs = Matrix<float>(state.hidden.rows(), config.hidden_size);
   const NormWeights& norm = *block.at(config.norm_before ? NormSlot::kMlp : NormSlot::kAttention);
   if (config.parallel_residual) {
     normalize(norm, state.hidden.view(), state.inputs.view());
-    add_in_place(kernels_, projected.view(), state.hidden.view());
+    add(projected.view(), state.hidden.view());
     return;
   }
-  add_in_place(kernels_, projected.view(), state.hidden.view());
+  add(projected.view(), state.hidden.view());
   normalize(norm, state.hidden.view(), state.inputs.view());
   if (!config.norm_before) state.hidden = state.inputs;
 }
@@ -174,16 +217,24 @@ void Forward::expand(std::int64_t layer, BlockState& state) {
   Matrix<float> expanded(rows, width);
   if (const auto& fused = block.at(Slot::kGateUp)) {
     Matrix<float> both(rows, 2 * width);
-    apply(*fused, state.inputs.view(), both.view());
+    apply(Operation::kGateUp, *fused, state.inputs.view(), both.view());
     const MatrixView<const float> view = both.view();
-    gated_activation(kernels_, config.activation, view.cols_between(0, width), view.cols_between(width, 2 * width), expanded.view());
+    OperationScope scope(recorder_, Operation::kActivation);
+    scope.count(0, 0, 0);
+    gated_activation(kernels_, config.activation, view.cols_between(0, width),
+                     view.cols_between(width, 2 * width), expanded.view());
   } else {
     if (const auto& gate_layer = block.at(Slot::kGate)) {
       Matrix<float> gate(rows, width);
-      apply({{*gate_layer, gate.view()}, {*block.at(Slot::kUp), expanded.view()}}, state.inputs.view());
+      apply(Operation::kGateUp, {{*gate_layer, gate.view()}, {*block.at(Slot::kUp), expanded.view()}},
+            state.inputs.view());
+      OperationScope scope(recorder_, Operation::kActivation);
+      scope.count(0, 0, 0);
       gated_activation(kernels_, config.activation, gate.view(), expanded.view(), expanded.view());
     } else {
-      apply(*block.at(Slot::kUp), state.inputs.view(), expanded.view());
+      apply(Operation::kGateUp, *block.at(Slot::kUp), state.inputs.view(), expanded.view());
+      OperationScope scope(recorder_, Operation::kActivation);
+      scope.count(0, 0, 0);
       activate(kernels_, config.activation, expanded.view());
     }
   }
@@ -193,13 +244,16 @@ void Forward::expand(std::int64_t layer, BlockState& state) {
 void Forward::finish_block(std::int64_t layer, BlockState& state) {
   const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
   Matrix<float> contracted(state.hidden.rows(), model_.config.hidden_size);
-  apply(*block.at(Slot::kDown), state.inputs.view(), contracted.view());
+  apply(Operation::kDown, *block.at(Slot::kDown), state.inputs.view(), contracted.view());
   if (const auto& norm = block.at(NormSlot::kPostMlp)) normalize(*norm, contracted.view(), contracted.view());
-  add_in_place(kernels_, contracted.view(), state.hidden.view());
-  if (!model_.config.norm_before) normalize(*block.at(NormSlot::kMlp), state.hidden.view(), state.hidden.view());
+  add(contracted.view(), state.hidden.view());
+  if (!model_.config.norm_before)
+    normalize(*block.at(NormSlot::kMlp), state.hidden.view(), state.hidden.view());
 }
 
-Result<Matrix<float>> Forward::embed(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences) {
+Result<Matrix<float>> Forward::embed(std::span<const std::int32_t> tokens,
+                                     std::span<const SequenceRows> sequences) {
+  const OperationScope scope(recorder_, Operation::kEmbedding);
   const ModelConfig& config = model_.config;
   const auto rows = static_cast<std::int64_t>(tokens.size());
   Matrix<float> embedded(rows, config.embedding_dim);
@@ -216,7 +270,7 @@ Result<Matrix<float>> Forward::embed(std::span<const std::int32_t> tokens, std::
   }
   if (model_.project_in) {
     Matrix<float> projected(rows, config.hidden_size);
-    apply(*model_.project_in, embedded.view(), projected.view());
+    apply(Operation::kEmbedding, *model_.project_in, embedded.view(), projected.view());
     embedded = std::move(projected);
   }
   std::vector<float> position_row(static_cast<std::size_t>(config.hidden_size));
@@ -264,11 +318,12 @@ Matrix<float> Forward::logits(MatrixView<const float> hidden) {
   }
   if (model_.project_out) {
     Matrix<float> projected(hidden.rows, config.embedding_dim);
-    apply(*model_.project_out, normalized.view(), projected.view());
+    apply(Operation::kHead, *model_.project_out, normalized.view(), projected.view());
     normalized = std::move(projected);
   }
   Matrix<float> out(hidden.rows, config.vocab_size);
-  apply(model_.output_head(), normalized.view(), out.view());
+  const OperationScope scope(recorder_, Operation::kHead);
+  apply(Operation::kHead, model_.output_head(), normalized.view(), out.view());
   if (config.final_softcap > 0) {
     for (std::int64_t i = 0; i < out.rows() * out.cols(); ++i) {
       out.data()[i] = config.final_softcap * std::tanh(out.data()[i] / config.final_softcap);

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "engine/model.h"
+#include "engine/operation_recorder.h"
 #include "kernels/kernels.h"
 #include "tensor/matrix.h"
 
@@ -47,10 +48,11 @@ struct BlockState {
   Matrix<float> inputs;  // (T, n): the input of the linear layers of the next stage
 };
 
-// Runs a model. Borrows model and kernels; holds buffers, so one Forward serves one thread at a time.
+// Runs a model. Borrows model, kernels and, where there is one, the recorder, to which it tells what each
+// operation took; holds buffers, so one Forward serves one thread at a time.
 class Forward {
  public:
-  Forward(const LanguageModel& model, const KernelContext& kernels);
+  Forward(const LanguageModel& model, const KernelContext& kernels, OperationRecorder* recorder = nullptr);
 
   // The stages of block `layer`, to be called in this order on the same state. After each, state.inputs is what the
   // named layers will read:
@@ -80,16 +82,21 @@ class Forward {
     MatrixView<float> y;
   };
   // y = layer(x) for layers of the same input.
-  void apply(std::initializer_list<Output> outputs, MatrixView<const float> x);
-  void apply(const Linear& layer, MatrixView<const float> x, MatrixView<float> y) { apply({{layer, y}}, x); }
+  void apply(Operation operation, std::initializer_list<Output> outputs, MatrixView<const float> x);
+  void apply(Operation operation, const Linear& layer, MatrixView<const float> x, MatrixView<float> y) {
+    apply(operation, {{layer, y}}, x);
+  }
   void normalize(const NormWeights& norm, MatrixView<const float> x, MatrixView<float> y);
   void normalize_heads(const NormWeights& norm, MatrixView<float> heads);
   void compute_qkv(const Block& block, MatrixView<const float> x, Matrix<float>& q, Matrix<float>& k, Matrix<float>& v);
   void split_qkv(MatrixView<const float> fused, Matrix<float>& q, Matrix<float>& k, Matrix<float>& v) const;
-  void rotate(std::int64_t layer, std::span<const SequenceRows> sequences, Matrix<float>& q, Matrix<float>& k);
+  void add(MatrixView<const float> x, MatrixView<float> y);
+  void rotate(std::int64_t layer, std::span<const SequenceRows> sequences, Matrix<float>& q,
+              Matrix<float>& k);
 
   const LanguageModel& model_;
   KernelContext kernels_;
+  OperationRecorder* recorder_;
 };
 
 }  // namespace assay

@@ -5,15 +5,15 @@
 namespace assay {
 namespace {
 
-std::uint64_t bytes_of(const Linear& linear) {
-  return linear.weight.weight_bytes() + linear.bias.size() * sizeof(float) + linear.column_order.size() * sizeof(std::int32_t);
-}
-
 std::uint64_t parameters_of(const Linear& linear) {
   return static_cast<std::uint64_t>(linear.weight.rows * linear.weight.cols) + linear.bias.size();
 }
 
 }  // namespace
+
+std::uint64_t Linear::stored_bytes() const {
+  return weight.weight_bytes() + bias.size() * sizeof(float) + column_order.size() * sizeof(std::int32_t);
+}
 
 void Linear::set_quantized(std::shared_ptr<const GroupQuantMatrix> matrix, std::vector<std::int32_t> order) {
   quantized = std::move(matrix);
@@ -49,25 +49,28 @@ ModelSize model_size(const LanguageModel& model) {
   const auto count_norm = [&](const std::optional<NormWeights>& norm) {
     if (!norm) return;
     size.parameters += norm->weight.size() + norm->bias.size();
-    small_bytes += (norm->weight.size() + norm->bias.size()) * sizeof(float);
+    small_bytes += norm->stored_bytes();
   };
   for (const auto& block : model.blocks) {
     for (const auto& norm : block.norms) count_norm(norm);
   }
   count_norm(model.final_norm);
   model.for_each_linear([&](const Linear& linear) {
-    size.linear_bytes += bytes_of(linear);
+    size.linear_bytes += linear.stored_bytes();
     size.linear_parameters += parameters_of(linear);
   });
   for (const auto* outer : {&model.positions, &model.project_in, &model.project_out, &model.head}) {
     if (!*outer) continue;
-    size.embedding_bytes += bytes_of(**outer);
+    size.embedding_bytes += (**outer).stored_bytes();
     size.parameters += parameters_of(**outer);
   }
-  size.embedding_bytes += bytes_of(model.embedding);
+  size.embedding_bytes += model.embedding.stored_bytes();
   size.parameters += parameters_of(model.embedding) + size.linear_parameters;
   size.total_bytes = size.embedding_bytes + size.linear_bytes + small_bytes;
-  size.read_per_token_bytes = size.linear_bytes + small_bytes + bytes_of(model.output_head());
+  size.read_per_token_bytes = size.linear_bytes + small_bytes + model.output_head().stored_bytes();
+  for (const auto* projection : {&model.project_in, &model.project_out}) {
+    if (*projection) size.read_per_token_bytes += (**projection).stored_bytes();
+  }
   return size;
 }
 

@@ -27,12 +27,16 @@ struct Linear {
   std::shared_ptr<const std::vector<std::byte>> copied;
   std::shared_ptr<const PackedMatrix> packed;  // what weight.packed points to
 
+  // Of the weights as they are stored, with bias and order.
+  std::uint64_t stored_bytes() const;
   void set_quantized(std::shared_ptr<const GroupQuantMatrix> matrix, std::vector<std::int32_t> order);
 };
 
 struct NormWeights {
   std::vector<float> weight;  // as it multiplies: Gemma's unit offset is already added
   std::vector<float> bias;    // empty: none
+
+  std::uint64_t stored_bytes() const { return (weight.size() + bias.size()) * sizeof(float); }
 };
 
 struct Block {

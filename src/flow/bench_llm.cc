@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "base/elapsed.h"
 #include "base/interrupt.h"
 #include "base/rng.h"
 #include "engine/forward.h"
@@ -27,9 +28,9 @@ constexpr std::int64_t kInterruptTokens = 16;
 struct Test {
   std::string name;
   std::int64_t tokens = 0;
-  int threads = 0;
+  ThreadPool* pool = nullptr;
   bool is_generation = false;
-  std::function<Status()> body;
+  std::function<Status(OperationRecorder*)> run;  // without a recorder where it is timed
   std::vector<measure::TimingRecord> single_runs = {};
 };
 
@@ -42,17 +43,17 @@ std::vector<std::int32_t> random_tokens(std::int64_t count, std::int64_t vocabul
 }
 
 Status process_prompt(const LanguageModel& model, const KernelContext& kernels,
-                      std::span<const std::int32_t> tokens) {
+                      std::span<const std::int32_t> tokens, OperationRecorder* recorder) {
   ASSAY_RETURN_IF_ERROR(check_interrupt());
-  Forward forward(model, kernels);
+  Forward forward(model, kernels, recorder);
   KvCache cache(model.config);
   ASSAY_RETURN_IF_ERROR(forward.next_logits(tokens, cache));
   return {};
 }
 
 Status generate_tokens(const LanguageModel& model, const KernelContext& kernels,
-                       std::span<const std::int32_t> tokens) {
-  Forward forward(model, kernels);
+                       std::span<const std::int32_t> tokens, OperationRecorder* recorder) {
+  Forward forward(model, kernels, recorder);
   KvCache cache(model.config);
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (i % kInterruptTokens == 0) ASSAY_RETURN_IF_ERROR(check_interrupt());
@@ -89,7 +90,7 @@ measure::TimingRecord combine(std::span<const measure::TimingRecord> runs) {
 LlmBenchRow make_row(const Test& test, const ModelSize& size, std::optional<double> bandwidth) {
   LlmBenchRow row;
   row.test = test.name;
-  row.threads = test.threads;
+  row.threads = test.pool->num_threads();
   row.timing = combine(test.single_runs);
   std::vector<double> speeds;
   for (const double seconds : row.timing.seconds)
@@ -134,13 +135,25 @@ Status run_rounds(std::vector<Test>& tests, int repetitions, Progress& progress)
   std::int64_t done = 0;
   for (int round = 0; round <= repetitions; ++round) {
     for (auto& test : tests) {
-      ASSAY_TRY(measure::TimingRecord run,
-                measure::time_repetitions(test.body, {.warmup = 0, .repetitions = 1}));
+      ASSAY_TRY(measure::TimingRecord run, measure::time_repetitions([&] { return test.run(nullptr); },
+                                                                     {.warmup = 0, .repetitions = 1}));
       if (round > 0) test.single_runs.push_back(std::move(run));
       progress.update("measuring", ++done, total);
     }
   }
   return {};
+}
+
+Result<LlmProfile> profile_test(const Test& test, double timed_median_seconds) {
+  OperationRecorder recorder;
+  const std::uint64_t meetings_before = test.pool->meetings();
+  const auto begin = std::chrono::steady_clock::now();
+  ASSAY_RETURN_IF_ERROR(test.run(&recorder));
+  const double seconds = seconds_since(begin);
+  // Before the meetings that are only measured.
+  const std::uint64_t meetings = test.pool->meetings() - meetings_before;
+  return make_llm_profile(recorder, seconds, timed_median_seconds, test.tokens, meetings,
+                          measure::measure_thread_meeting(*test.pool));
 }
 
 // A run of its own, so that reading the counters does not stand in the times.
@@ -150,7 +163,7 @@ Status measure_energy(const Test& generation, LlmBench& bench) {
     bench.energy_note = counter.error().message;
     return {};
   }
-  ASSAY_RETURN_IF_ERROR(generation.body());
+  ASSAY_RETURN_IF_ERROR(generation.run(nullptr));
   const auto energy = counter->read();
   if (!energy) {
     bench.energy_note = energy.error().message;
@@ -177,8 +190,8 @@ Result<measure::TimingRecord> time_llm(const LanguageModel& model, LlmTest test,
   const KernelContext kernels{&table, &pool, activations};
   const auto ids = random_tokens(tokens, model.config.vocab_size);
   const auto run = [&](std::span<const std::int32_t> some) {
-    return test == LlmTest::kPrompt ? process_prompt(model, kernels, some)
-                                    : generate_tokens(model, kernels, some);
+    return test == LlmTest::kPrompt ? process_prompt(model, kernels, some, nullptr)
+                                    : generate_tokens(model, kernels, some, nullptr);
   };
   ASSAY_RETURN_IF_ERROR(
       run(std::span(ids).first(static_cast<std::size_t>(std::min(tokens, kWarmupTokens)))));
@@ -198,12 +211,16 @@ Result<LlmBench> bench_llm(const LanguageModel& model, const LlmBenchOptions& op
     pools.push_back(std::make_unique<ThreadPool>(count));
     const KernelContext kernels{&table, pools.back().get(), options.activations};
     if (!prompt.empty()) {
-      tests.push_back({"pp" + std::to_string(prompt.size()), options.prompt_tokens, count, false,
-                       [&model, &prompt, kernels] { return process_prompt(model, kernels, prompt); }});
+      tests.push_back({"pp" + std::to_string(prompt.size()), options.prompt_tokens, pools.back().get(), false,
+                       [&model, &prompt, kernels](OperationRecorder* recorder) {
+                         return process_prompt(model, kernels, prompt, recorder);
+                       }});
     }
     if (!generated.empty()) {
-      tests.push_back({"tg" + std::to_string(generated.size()), options.generated_tokens, count, true,
-                       [&model, &generated, kernels] { return generate_tokens(model, kernels, generated); }});
+      tests.push_back({"tg" + std::to_string(generated.size()), options.generated_tokens, pools.back().get(),
+                       true, [&model, &generated, kernels](OperationRecorder* recorder) {
+                         return generate_tokens(model, kernels, generated, recorder);
+                       }});
     }
   }
   LlmBench bench;
@@ -225,8 +242,13 @@ Result<LlmBench> bench_llm(const LanguageModel& model, const LlmBenchOptions& op
     bandwidths.push_back(record ? std::optional(record->best_bytes_per_second) : std::nullopt);
   }
   const std::size_t tests_per_pool = tests.size() / pools.size();
-  for (std::size_t i = 0; i < tests.size(); ++i)
+  for (std::size_t i = 0; i < tests.size(); ++i) {
     bench.rows.push_back(make_row(tests[i], bench.size, bandwidths[i / tests_per_pool]));
+    LlmBenchRow& row = bench.rows.back();
+    if (options.operators) {
+      ASSAY_TRY(row.profile, profile_test(tests[i], row.timing.median_seconds));
+    }
+  }
   return bench;
 }
 

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "base/result.h"
 #include "engine/model.h"
+#include "flow/llm_profile.h"
 #include "kernels/kernels.h"
 #include "measure/throughput.h"
 
@@ -19,6 +20,7 @@ struct LlmBenchOptions {
   std::vector<int> threads;             // empty: all of the machine
   int repetitions = 5;
   Activations activations = Activations::kFloat;
+  bool operators = false;  // after the timed runs, profile each test in a run of its own
 };
 
 // One test at one number of threads, as llama-bench defines it: pp: one prompt of random tokens; tg: tokens
@@ -33,6 +35,7 @@ struct LlmBenchRow {
   double weight_bytes_per_second =
       0;  // bytes of weights read per token times tokens/s; generation only, else 0
   std::optional<double> bandwidth_bytes_per_second;  // measured read bandwidth at this number of threads
+  std::optional<LlmProfile> profile;                 // where it was asked for
 };
 
 struct LlmBench {
