@@ -119,10 +119,6 @@ void multiply_vector(const Product& p, ThreadPool& pool, Activations activations
   });
 }
 
-}  // namespace
-
-namespace {
-
 void multiply(const KernelContext& context, const LinearLayer& layer, MatrixView<const float> x) {
   const Product product{*context.table, layer.weight, weight_rows(layer.weight), x, layer.bias, layer.y};
   if (x.rows == 1) {
@@ -147,7 +143,7 @@ void linear_layers(const KernelContext& context, std::span<const LinearLayer> la
     ASSAY_CHECK(x.cols == layer.weight.cols && layer.y.rows == x.rows && layer.y.cols == layer.weight.rows);
     ASSAY_CHECK(layer.bias.empty() || static_cast<std::int64_t>(layer.bias.size()) == layer.weight.rows);
   }
-  if (x.rows == 0) return;
+  if (x.rows == 0 || layers.empty()) return;
   if (std::ranges::all_of(layers, [&](const LinearLayer& layer) { return is_packed(context, layer); })) {
     multiply_packed(context, layers, x);
     return;
