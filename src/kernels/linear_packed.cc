@@ -21,11 +21,6 @@ constexpr std::int64_t kDepthUnits = kMostTileUnits;
 constexpr std::int64_t kInputBytes = 512 << 10;
 constexpr std::int64_t kLeastRows = 64;  // of x at a time, for which it pays to spread
 
-PackedPanels panels_of(const PackedMatrix& matrix) {
-  return {matrix.panels(),    matrix.panel_bytes(), matrix.offsets_begin(), matrix.codes_begin(),
-          matrix.num_units(), matrix.group_units(), matrix.zero()};
-}
-
 int kind_of(const PackedMatrix& matrix) {
   return packed_kind(matrix.bits(), static_cast<int>(matrix.offsets()));
 }
@@ -177,6 +172,11 @@ void multiply_matrix(const KernelTable& table, const LinearLayer& layer, WorkRan
 }
 
 }  // namespace
+
+PackedPanels panels_of(const PackedMatrix& matrix) {
+  return {matrix.panels(),    matrix.panel_bytes(), matrix.offsets_begin(), matrix.codes_begin(),
+          matrix.num_units(), matrix.group_units(), matrix.zero()};
+}
 
 void multiply_packed(const KernelContext& context, std::span<const LinearLayer> layers,
                      MatrixView<const float> x) {

@@ -2,9 +2,12 @@
 #pragma once
 #include <span>
 
+#include "kernels/kernel_table.h"
 #include "kernels/kernels.h"
 
 namespace assay {
+
+PackedPanels panels_of(const PackedMatrix& matrix);
 
 // REQUIRES: every layer has weight.packed, and shapes as linear() wants them; x.rows > 0.
 void multiply_packed(const KernelContext& context, std::span<const LinearLayer> layers,

@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "kernels/kernel_table.h"
 #include "kernels/kernels_testing.h"
+#include "kernels/linear_packed.h"
 #include "tensor/packed_matrix.h"
 
 namespace assay {
@@ -95,8 +96,7 @@ TEST(PackedMatrix, HoldsTheValuesOfTheMatrix) {
     const Packed packed(format.make(37, 192, 11), pool);
     const auto expected = reference_values(packed.weights.view);
     const PackedMatrix& m = packed.matrix;
-    const PackedPanels panels{m.panels(),    m.panel_bytes(), m.offsets_begin(), m.codes_begin(),
-                              m.num_units(), m.group_units(), m.zero()};
+    const PackedPanels panels = panels_of(m);
     std::vector<std::uint8_t> codes(static_cast<std::size_t>(m.num_units() * kSpreadUnitBytes));
     std::vector<float> scales(static_cast<std::size_t>(m.num_units() * kPanelRows)), offsets(scales.size());
     for (std::int64_t row = 0; row < 37; ++row) {
@@ -234,6 +234,14 @@ TEST_P(LinearPacked, GivesLayersOfOneInputTheBitsThatTheyHaveAlone) {
     linear(context(Activations::kRounded), plain.view, x, {}, {own.data(), tokens, 9});
     EXPECT_TRUE(same_bits({third, own.size()}, own));
   }
+}
+
+TEST_P(LinearPacked, DoesNotRoundTheInputOfNoLayers) {
+  KernelTable table = *GetParam();
+  table.round_input = [](const float*, std::int64_t, const RoundedInput&) { ADD_FAILURE(); };
+  const auto values = normal_values(64, 2);
+  linear_layers({&table, &pool_, Activations::kRounded}, {}, {values.data(), 2, 32});
+  linear_layers({&table, &pool_, Activations::kFloat}, {}, {values.data(), 2, 32});
 }
 
 TEST_P(LinearPacked, TakesTheInputAsItIsUnlessItMayBeRounded) {

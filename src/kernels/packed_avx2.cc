@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "kernels/kernel_table.h"
+#include "kernels/packed_kinds.h"
 
 namespace assay {
 namespace {
@@ -15,7 +15,6 @@ namespace {
 constexpr int kTileRows = 6;  // 6 x 2 sums, 2 vectors of codes and one of input: 15 of 16 registers
 // Ahead of what is read: without it a core waits for memory a quarter of the time.
 constexpr int kPrefetchBytes = 1024;
-enum Offsets { kOneZero, kZeros, kMinimums };  // as PackedOffsets
 
 struct Pair {  // of the 16 rows of a panel, in halves
   __m256i low, high;
@@ -223,11 +222,14 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
   }
 }
 
-// Codes of 8 bits become two parts of 8 quads.
+// Codes of 8 bits are spread to two parts of 8 quads.
+template <int kBits>
+constexpr int kPartsOf = kBits == 8 ? 2 : 1;
+
 template <int kBits, int kOffsets>
 void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std::int64_t num_units,
             const SpreadPanel& out) {
-  constexpr int kParts = kBits == 8 ? 2 : 1;
+  constexpr int kParts = kPartsOf<kBits>;
   const std::uint8_t* panel = w.panels + p * w.panel_bytes;
   for (std::int64_t i = 0; i < num_units; ++i) {
     const std::uint8_t* unit = panel + w.codes_begin + (first_unit + i) * kBits * 64;
@@ -370,31 +372,18 @@ void round_input(const float* x, std::int64_t cols, const RoundedInput& out) {
   }
 }
 
-template <int kBits, int kOffsets>
-void set(KernelTable& table) {
-  table.packed_dot[packed_kind(kBits, kOffsets)] = packed_dot<kBits, kOffsets>;
-  table.spread[packed_kind(kBits, kOffsets)] = spread<kBits, kOffsets>;
-  table.multiply_packed_tile[packed_kind(kBits, kOffsets)] = multiply_packed_tile < kBits == 8 ? 2 : 1 > ;
-}
-
-template <int kBits>
-void set_bits(KernelTable& table) {
-  set<kBits, kOneZero>(table);
-  set<kBits, kZeros>(table);
-  set<kBits, kMinimums>(table);
-  table.multiply_packed_tile[packed_kind(kBits, 0)] = multiply_packed_tile < kBits == 8 ? 2 : 1 > ;
-}
-
 }  // namespace
 
 void use_packed_avx2(KernelTable& table) {
   table.round_input = round_input;
   table.packed_tile_rows = kTileRows;
   table.packed_tile_panels = 1;
-  set_bits<2>(table);
-  set_bits<3>(table);
-  set_bits<4>(table);
-  set_bits<8>(table);
+  for_packed_kinds([&]<int kBits, int kOffsets>() {
+    constexpr int kKind = packed_kind(kBits, kOffsets);
+    table.packed_dot[kKind] = packed_dot<kBits, kOffsets>;
+    table.spread[kKind] = spread<kBits, kOffsets>;
+    table.multiply_packed_tile[kKind] = multiply_packed_tile<kPartsOf<kBits>>;
+  });
 }
 
 }  // namespace assay

@@ -7,14 +7,13 @@
 
 #include <cstdint>
 
-#include "kernels/kernel_table.h"
+#include "kernels/packed_kinds.h"
 
 namespace assay {
 namespace {
 
 constexpr int kTileRows = 6;  // 6 x 2 sums of integers, 6 of floats, a vector of codes and one of input
 constexpr int kQuarters = 4;  // of the rows of a panel
-enum Offsets { kOneZero, kZeros, kMinimums };  // as PackedOffsets
 
 inline int8x16_t input_quad(const std::int8_t* q) {
   std::int32_t quad;
@@ -144,11 +143,14 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
   }
 }
 
-// Codes of 8 bits become two parts of 8 quads.
+// Codes of 8 bits are spread to two parts of 8 quads.
+template <int kBits>
+constexpr int kPartsOf = kBits == 8 ? 2 : 1;
+
 template <int kBits, int kOffsets>
 void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std::int64_t num_units,
             const SpreadPanel& out) {
-  constexpr int kParts = kBits == 8 ? 2 : 1;
+  constexpr int kParts = kPartsOf<kBits>;
   const std::uint8_t* panel = w.panels + p * w.panel_bytes;
   for (std::int64_t n = 0; n < num_units; ++n) {
     const std::uint8_t* unit = panel + w.codes_begin + (first_unit + n) * kBits * 64;
@@ -217,30 +219,17 @@ void multiply_packed_tile(const PackedTile& tile) {
   kFunctions[tile.num_rows - 1](tile);
 }
 
-template <int kBits, int kOffsets>
-void set(KernelTable& table) {
-  const int kind = packed_kind(kBits, kOffsets);
-  table.packed_dot[kind] = packed_dot<kBits, kOffsets>;
-  table.spread[kind] = spread<kBits, kOffsets>;
-  table.multiply_packed_tile[kind] = multiply_packed_tile < kBits == 8 ? 2 : 1 > ;
-}
-
-template <int kBits>
-void set_bits(KernelTable& table) {
-  set<kBits, kOneZero>(table);
-  set<kBits, kZeros>(table);
-  set<kBits, kMinimums>(table);
-}
-
 }  // namespace
 
 void use_packed_neon(KernelTable& table) {
   table.packed_tile_rows = kTileRows;
   table.packed_tile_panels = 1;
-  set_bits<2>(table);
-  set_bits<3>(table);
-  set_bits<4>(table);
-  set_bits<8>(table);
+  for_packed_kinds([&]<int kBits, int kOffsets>() {
+    constexpr int kKind = packed_kind(kBits, kOffsets);
+    table.packed_dot[kKind] = packed_dot<kBits, kOffsets>;
+    table.spread[kKind] = spread<kBits, kOffsets>;
+    table.multiply_packed_tile[kKind] = multiply_packed_tile<kPartsOf<kBits>>;
+  });
 }
 
 }  // namespace assay

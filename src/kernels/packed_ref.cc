@@ -1,7 +1,7 @@
 // Plain products with packed weights. Spread codes are one byte each, in the order of quads.
 #include <algorithm>
 
-#include "kernels/kernel_table.h"
+#include "kernels/packed_kinds.h"
 #include "tensor/float16.h"
 #include "tensor/packed_matrix.h"
 
@@ -102,30 +102,17 @@ void multiply_packed_tile(const PackedTile& tile) {
   }
 }
 
-template <int kBits, PackedOffsets kOffsets>
-void set(KernelTable& table) {
-  const int kind = packed_kind(kBits, static_cast<int>(kOffsets));
-  table.packed_dot[kind] = packed_dot<kBits, kOffsets>;
-  table.spread[kind] = spread<kBits, kOffsets>;
-  table.multiply_packed_tile[kind] = multiply_packed_tile;
-}
-
-template <int kBits>
-void set_bits(KernelTable& table) {
-  set<kBits, PackedOffsets::kOneZero>(table);
-  set<kBits, PackedOffsets::kZeros>(table);
-  set<kBits, PackedOffsets::kMinimums>(table);
-}
-
 }  // namespace
 
 void use_packed_reference(KernelTable& table) {
   table.packed_tile_rows = kTileRows;
   table.packed_tile_panels = 1;
-  set_bits<2>(table);
-  set_bits<3>(table);
-  set_bits<4>(table);
-  set_bits<8>(table);
+  for_packed_kinds([&]<int kBits, int kOffsets>() {
+    constexpr int kKind = packed_kind(kBits, kOffsets);
+    table.packed_dot[kKind] = packed_dot<kBits, static_cast<PackedOffsets>(kOffsets)>;
+    table.spread[kKind] = spread<kBits, static_cast<PackedOffsets>(kOffsets)>;
+    table.multiply_packed_tile[kKind] = multiply_packed_tile;
+  });
 }
 
 }  // namespace assay

@@ -4,12 +4,11 @@
 
 #include <cstdint>
 
-#include "kernels/kernel_table.h"
+#include "kernels/packed_kinds.h"
 
 namespace assay {
 namespace {
 
-enum Offsets { kOneZero, kZeros, kMinimums };  // as PackedOffsets
 
 // 2 x 7 sums of integers, as many of floats, 2 vectors of codes and one of input: 31 of 32 registers.
 constexpr int kTilePanels = 2;
@@ -282,30 +281,17 @@ void multiply_packed_tile(const PackedTile& tile) {
   tile.num_panels == 1 ? multiply_panels<kOffsets, 1>(tile) : multiply_panels<kOffsets, 2>(tile);
 }
 
-template <int kBits, int kOffsets>
-void set(KernelTable& table) {
-  const int kind = packed_kind(kBits, kOffsets);
-  table.packed_dot[kind] = packed_dot<kBits, kOffsets>;
-  table.spread[kind] = spread<kBits, kOffsets>;
-  table.multiply_packed_tile[kind] = multiply_packed_tile<kOffsets>;
-}
-
-template <int kBits>
-void set_bits(KernelTable& table) {
-  set<kBits, kOneZero>(table);
-  set<kBits, kZeros>(table);
-  set<kBits, kMinimums>(table);
-}
-
 }  // namespace
 
 void use_packed_vnni(KernelTable& table) {
   table.packed_tile_rows = kTileRows;
   table.packed_tile_panels = kTilePanels;
-  set_bits<2>(table);
-  set_bits<3>(table);
-  set_bits<4>(table);
-  set_bits<8>(table);
+  for_packed_kinds([&]<int kBits, int kOffsets>() {
+    constexpr int kKind = packed_kind(kBits, kOffsets);
+    table.packed_dot[kKind] = packed_dot<kBits, kOffsets>;
+    table.spread[kKind] = spread<kBits, kOffsets>;
+    table.multiply_packed_tile[kKind] = multiply_packed_tile<kOffsets>;
+  });
 }
 
 }  // namespace assay
