@@ -32,12 +32,11 @@ using store::Json;
 // Models that stay loaded while timings go round, as long as they fit into a third of the memory.
 class LoadedModels {
  public:
-  Result<const LanguageModel*> get(const fs::path& path, ThreadPool& pool) {
-    for (const auto& entry : entries_) {
+  Result<LanguageModel*> get(const fs::path& path) {
+    for (auto& entry : entries_) {
       if (entry.path == path) return &entry.model;
     }
     ASSAY_TRY(LanguageModel model, load_model(path));
-    ASSAY_RETURN_IF_ERROR(pack_weights(model, pool));
     bytes_ += bytes_of(model);
     while (!entries_.empty() && bytes_ > limit()) {
       bytes_ -= bytes_of(entries_.front().model);
@@ -52,7 +51,7 @@ class LoadedModels {
     fs::path path;
     LanguageModel model;
   };
-  // Stored and repacked.
+  // Stored, and repacked for timings.
   static std::uint64_t bytes_of(const LanguageModel& model) { return 2 * model_size(model).total_bytes; }
   static std::uint64_t limit() { return measure::read_environment().memory_total_bytes.value_or(0) / 3; }
   std::list<Entry> entries_;
@@ -78,7 +77,9 @@ class LlmStudy {
  private:
   fs::path path_of(const std::string& variant) const;
   Result<LlmQuantizeReport> write_variant(const std::string& variant);
-  Result<const LanguageModel*> load(const std::string& variant);
+  Result<LanguageModel*> load(const std::string& variant);
+  // With its weights repacked, as timings want it.
+  Result<const LanguageModel*> load_packed(const std::string& variant);
   Result<CalibrationSet> calibration(const LanguageModel& model) const;
   bool is_reference(const std::string& variant) const { return variant == spec_.variants.front(); }
 
@@ -246,13 +247,19 @@ Result<LlmQuantizeReport> LlmStudy::write_variant(const std::string& variant) {
   return quantize_llm(model, source_, path_of(variant), set, options, context_.kernels, context_.progress);
 }
 
-Result<const LanguageModel*> LlmStudy::load(const std::string& variant) {
+Result<LanguageModel*> LlmStudy::load(const std::string& variant) {
   std::error_code error;
   if (!fs::exists(path_of(variant), error)) {
     ASSAY_TRY(const auto report, write_variant(variant));
     static_cast<void>(report);
   }
-  return loaded_.get(path_of(variant), *context_.kernels.pool);
+  return loaded_.get(path_of(variant));
+}
+
+Result<const LanguageModel*> LlmStudy::load_packed(const std::string& variant) {
+  ASSAY_TRY(LanguageModel* model, load(variant));
+  ASSAY_RETURN_IF_ERROR(pack_weights(*model, *context_.kernels.pool));
+  return model;
 }
 
 Json size_json(const ModelSize& size) {
@@ -345,7 +352,7 @@ Result<Json> LlmStudy::accuracy(const std::string& variant) {
 }
 
 Result<Json> LlmStudy::throughput(const std::string& variant, LlmTest test, int threads) {
-  ASSAY_TRY(const LanguageModel* model, load(variant));
+  ASSAY_TRY(const LanguageModel* model, load_packed(variant));
   const MeasureSpec& measure = context_.spec.measure;
   const bool prompt = test == LlmTest::kPrompt;
   const std::int64_t tokens = prompt ? measure.prompt_tokens : measure.generated_tokens;
@@ -363,7 +370,7 @@ Result<Json> LlmStudy::throughput(const std::string& variant, LlmTest test, int 
 }
 
 Result<Json> LlmStudy::energy(const std::string& variant, int threads) {
-  ASSAY_TRY(const LanguageModel* model, load(variant));
+  ASSAY_TRY(const LanguageModel* model, load_packed(variant));
   const std::int64_t tokens = context_.spec.measure.generated_tokens;
   const auto once = [&]() -> Status {
     ASSAY_TRY(const auto timing, time_llm(*model, LlmTest::kGenerate, tokens, threads, Activations::kRounded,
