@@ -165,6 +165,23 @@ Status BlockQuantizer::collect_all_stages(std::int64_t layer, std::vector<SplitM
   return {};
 }
 
+// What a layer adds to the residual stream is read through a norm, so its error counts in units of the stream behind it.
+std::vector<float> BlockQuantizer::row_weights(Stage stage, std::int64_t layer, const BlockState& reference) {
+  const Block& block = float_blocks_[static_cast<std::size_t>(layer)];
+  const bool attention = stage == Stage::kAttentionOutput && !block.at(NormSlot::kPostAttention);
+  const bool mlp = stage == Stage::kMlpOutput && !block.at(NormSlot::kPostMlp);
+  if (!options_.equal_tokens || !(attention || mlp)) return {};
+  BlockState behind = reference;
+  with_float_block(layer, [&] { attention ? forward_.project(layer, behind) : forward_.finish_block(layer, behind); });
+  std::vector<float> weights;
+  for (std::int64_t row = 0; row < behind.hidden.rows(); ++row) {
+    double square = 0.0;
+    for (std::int64_t col = 0; col < behind.hidden.cols(); ++col) square += static_cast<double>(behind.hidden.at(row, col)) * behind.hidden.at(row, col);
+    weights.push_back(square > 0.0 ? static_cast<float>(static_cast<double>(behind.hidden.cols()) / square) : 0.0f);
+  }
+  return weights;
+}
+
 Status BlockQuantizer::collect_stage(Stage stage, std::int64_t layer, SplitMoments& moments) {
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
@@ -173,7 +190,7 @@ Status BlockQuantizer::collect_stage(Stage stage, std::int64_t layer, SplitMomen
     if (has_float_stream()) {
       ASSAY_TRY(BlockState reference, float_store_->take(i));
       with_float_block(layer, [&] { run_stage(stage, layer, chunks_[i], reference); });
-      (chunks_[i].held_out ? moments.held_out : moments.solving).add(state, reference, *kernels_.pool);
+      (chunks_[i].held_out ? moments.held_out : moments.solving).add(state, reference, row_weights(stage, layer, reference), *kernels_.pool);
       ASSAY_RETURN_IF_ERROR(float_store_->store(i, std::move(reference)));
     } else {
       moments.solving.add(state, *kernels_.pool);

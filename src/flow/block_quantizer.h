@@ -52,6 +52,8 @@ class BlockQuantizer {
   static std::span<const Slot> slots_of(Stage stage);
   SplitMoments make_moments(Stage stage, std::int64_t layer) const;
   Status collect_all_stages(std::int64_t layer, std::vector<SplitMoments>& moments);
+  // By how much the error of each row of `reference`, which stands at `stage`, counts; empty: all alike.
+  std::vector<float> row_weights(Stage stage, std::int64_t layer, const BlockState& reference);
   // Moves every chunk to `stage` and adds what the stage's layers read.
   Status collect_stage(Stage stage, std::int64_t layer, SplitMoments& moments);
   // Moves every chunk behind the block. The error of what leaves it, where there is a float stream.

@@ -32,6 +32,7 @@ struct LlmQuantizeOptions {
   GptqOptions gptq;                    // bits, sym, search, group size, order, damping; RTN reads grid and group size
   std::map<std::string, LayerBits> layers;  // by the name of the linear; all others are as `gptq` says
   ClosedFormOptions closed_form;       // kBest only
+  bool equal_tokens = true;            // kBest only: the error of what a block adds counts in units of the residual stream, per token
   bool true_sequential = true;         // o sees quantized q, k, v; down sees quantized gate and up
   std::optional<int> embedding_bits;   // 8 or 4: embedding and head, too, round to nearest; other loaders cannot read it
   std::uint64_t activation_memory_bytes = std::uint64_t{4} << 30;  // calibration activations beyond this go to disk

@@ -1,5 +1,7 @@
 #include "flow/stage_moments.h"
 
+#include <cmath>
+
 #include "base/check.h"
 
 namespace assay {
@@ -9,6 +11,16 @@ Matrix<float> difference(const Matrix<float>& a, const Matrix<float>& b) {
   Matrix<float> result(a.rows(), a.cols());
   for (std::int64_t i = 0; i < a.rows() * a.cols(); ++i) result.data()[i] = a.data()[i] - b.data()[i];
   return result;
+}
+
+// Rows times the roots of their weights, since every moment is a product of two rows.
+Matrix<float> weighted(Matrix<float> x, std::span<const float> weights) {
+  if (weights.empty()) return x;
+  for (std::int64_t row = 0; row < x.rows(); ++row) {
+    const float factor = std::sqrt(weights[static_cast<std::size_t>(row)]);
+    for (std::int64_t col = 0; col < x.cols(); ++col) x.at(row, col) *= factor;
+  }
+  return x;
 }
 
 }  // namespace
@@ -24,11 +36,12 @@ void StageMoments::add(const BlockState& quantized, ThreadPool& pool) {
   gram_.add(quantized.inputs.view(), pool);
 }
 
-void StageMoments::add(const BlockState& quantized, const BlockState& reference, ThreadPool& pool) {
-  ASSAY_CHECK(drift_.has_value());
-  gram_.add(quantized.inputs.view(), pool);
-  drift_->add(difference(reference.inputs, quantized.inputs).view(), quantized.inputs.view(), pool);
-  if (residual_) residual_->add(difference(reference.hidden, quantized.hidden).view(), quantized.inputs.view(), pool);
+void StageMoments::add(const BlockState& quantized, const BlockState& reference, std::span<const float> weights, ThreadPool& pool) {
+  ASSAY_CHECK(drift_.has_value() && (weights.empty() || static_cast<std::int64_t>(weights.size()) == quantized.inputs.rows()));
+  const auto inputs = weighted(quantized.inputs, weights);
+  gram_.add(inputs.view(), pool);
+  drift_->add(weighted(difference(reference.inputs, quantized.inputs), weights).view(), inputs.view(), pool);
+  if (residual_) residual_->add(weighted(difference(reference.hidden, quantized.hidden), weights).view(), inputs.view(), pool);
 }
 
 Result<LayerMoments> StageMoments::moments() const {

@@ -1,6 +1,7 @@
 // Sums over the calibration set what the solvers of the layers of one stage want to know.
 #pragma once
 #include <optional>
+#include <span>
 
 #include "base/result.h"
 #include "base/thread_pool.h"
@@ -20,8 +21,9 @@ class StageMoments {
 
   // Rows of the quantized stream alone. REQUIRES: made without a float stream.
   void add(const BlockState& quantized, ThreadPool& pool);
-  // Rows of both streams at the same stage. REQUIRES: made with a float stream.
-  void add(const BlockState& quantized, const BlockState& reference, ThreadPool& pool);
+  // Rows of both streams at the same stage. weights: by which each row's error counts, or empty: all alike.
+  // REQUIRES: made with a float stream.
+  void add(const BlockState& quantized, const BlockState& reference, std::span<const float> weights, ThreadPool& pool);
 
   bool empty() const { return gram_.num_rows() == 0; }
   // Errors: kInvalidArgument when nothing was added.
