@@ -120,7 +120,7 @@ ordered_json settings_json(const Options& options) {
                     {"search", to_string(gptq.grid.search)}};
   if (options.quantize.method == LlmMethod::kBest) {
     const ClosedFormOptions& closed = options.quantize.closed_form;
-    json["steps"] = {{"targets", closed.targets}, {"tokens", options.quantize.equal_tokens}, {"descent", closed.descent}, {"refit", closed.refit}, {"fit", closed.fit}};
+    json["steps"] = {{"targets", closed.targets}, {"tokens", options.quantize.equal_tokens}, {"descent", closed.descent}, {"refit", closed.refit}, {"fit", closed.fit}, {"restart", closed.restart}};
     json["target_strength"] = closed.target_strength ? ordered_json(*closed.target_strength) : ordered_json("held-out");
   }
   if (options.quantize.method != LlmMethod::kRtn) {
@@ -245,6 +245,7 @@ void choose_best(Options& options) {
   closed.descent = takes("descent");
   closed.refit = takes("refit");
   closed.fit = takes("fit");
+  closed.restart = takes("restart");
   if (takes("grid")) gptq.grid.search = ScaleSearch::kJoint;
   // Columns stay in their groups, which the steps after GPTQ rely on.
   if (options.act_order || gptq.order == ColumnOrder::kActivation) gptq.static_groups = true;
@@ -354,9 +355,9 @@ void add_best_options(CLI::App& command, Options& options) {
   command
       .add_option("--steps", options.steps,
                   "of --method best: which of its steps are taken, separated by commas; none: GPTQ alone [all]")
-      ->type_name("targets,tokens,grid,descent,refit,fit")
+      ->type_name("targets,tokens,grid,descent,refit,fit,restart")
       ->delimiter(',')
-      ->check(CLI::IsMember({"targets", "tokens", "grid", "descent", "refit", "fit", "none"}).description(""))
+      ->check(CLI::IsMember({"targets", "tokens", "grid", "descent", "refit", "fit", "restart", "none"}).description(""))
       ->excludes(effort);
   command
       .add_option("--target-strength", options.quantize.closed_form.target_strength,

@@ -174,7 +174,7 @@ TEST_P(QuantizeLlm, BestLeavesBlocksNearerToTheFloatOnesThanItsFirstStep) {
   use_best();
   const auto best = quantize(dir_ / "best");
   ASSERT_THAT(best, IsOk());
-  options_.closed_form = {.targets = false, .descent = false, .refit = false, .fit = false};
+  options_.closed_form = {.targets = false, .descent = false, .refit = false, .fit = false, .restart = false};
   const auto gptq = quantize(dir_ / "gptq");
   ASSERT_THAT(gptq, IsOk());
   ASSERT_EQ(best->block_errors.size(), model_.blocks.size());

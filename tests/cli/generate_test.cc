@@ -159,7 +159,7 @@ TEST_F(TinyModel, QuantizesAsWellAsItCanAndSaysWhatEachStepDid) {
   EXPECT_EQ(result["block_errors"].size(), 2);
   std::vector<std::string> steps;
   for (const auto& step : result["layers"][0]["steps"]) steps.push_back(step["step"]);
-  EXPECT_THAT(steps, testing::ElementsAre("targets", "gptq", "descent", "refit", "fit"));
+  EXPECT_THAT(steps, testing::IsSupersetOf({"targets", "gptq", "descent", "refit", "fit"}));
 }
 
 TEST_F(TinyModel, TakesTheStepsThatAreNamedAlone) {
@@ -167,7 +167,7 @@ TEST_F(TinyModel, TakesTheStepsThatAreNamedAlone) {
                                    "--sequence-length", "16", "-o", (folder_ / "int3").string(), "--json", "-"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const json result = json::parse(run.out, nullptr, false);
-  EXPECT_EQ(result["settings"]["steps"], json({{"targets", false}, {"tokens", false}, {"descent", false}, {"refit", false}, {"fit", true}}));
+  EXPECT_EQ(result["settings"]["steps"], json({{"targets", false}, {"tokens", false}, {"descent", false}, {"refit", false}, {"fit", true}, {"restart", false}}));
   EXPECT_EQ(run_assay({"quantize", model(), "--to", "int3", "--method", "best", "--steps", "magic", "-o", "x"}).exit_code, 2);
 }
 

@@ -22,8 +22,8 @@ constexpr std::int64_t kPanelRows = 96;
 constexpr int kMaxSweeps = 6;
 constexpr double kFewChanges = 0.002;
 
-enum Step : std::size_t { kDescent, kRefit, kFit, kNumSteps };
-constexpr const char* kStepNames[kNumSteps] = {"descent", "refit", "fit"};
+enum Step : std::size_t { kDescent, kRefit, kFit, kRestart, kNumSteps };
+constexpr const char* kStepNames[kNumSteps] = {"descent", "refit", "fit", "restart"};
 using Gains = std::array<double, kNumSteps>;  // what each step took off the objective
 
 Matrix<float> damped(MatrixView<const float> h, double damp) {
@@ -82,6 +82,7 @@ class PanelImprover {
       case kDescent: descend_until_few_change(); break;
       case kRefit: refit_groups(panel_, h_); break;
       case kFit: fit_scales(panel_, h_); break;
+      case kRestart:
       case kNumSteps: break;
     }
     const double now = total();
@@ -124,6 +125,41 @@ Gains improve(MatrixView<const float> target, MatrixView<const float> h, const G
   return sum;
 }
 
+// (Q - W) H (Q - W)^T of each row.
+std::vector<double> objectives(MatrixView<const float> target, MatrixView<const float> h, const GroupQuantMatrix& matrix, ThreadPool& pool) {
+  std::vector<double> result(static_cast<std::size_t>(target.rows));
+  pool.parallel_for((target.rows + kPanelRows - 1) / kPanelRows, 1, [&](WorkRange range) {
+    for (auto i = range.begin; i < range.end; ++i) {
+      const auto begin = i * kPanelRows;
+      const auto rows = target.rows_between(begin, std::min(begin + kPanelRows, target.rows));
+      const auto panel = row_objectives(load_panel(rows, matrix, begin, {}, h));
+      std::copy(panel.begin(), panel.end(), result.begin() + begin);
+    }
+  });
+  return result;
+}
+
+// Rows of `other` that are better replace those of `matrix`. What that takes off the objective.
+double take_better_rows(MatrixView<const float> target, MatrixView<const float> h, const GroupQuantMatrix& other, GroupQuantMatrix& matrix,
+                        ThreadPool& pool) {
+  const auto old_rows = objectives(target, h, matrix, pool);
+  const auto new_rows = objectives(target, h, other, pool);
+  std::vector<std::uint8_t> codes(static_cast<std::size_t>(matrix.cols()));
+  double gain = 0.0;
+  for (std::int64_t row = 0; row < matrix.rows(); ++row) {
+    const double better = old_rows[static_cast<std::size_t>(row)] - new_rows[static_cast<std::size_t>(row)];
+    if (!(better > 0.0)) continue;
+    gain += better;
+    other.get_row(row, codes);
+    matrix.set_row(row, codes);
+    for (std::int64_t group = 0; group < matrix.num_groups(); ++group) {
+      matrix.scale(row, group) = other.scale(row, group);
+      matrix.zero(row, group) = other.zero(row, group);
+    }
+  }
+  return gain;
+}
+
 void add_scaled(const Matrix<float>& x, double factor, Matrix<float>& y) {
   for (std::int64_t i = 0; i < y.rows() * y.cols(); ++i) y.data()[i] += static_cast<float>(factor) * x.data()[i];
 }
@@ -154,7 +190,10 @@ class LayerSolver {
     result_.steps.push_back({"gptq", 0.0, result_.gptq.error.output});
     GroupQuantMatrix improved = result_.gptq.matrix;
     const auto h = damped(moments_.hessian.view(), options_.damp);
-    const Gains gains = improve(target_.view(), h.view(), gptq_.grid, options_, improved, pool_);
+    Gains gains = improve(target_.view(), h.view(), gptq_.grid, options_, improved, pool_);
+    if (options_.restart) {
+      ASSAY_TRY(gains[kRestart], restart(h.view(), improved));
+    }
     const double after = held_out_error(improved);
     const bool kept = held_out_ == nullptr || after <= rounded;
     double error = result_.gptq.error.output;
@@ -185,6 +224,19 @@ class LayerSolver {
     result_.steps.push_back({"targets", 0.0, gain, strength > 0.0});
     add_scaled(shift, strength, target_);
     return {};
+  }
+
+  // What starting anew on the grids of `matrix` takes off the objective, time after time while it helps.
+  Result<double> restart(MatrixView<const float> h, GroupQuantMatrix& matrix) {
+    double sum = 0.0;
+    for (int i = 0; i < options_.max_restarts; ++i) {
+      ASSAY_TRY(GptqResult again, quantize_gptq_on_grids(target_.view(), factor_, matrix, gptq_, pool_));
+      improve(target_.view(), h, gptq_.grid, options_, again.matrix, pool_);
+      const double gain = take_better_rows(target_.view(), h, again.matrix, matrix, pool_);
+      sum += gain;
+      if (gain < options_.min_gain * result_.gptq.error.output * norm_) break;
+    }
+    return sum;
   }
 
   // Of the outputs on held-out inputs, but for a constant; 0 where there are none.

@@ -18,10 +18,12 @@ struct ClosedFormOptions {
   bool descent = true;   // coordinate_descent.h
   bool refit = true;     // group_refit.h
   bool fit = true;       // scale_fit.h
+  bool restart = true;   // GPTQ once more on the grids found, improved in turn; each row keeps the better of both
   std::optional<double> target_strength;  // within [0, 1]; nothing: the best on held-out inputs
   double damp = 0.01;    // of the steps after GPTQ and of the targets, as GptqOptions::damp
   int max_rounds = 12;   // of descent, refit and fit in turn; ends when a round gains less than min_gain of the error
   double min_gain = 0.005;
+  int max_restarts = 3;  // restart ends likewise
 };
 
 // What a step did to the error, relative to tr(W H W^T). Errors of different steps are of the same targets but for the first,

@@ -181,9 +181,9 @@ Result<ClosedFormResult> solve(const Matrix<float>& w, const LayerMoments& momen
 TEST(ClosedForm, BeatsGptqByEveryStep) {
   const auto w = normal_matrix(100, 96, 21);
   const LayerMoments moments{hessian_of(correlated_inputs(500, 96, 10, 22)), {}, {}};
-  ClosedFormOptions options{.descent = false, .refit = false, .fit = false};
+  ClosedFormOptions options{.descent = false, .refit = false, .fit = false, .restart = false};
   double error = solve(w, moments, nullptr, options)->gptq.error.output;
-  for (bool ClosedFormOptions::*step : {&ClosedFormOptions::descent, &ClosedFormOptions::fit, &ClosedFormOptions::refit}) {
+  for (bool ClosedFormOptions::*step : {&ClosedFormOptions::descent, &ClosedFormOptions::fit, &ClosedFormOptions::refit, &ClosedFormOptions::restart}) {
     options.*step = true;
     const double next = solve(w, moments, nullptr, options)->gptq.error.output;
     EXPECT_LT(next, error);
