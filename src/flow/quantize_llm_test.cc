@@ -68,13 +68,6 @@ class QuantizeLlm : public testing::TestWithParam<std::string> {
     return {out.values().begin(), out.values().end()};
   }
 
-  void use_best() {
-    options_.method = LlmMethod::kBest;
-    options_.gptq.grid.bits = 2;
-    options_.gptq.grid.sym = false;
-    options_.gptq.grid.search = ScaleSearch::kJoint;
-  }
-
   static double total_output_error(const LlmQuantizeReport& report) {
     double sum = 0;
     for (const auto& layer : report.layers) sum += layer.output_error.value_or(0);
@@ -84,6 +77,18 @@ class QuantizeLlm : public testing::TestWithParam<std::string> {
   TempDir dir_;
   LanguageModel model_;
   LlmQuantizeOptions options_;
+};
+
+class QuantizeBest : public QuantizeLlm {
+ protected:
+  QuantizeBest() {
+    options_.method = LlmMethod::kBest;
+    options_.gptq.grid.bits = 2;
+    options_.gptq.grid.sym = false;
+    options_.gptq.grid.search = ScaleSearch::kJoint;
+    options_.closed_form.max_rounds = 1;
+    options_.closed_form.max_restarts = 1;
+  }
 };
 
 TEST_P(QuantizeLlm, WritesAFolderThatLoadsToTheModelInMemory) {
@@ -170,8 +175,7 @@ TEST_P(QuantizeLlm, LosesLessOfTheOutputsThanRoundToNearest) {
   EXPECT_LT(total_output_error(*gptq), total_output_error(*rtn));
 }
 
-TEST_P(QuantizeLlm, BestLeavesBlocksNearerToTheFloatOnesThanItsFirstStep) {
-  use_best();
+TEST_P(QuantizeBest, BestLeavesBlocksNearerToTheFloatOnesThanItsFirstStep) {
   const auto best = quantize(dir_ / "best");
   ASSERT_THAT(best, IsOk());
   options_.closed_form = {.targets = false, .descent = false, .refit = false, .fit = false, .restart = false};
@@ -182,8 +186,7 @@ TEST_P(QuantizeLlm, BestLeavesBlocksNearerToTheFloatOnesThanItsFirstStep) {
   for (const auto& layer : best->layers) EXPECT_FALSE(layer.steps.empty()) << layer.name;
 }
 
-TEST_P(QuantizeLlm, BestWritesTheSameBytesWhateverThreadsMemoryAndInterruptions) {
-  use_best();
+TEST_P(QuantizeBest, BestWritesTheSameBytesWhateverThreadsMemoryAndInterruptions) {
   ASSERT_THAT(quantize(dir_ / "one", 1), IsOk());
   const auto expected = read_bytes(dir_ / "one" / "model.safetensors");
   options_.activation_memory_bytes = 0;
@@ -202,8 +205,7 @@ TEST_P(QuantizeLlm, BestWritesTheSameBytesWhateverThreadsMemoryAndInterruptions)
   EXPECT_EQ(read_bytes(dir_ / "out" / "model.safetensors"), expected);
 }
 
-TEST_P(QuantizeLlm, DoesNotContinueARunOfOtherSteps) {
-  use_best();
+TEST_P(QuantizeBest, DoesNotContinueARunOfOtherSteps) {
   CallingProgress progress([&](std::int64_t) {
     fs::create_directories(dir_ / "out");
     write_bytes(dir_ / "out" / "in-the-way", "x");
@@ -287,6 +289,10 @@ TEST_P(QuantizeLlm, RefusesToQuantizeTwice) {
   EXPECT_THAT(quantize_llm(*model, dir_ / "once", dir_ / "twice", calibration(20), options_, {runnable_kernels({})[0], &pool}, progress),
               FailsWith(ErrorCode::kUnsupported, "is quantized already"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Golden, QuantizeBest, testing::Values("families/gpt2", "families/llama-gqa"), [](const auto& test) {
+  return test.param == "families/gpt2" ? "gpt2" : "llama";
+});
 
 INSTANTIATE_TEST_SUITE_P(Golden, QuantizeLlm, testing::Values("families/gpt2", "gguf/llama-quantized.gguf"), [](const auto& test) {
   return test.param.find("gpt2") != std::string::npos ? "folder" : "gguf";
