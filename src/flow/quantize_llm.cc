@@ -74,7 +74,7 @@ std::string fingerprint(const LanguageModel& model, const CalibrationSet& calibr
                               {"weights", weights}};
   if (options.method == LlmMethod::kBest) {
     settings["closed_form"] = {{"equal_tokens", options.equal_tokens}, {"targets", c.targets}, {"descent", c.descent}, {"refit", c.refit}, {"fit", c.fit}, {"restart", c.restart}, {"max_restarts", c.max_restarts},
-                               {"target_strength", c.target_strength.value_or(-1.0)}, {"damp", c.damp},
+                               {"target_strength", c.target_strength.value_or(-1.0)}, {"shrinkage", c.shrinkage},
                                {"max_rounds", c.max_rounds}, {"min_gain", c.min_gain}};
   }
   return settings.dump();

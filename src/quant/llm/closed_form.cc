@@ -26,14 +26,18 @@ enum Step : std::size_t { kDescent, kRefit, kFit, kRestart, kNumSteps };
 constexpr const char* kStepNames[kNumSteps] = {"descent", "refit", "fit", "restart"};
 using Gains = std::array<double, kNumSteps>;  // what each step took off the objective
 
-Matrix<float> damped(MatrixView<const float> h, double damp) {
+// Added for columns that hardly any input reached, in units of the mean of H's diagonal.
+constexpr double kLeastDamp = 1e-3;
+
+// H with its diagonal raised, so that cancellations between columns count for less.
+Matrix<float> shrunk(MatrixView<const float> h, double shrinkage) {
   double trace = 0.0;
   for (std::int64_t i = 0; i < h.rows; ++i) trace += h.at(i, i);
-  const auto addend = static_cast<float>(damp * trace / static_cast<double>(h.rows));
+  const double least = kLeastDamp * trace / static_cast<double>(h.rows);
   Matrix<float> result(h.rows, h.cols);
   for (std::int64_t row = 0; row < h.rows; ++row) {
     std::copy_n(h.row(row), h.cols, result.row(row));
-    result.at(row, row) += addend;
+    result.at(row, row) = static_cast<float>((1.0 + shrinkage) * h.at(row, row) + least);
   }
   return result;
 }
@@ -174,7 +178,7 @@ class LayerSolver {
  public:
   LayerSolver(MatrixView<const float> w, const HessianFactor& factor, const LayerMoments& moments, const LayerMoments* held_out,
               const GptqOptions& gptq, const ClosedFormOptions& options, ThreadPool& pool)
-      : w_(w), factor_(factor), moments_(moments), held_out_(held_out), gptq_(gptq), options_(options), pool_(pool), target_(copy_of(w)) {
+      : w_(w), factor_(factor), moments_(moments), held_out_(held_out), gptq_(gptq), options_(options), pool_(pool), h_(shrunk(moments.hessian.view(), options.shrinkage)), target_(copy_of(w)) {
     const Matrix<float> nothing(w.rows, w.cols);
     norm_ = drifted_error(w, moments.hessian.view(), nothing.view(), pool);
     if (held_out == nullptr) return;
@@ -189,10 +193,9 @@ class LayerSolver {
     const double rounded = held_out_error(result_.gptq.matrix);
     result_.steps.push_back({"gptq", 0.0, result_.gptq.error.output});
     GroupQuantMatrix improved = result_.gptq.matrix;
-    const auto h = damped(moments_.hessian.view(), options_.damp);
-    Gains gains = improve(target_.view(), h.view(), gptq_.grid, options_, improved, pool_);
+    Gains gains = improve(target_.view(), h_.view(), gptq_.grid, options_, improved, pool_);
     if (options_.restart) {
-      ASSAY_TRY(gains[kRestart], restart(h.view(), improved));
+      ASSAY_TRY(gains[kRestart], restart(h_.view(), improved));
     }
     const double after = held_out_error(improved);
     const bool kept = held_out_ == nullptr || after <= rounded;
@@ -214,7 +217,7 @@ class LayerSolver {
  private:
   Status shift_target() {
     const auto drift = output_drift(w_, moments_, pool_);
-    ASSAY_TRY(const auto shift, target_shift(drift.view(), moments_.hessian.view(), options_.damp, pool_));
+    ASSAY_TRY(const auto shift, target_shift(drift.view(), h_.view(), kLeastDamp, pool_));
     double strength = options_.target_strength.value_or(0.0);
     if (!options_.target_strength && held_out_ != nullptr) strength = best_strength(shift.view(), held_out_->hessian.view(), held_out_drift_.view(), pool_);
     result_.target_strength = strength;
@@ -252,6 +255,7 @@ class LayerSolver {
   const GptqOptions& gptq_;
   const ClosedFormOptions& options_;
   ThreadPool& pool_;
+  Matrix<float> h_;       // of the objective that steps lower
   Matrix<float> target_;  // what is rounded
   Matrix<float> held_out_drift_;
   double norm_ = 0;  // tr(W H W^T)
@@ -268,7 +272,7 @@ Status check_closed_form_options(const ClosedFormOptions& options) {
   if (options.target_strength && !(*options.target_strength >= 0 && *options.target_strength <= 1)) {
     return bad("target strength", *options.target_strength, "within [0, 1]");
   }
-  if (!(options.damp > 0 && options.damp <= 1)) return bad("damp", options.damp, "more than 0 and at most 1");
+  if (!(options.shrinkage >= 0 && options.shrinkage <= 10)) return bad("shrinkage", options.shrinkage, "within [0, 10]");
   if (options.max_rounds < 0) return bad("rounds", options.max_rounds, "at least 0");
   if (!(options.min_gain >= 0 && options.min_gain < 1)) return bad("least gain", options.min_gain, "within [0, 1)");
   return {};

@@ -20,7 +20,9 @@ struct ClosedFormOptions {
   bool fit = true;       // scale_fit.h
   bool restart = true;   // GPTQ once more on the grids found, improved in turn; each row keeps the better of both
   std::optional<double> target_strength;  // within [0, 1]; nothing: the best on held-out inputs
-  double damp = 0.01;    // of the steps after GPTQ and of the targets, as GptqOptions::damp
+  // Added to H's diagonal in all steps but GPTQ, in units of each entry. Calibration inputs are few beside the entries of H, and
+  // errors that only seem to cancel in them do not on other inputs.
+  double shrinkage = 0.3;
   int max_rounds = 12;   // of descent, refit and fit in turn; ends when a round gains less than min_gain of the error
   double min_gain = 0.005;
   int max_restarts = 3;  // restart ends likewise

@@ -205,7 +205,7 @@ TEST(ClosedForm, DropsStepsThatHurtOnHeldOutInputs) {
   const auto w = normal_matrix(40, 96, 25);
   const LayerMoments few{hessian_of(normal_matrix(20, 96, 26)), {}, {}};
   const LayerMoments many{hessian_of(normal_matrix(5000, 96, 27)), {}, {}};
-  ClosedFormOptions options{.damp = 1e-6};
+  ClosedFormOptions options{.shrinkage = 0};
   const auto judged = *solve(w, few, &many, options);
   const auto unjudged = *solve(w, few, nullptr, options);
   for (const auto& step : judged.steps) EXPECT_EQ(step.kept, step.step == "gptq") << step.step;
