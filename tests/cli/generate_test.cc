@@ -64,6 +64,22 @@ TEST_F(TinyModel, PrintsTextOnStandardOutputAndSpeedOnStandardError) {
             run.out);
 }
 
+TEST_F(TinyModel, WritesTextsThatQuantizeCalibratesWith) {
+  const std::string ids = (folder_ / "ids.json").string(), out = (folder_ / "int4").string();
+  const RunResult run =
+      run_assay({"generate", model(), "--sequences", "3", "--sequence-length", "16", "-o", ids, "--seed", "2", "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(json::parse(run.out, nullptr, false)["tokens"], 3 * 16);
+  const json written = json::parse(read_bytes(ids), nullptr, false);
+  EXPECT_EQ(written["model"], model());
+  EXPECT_EQ(written["seed"], 2);
+  EXPECT_EQ(written["temperature"], 1);
+  EXPECT_EQ(written["samples"].size(), 3u);
+  const RunResult quantized = run_assay({"quantize", model(), "--to", "int4", "--calibration", ids, "-o", out, "--json", "-"});
+  ASSERT_EQ(quantized.exit_code, 0) << quantized.err;
+  EXPECT_EQ(json::parse(quantized.out, nullptr, false)["calibration_tokens"], 3 * 16);
+}
+
 TEST_F(TinyModel, BenchGivesTheFixedKeys) {
   const RunResult run =
       run_assay({"bench", model(), "-p", "8", "-n", "4", "-r", "3", "-t", "1,2", "--json", "-"});
@@ -118,6 +134,22 @@ TEST_F(TinyModel, PerplexityIsThatOfTheTextScored) {
   const json result = json::parse(run.out, nullptr, false);
   EXPECT_GT(result["perplexity"], 1);
   EXPECT_EQ(result["context_length"], 16);
+}
+
+TEST_F(TinyModel, KlDivergenceIsThatToTheReference) {
+  const std::string ids = (folder_ / "ids.json").string(), out = (folder_ / "int2").string();
+  write_bytes(ids, "[[3, 14, 15, 9, 26], [5, 35, 8, 9]]");
+  ASSERT_EQ(run_assay({"quantize", model(), "--to", "int2", "--method", "rtn", "-o", out}).exit_code, 0);
+  for (const bool same : {true, false}) {
+    const RunResult run = run_assay({"eval", "kl", same ? model() : out, "--reference", model(), "--data", ids, "--json", "-"});
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    const json result = json::parse(run.out, nullptr, false);
+    EXPECT_EQ(result["sequences"], 2);
+    EXPECT_EQ(result["positions"], 4 + 3);
+    EXPECT_EQ(result["kl_mean"].get<double>() > 0, !same);
+    EXPECT_EQ(result["perplexity"] != result["reference_perplexity"], !same);
+    if (same) EXPECT_EQ(result["same_top"], 1);
+  }
 }
 
 TEST_F(TinyModel, CtrlCEndsWith130AndLeavesNoFile) {
