@@ -77,6 +77,7 @@ class Writer {
     return {};
   }
   std::int32_t last() const { return ids_.back(); }
+  bool begins_text() const { return place_ == 1; }  // with last()
   std::vector<std::int32_t> take() { return std::move(ids_); }
 
  private:
@@ -185,7 +186,10 @@ Result<Sequences> sample_sequences(const LanguageModel& model, const Tokenizer& 
   for (std::int64_t length = 1; length < options.sequence_length; ++length) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     std::vector<std::int32_t> tokens;
-    for (const auto& writer : writers) tokens.push_back(writer.last());
+    for (std::size_t i = 0; i < writers.size(); ++i) {
+      tokens.push_back(writers[i].last());
+      if (writers[i].begins_text()) caches[i].clear();
+    }
     ASSAY_TRY(const Matrix<float> hidden, forward.hidden_states(tokens, sequences));
     ASSAY_RETURN_IF_ERROR(advance_all(writers, forward.logits(hidden.view()), *kernels.pool));
     progress.update("writing", first * options.sequence_length + count * (length + 1), options.sequences * options.sequence_length);

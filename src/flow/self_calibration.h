@@ -29,7 +29,8 @@ struct SelfCalibrationRun {
 // Sequences first ... first + count - 1 of the endless series that model, seed, temperature and length define. Each begins
 // with what the tokenizer puts before a text, then a token drawn from all that are not special; the next four are the most
 // likely ones, which leads the model to something it knows, the rest are drawn at the temperature. A token that ends a text
-// stays, and another text begins as the first did, so all sequences are equally long.
+// stays, and another text begins as the first did, without a look at it, so all sequences are equally long. (In its sight a model
+// tends to end the next text at once, and every one after it.)
 // Every sequence has its own random numbers: it depends neither on `first` and `count` nor on the number of threads.
 // Memory: count * sequence_length keys and values. Errors: kInvalidArgument for options out of range, a sequence longer than
 // the model's context, a tokenizer of another model; kCorrupt for logits that are not finite; kInterrupted.
