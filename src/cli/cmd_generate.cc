@@ -121,16 +121,18 @@ void add_generate(CommandLine& line) {
   add_model(command, options->model, ModelKind::kLanguageModel);
   auto& generate = options->generate;
   auto* prompt = command.add_option("--prompt", options->prompt, "the text to continue")->type_name("TEXT");
-  auto* max_tokens = command.add_option("--max-tokens", generate.max_tokens, "stop after so many tokens [128]")
-                         ->type_name("N")
-                         ->check(CLI::Range(1, 1 << 24).description(""));
+  auto* max_tokens =
+      command.add_option("--max-tokens", generate.max_tokens, "stop after so many tokens [128]")
+          ->type_name("N")
+          ->check(CLI::Range(1, 1 << 24).description(""));
   command
       .add_option("--temperature", options->temperature,
                   "0: always the most likely token [0; for --sequences 1]")
       ->type_name("T")
       ->check(CLI::Range(0.0, 100.0).description(""));
   auto* top_k =
-      command.add_option("--top-k", generate.sampling.top_k, "choose among the K most likely tokens; 0: all [0]")
+      command
+          .add_option("--top-k", generate.sampling.top_k, "choose among the K most likely tokens; 0: all [0]")
           ->type_name("K")
           ->check(CLI::Range(0, 1 << 24).description(""));
   auto* top_p = command
@@ -139,7 +141,8 @@ void add_generate(CommandLine& line) {
                     ->type_name("P")
                     ->check(CLI::Range(1e-9, 1.0).description(""));
   command.add_option("--seed", options->seed, "of the choice among tokens [0]")->type_name("N");
-  auto* stream = command.add_flag("--stream,!--no-stream", options->stream, "print the text as it comes [on a terminal]");
+  auto* stream = command.add_flag("--stream,!--no-stream", options->stream,
+                                  "print the text as it comes [on a terminal]");
   add_activations(command, options->activations, Activations::kRounded);
   auto* sequences =
       command
@@ -148,15 +151,16 @@ void add_generate(CommandLine& line) {
           ->type_name("N")
           ->check(CLI::Range(1, 1 << 24).description(""));
   command
-      .add_option("--sequence-length", options->calibration.sequence_length, "tokens of each of --sequences [256]")
+      .add_option("--sequence-length", options->calibration.sequence_length,
+                  "tokens of each of --sequences [256]")
       ->type_name("N")
       ->check(CLI::Range(2, 1 << 24).description(""))
       ->needs(sequences);
   auto* out = command
-                     .add_option("-o,--out", options->out,
-                                 "the token ids of --sequences, as JSON for 'assay quantize --calibration'")
-                     ->type_name("FILE")
-                     ->needs(sequences);
+                  .add_option("-o,--out", options->out,
+                              "the token ids of --sequences, as JSON for 'assay quantize --calibration'")
+                  ->type_name("FILE")
+                  ->needs(sequences);
   sequences->needs(out);
   for (auto* other : {prompt, max_tokens, top_k, top_p, stream}) sequences->excludes(other);
   command.parse_complete_callback([options, prompt, sequences] {

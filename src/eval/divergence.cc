@@ -40,7 +40,8 @@ struct ClusteredMean {
   std::optional<double> standard_error;
 };
 
-ClusteredMean clustered_mean(std::span<const std::vector<PositionDivergence>> texts, std::int64_t positions, const Value& value) {
+ClusteredMean clustered_mean(std::span<const std::vector<PositionDivergence>> texts, std::int64_t positions,
+                             const Value& value) {
   double sum = 0;
   for (const auto& text : texts) {
     for (const auto& position : text) sum += value(position);
@@ -69,13 +70,16 @@ double quantile(const std::vector<double>& sorted, double share) {
 Status check(std::span<const std::vector<PositionDivergence>> texts) {
   if (texts.empty()) return Error{ErrorCode::kInvalidArgument, "no texts; expected at least one"};
   for (std::size_t s = 0; s < texts.size(); ++s) {
-    if (texts[s].empty()) return Error{ErrorCode::kInvalidArgument, "text " + std::to_string(s) + " has no positions"};
+    if (texts[s].empty())
+      return Error{ErrorCode::kInvalidArgument, "text " + std::to_string(s) + " has no positions"};
     for (const auto& position : texts[s]) {
-      const bool valid = std::isfinite(position.kl) && position.kl >= 0 && std::isfinite(position.reference_log_prob) &&
-                         position.reference_log_prob <= 0 && std::isfinite(position.log_prob) && position.log_prob <= 0;
+      const bool valid = std::isfinite(position.kl) && position.kl >= 0 &&
+                         std::isfinite(position.reference_log_prob) && position.reference_log_prob <= 0 &&
+                         std::isfinite(position.log_prob) && position.log_prob <= 0;
       if (!valid) {
         return Error{ErrorCode::kInvalidArgument,
-                     "text " + std::to_string(s) + " holds a divergence or log-probability that is not finite or has the wrong sign"};
+                     "text " + std::to_string(s) +
+                         " holds a divergence or log-probability that is not finite or has the wrong sign"};
       }
     }
   }
@@ -84,14 +88,17 @@ Status check(std::span<const std::vector<PositionDivergence>> texts) {
 
 }  // namespace
 
-Result<PositionDivergence> compare_position(std::span<const float> reference, std::span<const float> logits, std::int64_t target) {
+Result<PositionDivergence> compare_position(std::span<const float> reference, std::span<const float> logits,
+                                            std::int64_t target) {
   if (reference.empty() || reference.size() != logits.size()) {
-    return Error{ErrorCode::kInvalidArgument, std::to_string(reference.size()) + " reference logits and " + std::to_string(logits.size()) +
+    return Error{ErrorCode::kInvalidArgument, std::to_string(reference.size()) + " reference logits and " +
+                                                  std::to_string(logits.size()) +
                                                   " logits; expected as many"};
   }
   if (target < 0 || static_cast<std::uint64_t>(target) >= logits.size()) {
-    return Error{ErrorCode::kInvalidArgument, "target token is " + std::to_string(target) + "; expected one of " +
-                                                  std::to_string(logits.size()) + " logits"};
+    return Error{ErrorCode::kInvalidArgument, "target token is " + std::to_string(target) +
+                                                  "; expected one of " + std::to_string(logits.size()) +
+                                                  " logits"};
   }
   ASSAY_TRY(const Normalizer p, normalizer(reference, "the reference's"));
   ASSAY_TRY(const Normalizer q, normalizer(logits, "the"));
@@ -101,8 +108,8 @@ Result<PositionDivergence> compare_position(std::span<const float> reference, st
     kl += std::exp(log_p) * (log_p - log_prob_of(logits, q, i));
   }
   const auto id = static_cast<std::size_t>(target);
-  return PositionDivergence{std::max(kl, 0.0), std::min(log_prob_of(reference, p, id), 0.0), std::min(log_prob_of(logits, q, id), 0.0),
-                            p.top == q.top};
+  return PositionDivergence{std::max(kl, 0.0), std::min(log_prob_of(reference, p, id), 0.0),
+                            std::min(log_prob_of(logits, q, id), 0.0), p.top == q.top};
 }
 
 Result<DivergenceRecord> evaluate_divergence(std::span<const std::vector<PositionDivergence>> texts) {
@@ -125,9 +132,11 @@ Result<DivergenceRecord> evaluate_divergence(std::span<const std::vector<Positio
   const ClusteredMean same = mean([](const PositionDivergence& p) { return p.same_top ? 1.0 : 0.0; });
   record.same_top = same.mean;
   record.same_top_stderr = same.standard_error;
-  record.reference_perplexity = std::exp(mean([](const PositionDivergence& p) { return -p.reference_log_prob; }).mean);
+  record.reference_perplexity =
+      std::exp(mean([](const PositionDivergence& p) { return -p.reference_log_prob; }).mean);
   record.perplexity = std::exp(mean([](const PositionDivergence& p) { return -p.log_prob; }).mean);
-  const ClusteredMean ratio = mean([](const PositionDivergence& p) { return p.reference_log_prob - p.log_prob; });
+  const ClusteredMean ratio =
+      mean([](const PositionDivergence& p) { return p.reference_log_prob - p.log_prob; });
   record.log_perplexity_ratio = ratio.mean;
   record.log_perplexity_ratio_stderr = ratio.standard_error;
   return record;

@@ -31,7 +31,8 @@ TEST(ComparePosition, IsZeroForTheSameDistribution) {
 }
 
 TEST(ComparePosition, IsTheSumOfTheDefinition) {
-  // p = (1/2, 1/4, 1/4), q = (1/4, 1/4, 1/2): KL = 1/2 ln 2 - 1/4 ln 2. Logits are rounded to float: 2^-24 relative.
+  // p = (1/2, 1/4, 1/4), q = (1/4, 1/4, 1/2): KL = 1/2 ln 2 - 1/4 ln 2. Logits are rounded to float: 2^-24
+  // relative.
   const std::vector<float> reference{std::log(2.0f), 0, 0}, model{0, 0, std::log(2.0f)};
   const auto result = compare_position(reference, model, 0);
   ASSERT_THAT(result, IsOk());
@@ -67,9 +68,11 @@ TEST(ComparePosition, GivesTheLogProbabilitiesOfScoreToken) {
 
 TEST(ComparePosition, RefusesWhatHasNoDistribution) {
   const std::vector<float> good{0, 1}, bad{0, std::numeric_limits<float>::quiet_NaN()};
-  EXPECT_THAT(compare_position(bad, good, 0), FailsWith(ErrorCode::kCorrupt, "the reference's logit of token 1"));
+  EXPECT_THAT(compare_position(bad, good, 0),
+              FailsWith(ErrorCode::kCorrupt, "the reference's logit of token 1"));
   EXPECT_THAT(compare_position(good, bad, 0), FailsWith(ErrorCode::kCorrupt, "the logit of token 1"));
-  EXPECT_THAT(compare_position(good, std::vector<float>{1}, 0), FailsWith(ErrorCode::kInvalidArgument, "as many"));
+  EXPECT_THAT(compare_position(good, std::vector<float>{1}, 0),
+              FailsWith(ErrorCode::kInvalidArgument, "as many"));
   EXPECT_THAT(compare_position({}, {}, 0), FailsWith(ErrorCode::kInvalidArgument, "0 reference logits"));
   EXPECT_THAT(compare_position(good, good, 2), FailsWith(ErrorCode::kInvalidArgument, "target token is 2"));
 }
@@ -92,8 +95,8 @@ TEST(EvaluateDivergence, TakesMeansOverPositionsAndErrorsOverTexts) {
   EXPECT_DOUBLE_EQ(record->log_perplexity_ratio, 0.5);
 }
 
-// numpy's figures of the same float32 logits. Sums of 101 products in double differ by less than 101 * 2^-52 of the sum of their
-// magnitudes, which cancellation in kl raises by less than ten times here.
+// numpy's figures of the same float32 logits. Sums of 101 products in double differ by less than 101 * 2^-52
+// of the sum of their magnitudes, which cancellation in kl raises by less than ten times here.
 TEST(EvaluateDivergence, IsWhatNumpyComputesFromTwoModelsLogits) {
   constexpr double kClose = 1e-12;
   const auto expected = nlohmann::json::parse(read_bytes(golden("eval/divergence.json")));
@@ -101,7 +104,8 @@ TEST(EvaluateDivergence, IsWhatNumpyComputesFromTwoModelsLogits) {
   for (const auto& text : expected["texts"]) {
     auto& positions = texts.emplace_back();
     for (std::size_t t = 0; t < text["targets"].size(); ++t) {
-      const auto position = compare_position(text["reference"][t].get<std::vector<float>>(), text["logits"][t].get<std::vector<float>>(),
+      const auto position = compare_position(text["reference"][t].get<std::vector<float>>(),
+                                             text["logits"][t].get<std::vector<float>>(),
                                              text["targets"][t].get<std::int64_t>());
       ASSERT_THAT(position, IsOk());
       EXPECT_THAT(position->kl, IsRelativelyClose(text["kl"][t].get<double>(), kClose));
@@ -110,18 +114,20 @@ TEST(EvaluateDivergence, IsWhatNumpyComputesFromTwoModelsLogits) {
   }
   const auto record = evaluate_divergence(texts);
   ASSERT_THAT(record, IsOk());
-  const std::vector<std::pair<const char*, double>> figures{{"kl_mean", record->kl_mean},
-                                                            {"kl_stderr", record->kl_stderr.value_or(0)},
-                                                            {"kl_median", record->kl_median},
-                                                            {"kl_percentile_99", record->kl_percentile_99},
-                                                            {"kl_max", record->kl_max},
-                                                            {"same_top", record->same_top},
-                                                            {"same_top_stderr", record->same_top_stderr.value_or(0)},
-                                                            {"reference_perplexity", record->reference_perplexity},
-                                                            {"perplexity", record->perplexity},
-                                                            {"log_perplexity_ratio", record->log_perplexity_ratio},
-                                                            {"log_perplexity_ratio_stderr", record->log_perplexity_ratio_stderr.value_or(0)}};
-  for (const auto& [name, figure] : figures) EXPECT_THAT(figure, IsRelativelyClose(expected[name].get<double>(), kClose)) << name;
+  const std::vector<std::pair<const char*, double>> figures{
+      {"kl_mean", record->kl_mean},
+      {"kl_stderr", record->kl_stderr.value_or(0)},
+      {"kl_median", record->kl_median},
+      {"kl_percentile_99", record->kl_percentile_99},
+      {"kl_max", record->kl_max},
+      {"same_top", record->same_top},
+      {"same_top_stderr", record->same_top_stderr.value_or(0)},
+      {"reference_perplexity", record->reference_perplexity},
+      {"perplexity", record->perplexity},
+      {"log_perplexity_ratio", record->log_perplexity_ratio},
+      {"log_perplexity_ratio_stderr", record->log_perplexity_ratio_stderr.value_or(0)}};
+  for (const auto& [name, figure] : figures)
+    EXPECT_THAT(figure, IsRelativelyClose(expected[name].get<double>(), kClose)) << name;
 }
 
 TEST(EvaluateDivergence, KnowsNoErrorOfASingleText) {
@@ -132,9 +138,12 @@ TEST(EvaluateDivergence, KnowsNoErrorOfASingleText) {
 
 TEST(EvaluateDivergence, RefusesWhatIsNoDivergence) {
   EXPECT_THAT(evaluate_divergence({}), FailsWith(ErrorCode::kInvalidArgument, "no texts"));
-  EXPECT_THAT(evaluate_divergence(Texts{{}}), FailsWith(ErrorCode::kInvalidArgument, "text 0 has no positions"));
-  EXPECT_THAT(evaluate_divergence(Texts{{{-0.1, -1, -1, true}}}), FailsWith(ErrorCode::kInvalidArgument, "text 0"));
-  EXPECT_THAT(evaluate_divergence(Texts{{{0.1, 1, -1, true}}}), FailsWith(ErrorCode::kInvalidArgument, "text 0"));
+  EXPECT_THAT(evaluate_divergence(Texts{{}}),
+              FailsWith(ErrorCode::kInvalidArgument, "text 0 has no positions"));
+  EXPECT_THAT(evaluate_divergence(Texts{{{-0.1, -1, -1, true}}}),
+              FailsWith(ErrorCode::kInvalidArgument, "text 0"));
+  EXPECT_THAT(evaluate_divergence(Texts{{{0.1, 1, -1, true}}}),
+              FailsWith(ErrorCode::kInvalidArgument, "text 0"));
 }
 
 }  // namespace

@@ -15,22 +15,26 @@ namespace assay {
 
 struct DivergenceRun {
   eval::DivergenceRecord record;
-  std::vector<std::vector<eval::PositionDivergence>> texts;  // in the order of the sequences: for paired comparisons
+  std::vector<std::vector<eval::PositionDivergence>>
+      texts;  // in the order of the sequences: for paired comparisons
   double seconds = 0;
 };
 
-// Both models read every sequence on its own, before it what the tokenizer puts before a text, unless it begins with that
-// already. Compared are the predictions of all its tokens but the very first that is read, for which there are none.
-// Batches never change a result. Errors: kInvalidArgument for models of different vocabularies, a tokenizer of another model,
-// no sequences or one with nothing to compare, a sequence longer than a context; kCorrupt for logits that are not finite;
-// kInterrupted.
-Result<DivergenceRun> run_divergence(const LanguageModel& reference, const LanguageModel& model, const Tokenizer& tokenizer,
-                                     std::span<const std::vector<std::int32_t>> sequences, const KernelContext& kernels,
-                                     Progress& progress);
+// Both models read every sequence on its own, before it what the tokenizer puts before a text, unless it
+// begins with that already. Compared are the predictions of all its tokens but the very first that is read,
+// for which there are none. Batches never change a result. Errors: kInvalidArgument for models of different
+// vocabularies, a tokenizer of another model, no sequences or one with nothing to compare, a sequence longer
+// than a context; kCorrupt for logits that are not finite; kInterrupted.
+Result<DivergenceRun> run_divergence(const LanguageModel& reference, const LanguageModel& model,
+                                     const Tokenizer& tokenizer,
+                                     std::span<const std::vector<std::int32_t>> sequences,
+                                     const KernelContext& kernels, Progress& progress);
 
-// Compares row i of the logits, both (rows, vocabulary), at targets[i], all rows in parallel. Errors: those of
-// eval::compare_position.
-Result<std::vector<eval::PositionDivergence>> compare_rows(MatrixView<const float> reference, MatrixView<const float> logits,
-                                                           std::span<const std::int32_t> targets, ThreadPool& pool);
+// Compares row i of the logits, both (rows, vocabulary), at targets[i], all rows in parallel. Errors: those
+// of eval::compare_position.
+Result<std::vector<eval::PositionDivergence>> compare_rows(MatrixView<const float> reference,
+                                                           MatrixView<const float> logits,
+                                                           std::span<const std::int32_t> targets,
+                                                           ThreadPool& pool);
 
 }  // namespace assay

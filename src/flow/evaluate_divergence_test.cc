@@ -31,7 +31,8 @@ Tokenizer characters(bool adds_bos) {
 
 class RunDivergence : public testing::Test {
  protected:
-  Result<DivergenceRun> run(const LanguageModel& model, const std::vector<std::vector<std::int32_t>>& sequences, bool adds_bos = false,
+  Result<DivergenceRun> run(const LanguageModel& model,
+                            const std::vector<std::vector<std::int32_t>>& sequences, bool adds_bos = false,
                             int threads = 2) {
     ThreadPool pool(threads);
     NoProgress progress;
@@ -51,10 +52,13 @@ TEST_F(RunDivergence, ComparesTheLogitsOfBothModelsAtEveryTokenButTheFirst) {
   ThreadPool pool(1);
   for (std::size_t s = 0; s < sequences_.size(); ++s) {
     const auto& ids = sequences_[s];
-    const auto expected = run_logits(reference_, ids, {table_, &pool}), logits = run_logits(model_, ids, {table_, &pool});
+    const auto expected = run_logits(reference_, ids, {table_, &pool}),
+               logits = run_logits(model_, ids, {table_, &pool});
     ASSERT_EQ(result->texts[s].size(), ids.size() - 1);
     for (std::size_t t = 0; t + 1 < ids.size(); ++t) {
-      const auto row = [&](const Matrix<float>& matrix) { return std::span(matrix.row(static_cast<std::int64_t>(t)), 101); };
+      const auto row = [&](const Matrix<float>& matrix) {
+        return std::span(matrix.row(static_cast<std::int64_t>(t)), 101);
+      };
       const auto position = eval::compare_position(row(*expected), row(*logits), ids[t + 1]);
       EXPECT_EQ(result->texts[s][t].kl, position->kl) << s << " " << t;
       EXPECT_EQ(result->texts[s][t].log_prob, position->log_prob) << s << " " << t;
@@ -70,11 +74,13 @@ TEST_F(RunDivergence, FindsNoneBetweenAModelAndItself) {
 }
 
 TEST_F(RunDivergence, DoesNotDependOnTheThreads) {
-  EXPECT_EQ(run(model_, sequences_, false, 1)->record.kl_mean, run(model_, sequences_, false, 3)->record.kl_mean);
+  EXPECT_EQ(run(model_, sequences_, false, 1)->record.kl_mean,
+            run(model_, sequences_, false, 3)->record.kl_mean);
 }
 
 TEST_F(RunDivergence, PutsTheTokenizersTokensBeforeATextThatDoesNotBeginWithThem) {
-  const auto without = run(model_, {{1, 9, 77}}, false), added = run(model_, {{9, 77}}, true), there = run(model_, {{1, 9, 77}}, true);
+  const auto without = run(model_, {{1, 9, 77}}, false), added = run(model_, {{9, 77}}, true),
+             there = run(model_, {{1, 9, 77}}, true);
   ASSERT_THAT(added, IsOk());
   EXPECT_EQ(added->record.positions, 2);
   EXPECT_EQ(added->record.kl_mean, without->record.kl_mean);

@@ -1,5 +1,5 @@
-// Calibration data that a model writes itself: what it knows of its training text, where that text is not at hand.
-// Source: LLM-QAT (arXiv:2305.17888), section 3.1.
+// Calibration data that a model writes itself: what it knows of its training text, where that text is not at
+// hand. Source: LLM-QAT (arXiv:2305.17888), section 3.1.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -26,26 +26,27 @@ struct SelfCalibrationRun {
   double seconds = 0;         // for those
 };
 
-// Sequences first ... first + count - 1 of the endless series that model, seed, temperature and length define. Each begins
-// with what the tokenizer puts before a text, then a token drawn from all that are not special; the next four are the most
-// likely ones, which leads the model to something it knows, the rest are drawn at the temperature. A token that ends a text
-// stays, and another text begins as the first did, without a look at it, so all sequences are equally long. (In its sight a model
-// tends to end the next text at once, and every one after it.)
-// Every sequence has its own random numbers: it depends neither on `first` and `count` nor on the number of threads.
-// Memory: count * sequence_length keys and values. Errors: kInvalidArgument for options out of range, a sequence longer than
-// the model's context, a tokenizer of another model; kCorrupt for logits that are not finite; kInterrupted.
-Result<std::vector<std::vector<std::int32_t>>> sample_sequences(const LanguageModel& model, const Tokenizer& tokenizer,
-                                                                const SelfCalibrationOptions& options, std::int64_t first,
-                                                                std::int64_t count, const KernelContext& kernels,
-                                                                Progress& progress);
+// Sequences first ... first + count - 1 of the endless series that model, seed, temperature and length
+// define. Each begins with what the tokenizer puts before a text, then a token drawn from all that are not
+// special; the next four are the most likely ones, which leads the model to something it knows, the rest are
+// drawn at the temperature. A token that ends a text stays, and another text begins as the first did, without
+// a look at it, so all sequences are equally long. (In its sight a model tends to end the next text at once,
+// and every one after it.) Every sequence has its own random numbers: it depends neither on `first` and
+// `count` nor on the number of threads. Memory: count * sequence_length keys and values. Errors:
+// kInvalidArgument for options out of range, a sequence longer than the model's context, a tokenizer of
+// another model; kCorrupt for logits that are not finite; kInterrupted.
+Result<std::vector<std::vector<std::int32_t>>> sample_sequences(
+    const LanguageModel& model, const Tokenizer& tokenizer, const SelfCalibrationOptions& options,
+    std::int64_t first, std::int64_t count, const KernelContext& kernels, Progress& progress);
 
-// Writes options.sequences of them to `path` as JSON that parse_calibration reads: where they come from (`model_name`, settings,
-// a hash of the weights), then "samples". What is finished is kept in `path`.partial every 64 sequences, from where the
-// next call with the same settings and weights goes on. Errors: as above; kIo; kInvalidArgument where `path`.partial was made
-// with other settings.
+// Writes options.sequences of them to `path` as JSON that parse_calibration reads: where they come from
+// (`model_name`, settings, a hash of the weights), then "samples". What is finished is kept in `path`.partial
+// every 64 sequences, from where the next call with the same settings and weights goes on. Errors: as above;
+// kIo; kInvalidArgument where `path`.partial was made with other settings.
 Result<SelfCalibrationRun> write_self_calibration(const LanguageModel& model, const Tokenizer& tokenizer,
-                                                  const std::string& model_name, const SelfCalibrationOptions& options,
-                                                  const std::filesystem::path& path, const KernelContext& kernels,
-                                                  Progress& progress);
+                                                  const std::string& model_name,
+                                                  const SelfCalibrationOptions& options,
+                                                  const std::filesystem::path& path,
+                                                  const KernelContext& kernels, Progress& progress);
 
 }  // namespace assay

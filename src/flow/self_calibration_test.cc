@@ -20,14 +20,16 @@ Tokenizer characters() {
   nlohmann::json vocabulary;
   for (int id = 0; id < 88; ++id) vocabulary[std::string(1, static_cast<char>('!' + id))] = id;
   vocabulary["<|endoftext|>"] = 88;
-  auto tokenizer = Tokenizer::from_vocab_and_merges(as_bytes(vocabulary.dump()), as_bytes(std::string("#version: 0.2\n")));
+  auto tokenizer =
+      Tokenizer::from_vocab_and_merges(as_bytes(vocabulary.dump()), as_bytes(std::string("#version: 0.2\n")));
   EXPECT_THAT(tokenizer, IsOk());
   return *std::move(tokenizer);
 }
 
 class SelfCalibration : public testing::Test {
  protected:
-  Sequences sample(const SelfCalibrationOptions& options, std::int64_t first, std::int64_t count, int threads = 2) {
+  Sequences sample(const SelfCalibrationOptions& options, std::int64_t first, std::int64_t count,
+                   int threads = 2) {
     ThreadPool pool(threads);
     auto result = sample_sequences(model_, tokenizer_, options, first, count, {table_, &pool}, progress_);
     EXPECT_THAT(result, IsOk());
@@ -35,7 +37,8 @@ class SelfCalibration : public testing::Test {
   }
   Result<SelfCalibrationRun> write(const SelfCalibrationOptions& options, const std::string& name) {
     ThreadPool pool(2);
-    return write_self_calibration(model_, tokenizer_, "tiny", options, folder_ / name, {table_, &pool}, progress_);
+    return write_self_calibration(model_, tokenizer_, "tiny", options, folder_ / name, {table_, &pool},
+                                  progress_);
   }
 
   LanguageModel model_ = *load_model(golden("families/gpt2"));
@@ -57,21 +60,24 @@ TEST_F(SelfCalibration, ASequenceDependsNeitherOnItsBatchNorOnTheThreads) {
 TEST_F(SelfCalibration, EverySequenceAndEverySeedIsAnotherText) {
   const SelfCalibrationOptions options{.sequences = 8, .sequence_length = 20, .seed = kSeed};
   auto all = sample(options, 0, 8);
-  for (auto& other : sample({.sequences = 8, .sequence_length = 20, .seed = kSeed + 1}, 0, 8)) all.push_back(std::move(other));
+  for (auto& other : sample({.sequences = 8, .sequence_length = 20, .seed = kSeed + 1}, 0, 8))
+    all.push_back(std::move(other));
   std::sort(all.begin(), all.end());
   EXPECT_EQ(std::unique(all.begin(), all.end()), all.end());
 }
 
 TEST_F(SelfCalibration, ATextBeginsWithATokenThatIsNotSpecialAndTheFourMostLikelyAfterIt) {
   // So hot that texts end by themselves every now and then, and the next begins.
-  const SelfCalibrationOptions options{.sequences = 16, .sequence_length = 36, .temperature = 30, .seed = kSeed};
+  const SelfCalibrationOptions options{
+      .sequences = 16, .sequence_length = 36, .temperature = 30, .seed = kSeed};
   ThreadPool pool(2);
   int begun_within = 0, drawn = 0, drawn_most_likely = 0;
   for (const auto& ids : sample(options, 0, 16)) {
     ASSERT_EQ(ids.size(), 36u);
     for (std::size_t begin = 0; begin < ids.size();) {
       const auto end = std::find(ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.end(), 88);
-      const std::vector<std::int32_t> text(ids.begin() + static_cast<std::ptrdiff_t>(begin), end == ids.end() ? end : end + 1);
+      const std::vector<std::int32_t> text(ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                                           end == ids.end() ? end : end + 1);
       begun_within += begin > 0;
       begin += text.size();
       EXPECT_NE(text[0], 88) << "seed " << kSeed;
@@ -125,8 +131,10 @@ TEST_F(SelfCalibration, WritesWhatCalibrationReads) {
 }
 
 TEST_F(SelfCalibration, RefusesSequencesBeyondTheContext) {
-  EXPECT_THAT(write({.sequences = 1, .sequence_length = 38}, "x.json"), FailsWith(ErrorCode::kInvalidArgument, "context of 37"));
-  EXPECT_THAT(write({.sequences = 0, .sequence_length = 8}, "x.json"), FailsWith(ErrorCode::kInvalidArgument, "at least one sequence"));
+  EXPECT_THAT(write({.sequences = 1, .sequence_length = 38}, "x.json"),
+              FailsWith(ErrorCode::kInvalidArgument, "context of 37"));
+  EXPECT_THAT(write({.sequences = 0, .sequence_length = 8}, "x.json"),
+              FailsWith(ErrorCode::kInvalidArgument, "at least one sequence"));
 }
 
 }  // namespace

@@ -90,8 +90,10 @@ TEST(AllocateBits, TakesTheSmallerOfEquallyGoodChoices) {
 }
 
 TEST(AllocateBits, RefusesWhatHasNoAnswer) {
-  EXPECT_THAT(allocate_bits(Layers{{{2, 64, 50, 1}}, {{2, 64, 60, 1}}}, 100), FailsWith(ErrorCode::kInvalidArgument, "below the 110"));
-  EXPECT_THAT(allocate_bits(Layers{{}}, 100), FailsWith(ErrorCode::kInvalidArgument, "layer 0 has 0 choices"));
+  EXPECT_THAT(allocate_bits(Layers{{{2, 64, 50, 1}}, {{2, 64, 60, 1}}}, 100),
+              FailsWith(ErrorCode::kInvalidArgument, "below the 110"));
+  EXPECT_THAT(allocate_bits(Layers{{}}, 100),
+              FailsWith(ErrorCode::kInvalidArgument, "layer 0 has 0 choices"));
   EXPECT_THAT(allocate_bits(Layers{{{2, 64, 50, -1}}}, 100), FailsWith(ErrorCode::kInvalidArgument, "cost"));
 }
 
