@@ -20,6 +20,7 @@ void add_explain(CommandLine& line);
 void add_models(CommandLine& line);
 void add_fetch(CommandLine& line);
 void add_scenes(CommandLine& line);
+void add_sensitivity(CommandLine& line);
 void add_report(CommandLine& line);
 void add_completion(CommandLine& line);
 void add_manual(CommandLine& line);

@@ -136,6 +136,21 @@ TEST_F(TinyModel, PerplexityIsThatOfTheTextScored) {
   EXPECT_EQ(result["context_length"], 16);
 }
 
+TEST_F(TinyModel, SensitivityListsEveryLayerInAFileThatTheNextCallTakesOver) {
+  const std::string ids = (folder_ / "ids.json").string(), probe = (folder_ / "probe.json").string();
+  write_bytes(ids, "[[3, 14, 15, 9, 26, 5, 35], [5, 35, 8, 9]]");
+  write_bytes(probe, "[[7, 9, 3, 2, 38]]");
+  const std::vector<std::string> words{"sensitivity", model(), "--calibration", ids, "--probe", probe, "--group-size", "16",
+                                       "-o", (folder_ / "layers.json").string(), "--json", "-"};
+  const RunResult first = run_assay(words);
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(json::parse(first.out, nullptr, false)["probe_positions"], 4);
+  const std::string file = read_bytes(folder_ / "layers.json");
+  EXPECT_EQ(json::parse(file, nullptr, false)["layers"].size(), json::parse(first.out, nullptr, false)["layers"]);
+  ASSERT_EQ(run_assay(words).exit_code, 0);
+  EXPECT_EQ(read_bytes(folder_ / "layers.json"), file);
+}
+
 TEST_F(TinyModel, KlDivergenceIsThatToTheReference) {
   const std::string ids = (folder_ / "ids.json").string(), out = (folder_ / "int2").string();
   write_bytes(ids, "[[3, 14, 15, 9, 26], [5, 35, 8, 9]]");

@@ -20,6 +20,7 @@ const std::vector<std::vector<std::string>> kCommands{{"models"},
                                                       {"eval", "kl"},
                                                       {"bench"},
                                                       {"generate"},
+                                                      {"sensitivity"},
                                                       {"completion"}};
 
 TEST(CommandLine, HelpOfEveryCommandHasAnExampleOfThatCommand) {
