@@ -150,8 +150,9 @@ ordered_json header(const LanguageModel& model, const std::string& model_name,
           {"seed", options.seed}};
 }
 
-std::string with_samples(ordered_json header, const Sequences& sequences) {
+std::string with_samples(ordered_json header, const Sequences& sequences, const Tokenizer& tokenizer) {
   header["samples"] = sequences;
+  for (const auto& ids : sequences) header["texts"].push_back(tokenizer.decode(ids, false));
   return header.dump() + "\n";
 }
 
@@ -168,6 +169,7 @@ Result<Sequences> read_partial(const std::filesystem::path& path, const ordered_
   if (!parsed || !parsed->is_object() || !parsed->contains("samples")) return other;
   ordered_json found = *parsed;
   found.erase("samples");
+  found.erase("texts");
   if (found != expected_header) return other;
   Sequences sequences;
   for (const auto& sample : (*parsed)["samples"]) {
@@ -233,9 +235,9 @@ Result<SelfCalibrationRun> write_self_calibration(const LanguageModel& model, co
               sample_sequences(model, tokenizer, options, done, std::min(kBatch, options.sequences - done),
                                kernels, progress));
     std::move(batch.begin(), batch.end(), std::back_inserter(sequences));
-    ASSAY_RETURN_IF_ERROR(write_file_atomically(partial, with_samples(about, sequences)));
+    ASSAY_RETURN_IF_ERROR(write_file_atomically(partial, with_samples(about, sequences, tokenizer)));
   }
-  ASSAY_RETURN_IF_ERROR(write_file_atomically(path, with_samples(about, sequences)));
+  ASSAY_RETURN_IF_ERROR(write_file_atomically(path, with_samples(about, sequences, tokenizer)));
   std::error_code ignored;
   std::filesystem::remove(partial, ignored);
   return SelfCalibrationRun{options.sequences * options.sequence_length,

@@ -128,6 +128,7 @@ TEST_F(SelfCalibration, WritesWhatCalibrationReads) {
   const auto set = parse_calibration(as_bytes(file), "ids.json", tokenizer_, model_.config.vocab_size, {});
   ASSERT_THAT(set, IsOk());
   EXPECT_EQ(set->sequences, sample(options, 0, 3));
+  EXPECT_EQ(nlohmann::json::parse(file)["texts"][2], tokenizer_.decode(set->sequences[2], false));
 }
 
 TEST_F(SelfCalibration, RefusesSequencesBeyondTheContext) {
