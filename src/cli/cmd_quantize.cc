@@ -13,6 +13,8 @@
 #include "flow/calibration.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
+#include "flow/sensitivities.h"
+#include "flow/weights_hash.h"
 
 namespace assay::cli {
 namespace {
@@ -31,6 +33,8 @@ struct Options {
   std::optional<ScaleSearch> search;
   std::optional<int> effort;
   std::vector<std::string> steps;
+  std::optional<double> average_bits;
+  std::string sensitivity_file;
   LlmQuantizeOptions quantize;
   CalibrationOptions calibration;
   std::string to;
@@ -118,6 +122,10 @@ ordered_json settings_json(const Options& options) {
                     {"group_size", gptq.group_size},
                     {"sym", gptq.grid.sym},
                     {"search", to_string(gptq.grid.search)}};
+  if (options.average_bits) {
+    json["average_bits"] = *options.average_bits;
+    json["sensitivity"] = options.sensitivity_file;
+  }
   if (options.quantize.method == LlmMethod::kBest) {
     const ClosedFormOptions& closed = options.quantize.closed_form;
     json["steps"] = {{"targets", closed.targets}, {"tokens", options.quantize.equal_tokens}, {"descent", closed.descent}, {"refit", closed.refit}, {"fit", closed.fit}, {"restart", closed.restart}};
@@ -225,6 +233,13 @@ std::string summary_text(const Options& options, const LlmQuantizeReport& report
                            megabytes(report.size.linear_bytes), megabytes(before.linear_bytes),
                            megabytes(report.size.embedding_bytes), megabytes(before.embedding_bytes))},
       {"time", fmt::format("{:.1f} s", report.seconds)}};
+  if (options.average_bits) {
+    std::map<int, int> layers_with;
+    for (const auto& layer : report.layers) ++layers_with[layer.bits];
+    std::string counts;
+    for (const auto& [bits, count] : layers_with) counts += fmt::format("{}{} with {} bits", counts.empty() ? "" : ", ", count, bits);
+    lines.emplace_back("layers", fmt::format("{}; at most {} bits for each weight of the blocks on average", counts, *options.average_bits));
+  }
   if (report.resumed_blocks > 0)
     lines.emplace_back("resumed", fmt::format("{} blocks were done already", report.resumed_blocks));
   return labelled(lines);
@@ -251,6 +266,30 @@ void choose_best(Options& options) {
   if (options.act_order || gptq.order == ColumnOrder::kActivation) gptq.static_groups = true;
 }
 
+// The layers whose bits or group size differ from those of the command line.
+Result<std::map<std::string, LayerBits>> layers_of_their_own(const Options& options, const LanguageModel& model) {
+  ASSAY_TRY(const SensitivityFile file, read_sensitivities(options.sensitivity_file));
+  const Sensitivities& measured = file.sensitivities;
+  if (measured.weights != weights_hash(model)) {
+    return Error{ErrorCode::kInvalidArgument,
+                 options.sensitivity_file + ": was measured on other weights; run 'assay sensitivity' on this model"};
+  }
+  std::size_t num_layers = 0;
+  model.for_each_linear([&](const Linear&) { ++num_layers; });
+  if (measured.layers.size() != num_layers) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("{}: holds {} of {} layers; run the same 'assay sensitivity' again to finish it",
+                             options.sensitivity_file, measured.layers.size(), num_layers)};
+  }
+  ASSAY_TRY(const auto formats, choose_formats(measured, *options.average_bits));
+  const GptqOptions& gptq = options.quantize.gptq;
+  std::map<std::string, LayerBits> layers;
+  for (std::size_t i = 0; i < num_layers; ++i) {
+    if (formats[i] != LayerBits{gptq.grid.bits, gptq.group_size}) layers[measured.layers[i].name] = formats[i];
+  }
+  return layers;
+}
+
 Status run(Options options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
   options.tflite.calibration = options.calibration_file;
@@ -273,6 +312,9 @@ Status run(Options options, Session& session) {
   if (options.quantize.method == LlmMethod::kBest) choose_best(options);
   if (options.search) options.quantize.gptq.grid.search = *options.search;
   if (options.act_order) options.quantize.gptq.order = ColumnOrder::kActivation;
+  if (options.average_bits) {
+    ASSAY_TRY(options.quantize.layers, layers_of_their_own(options, model));
+  }
   ASSAY_TRY(const CalibrationSet calibration, read_calibration(options, path, model));
   const ModelSize before = model_size(model);
   ASSAY_TRY(const LlmQuantizeReport report,
@@ -367,6 +409,23 @@ void add_best_options(CLI::App& command, Options& options) {
       ->check(CLI::Range(0.0, 1.0).description(""));
 }
 
+void add_average_bits(CLI::App& command, Options& options) {
+  auto* sensitivity = command
+                          .add_option("--sensitivity", options.sensitivity_file,
+                                      "what 'assay sensitivity' measured, for --average-bits")
+                          ->type_name("FILE");
+  auto* average =
+      command
+          .add_option("--average-bits", options.average_bits,
+                      "give each layer the bits and group size it needs, so many for each weight of the blocks on average, "
+                      "scales and zero points included, the embedding not; --to and --group-size are then the settings "
+                      "that most loaders see first")
+          ->type_name("X")
+          ->check(CLI::Range(1.0, 16.0).description(""))
+          ->needs(sensitivity);
+  sensitivity->needs(average);
+}
+
 void add_calibration_options(CLI::App& command, Options& options) {
   auto& calibration = options.calibration;
   command
@@ -410,6 +469,7 @@ void add_quantize(CommandLine& line) {
   add_best_options(command, *options);
   add_grid_options(command, *options);
   add_gptq_options(command, *options);
+  add_average_bits(command, *options);
   add_calibration_options(command, *options);
   add_tflite_options(command, options->tflite);
   command.add_flag("--restart", options->quantize.restart,

@@ -27,8 +27,8 @@ struct Options {
 };
 
 // 2, 3, 4 and 8 bits, the lowest also with half the group.
-std::vector<LayerFormat> formats_for(std::int64_t group_size) {
-  std::vector<LayerFormat> formats;
+std::vector<LayerBits> formats_for(std::int64_t group_size) {
+  std::vector<LayerBits> formats;
   for (const int bits : {2, 3, 4, 8}) {
     formats.push_back({bits, group_size});
     if (bits <= 3 && group_size % 2 == 0 && group_size > 16) formats.push_back({bits, group_size / 2});
@@ -74,7 +74,7 @@ Status run(const Options& options, Session& session) {
   settings.gptq.grid.search = ScaleSearch::kWeighted;
   ASSAY_TRY(const Sensitivities result, measure_sensitivity(model, calibration, probe, settings, options.out,
                                                             session.kernels(), session.progress()));
-  const LayerFormat& measured = result.formats[result.measured];
+  const LayerBits& measured = result.formats[result.measured];
   session.print(table_of(result));
   session.print(
       fmt::format("{}: {} layers alone at {} bits, group {}; KL to the float model over {} positions of {}\n",

@@ -8,52 +8,17 @@
 #include <utility>
 
 #include "base/interrupt.h"
-#include "engine/forward.h"
 #include "flow/block_quantizer.h"
+#include "flow/block_stream.h"
 #include "flow/evaluate_divergence.h"
 #include "flow/weights_hash.h"
-#include "quant/llm/hessian.h"
 
 namespace assay {
 namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::int64_t kChunkRows = 2048;
 constexpr std::int64_t kLogitRows = 256;
-
-// The slots that read the same input, in the order of the stages of a block.
-constexpr Slot kAttentionInput[] = {Slot::kQ, Slot::kK, Slot::kV, Slot::kQkv};
-constexpr Slot kAttentionOutput[] = {Slot::kO};
-constexpr Slot kMlpInput[] = {Slot::kGate, Slot::kUp, Slot::kGateUp};
-constexpr Slot kMlpOutput[] = {Slot::kDown};
-constexpr std::size_t kNumStages = 4;
-constexpr std::span<const Slot> kStages[kNumStages] = {kAttentionInput, kAttentionOutput, kMlpInput,
-                                                       kMlpOutput};
-
-// Whole sequences that are computed together, and their residual stream before the next block.
-struct Chunk {
-  std::vector<SequenceRows> sequences;
-  std::vector<std::int32_t> tokens;
-  std::vector<std::int32_t> targets;  // the token after each
-  Matrix<float> hidden;
-};
-
-// With `predict`, what is read ends one token before the sequence does, so that every position has a target.
-std::vector<Chunk> make_chunks(const CalibrationSet& set, bool predict) {
-  std::vector<Chunk> chunks;
-  for (const auto& ids : set.sequences) {
-    const auto length = static_cast<std::int64_t>(ids.size()) - (predict ? 1 : 0);
-    if (length < 1) continue;
-    if (chunks.empty() || static_cast<std::int64_t>(chunks.back().tokens.size()) + length > kChunkRows)
-      chunks.emplace_back();
-    Chunk& chunk = chunks.back();
-    chunk.sequences.push_back({static_cast<std::int64_t>(chunk.tokens.size()), length, nullptr});
-    chunk.tokens.insert(chunk.tokens.end(), ids.begin(), ids.begin() + length);
-    if (predict) chunk.targets.insert(chunk.targets.end(), ids.begin() + 1, ids.end());
-  }
-  return chunks;
-}
 
 std::int64_t num_positions(const CalibrationSet& probe) {
   std::int64_t positions = 0;
@@ -103,21 +68,13 @@ class Meter {
       : model_(model), options_(options), kernels_(kernels), forward_(model, kernels) {}
 
   Status start(const CalibrationSet& calibration, const CalibrationSet& probe) {
-    calibration_ = make_chunks(calibration, false);
-    probe_ = make_chunks(probe, true);
-    if (calibration_.empty() || probe_.empty())
-      return Error{ErrorCode::kInvalidArgument,
-                   "calibration set and probe need tokens to read and to predict"};
-    for (auto* chunks : {&calibration_, &probe_}) {
-      for (auto& chunk : *chunks) {
-        ASSAY_TRY(chunk.hidden, forward_.embed(chunk.tokens, chunk.sequences));
-      }
-    }
-    for (const auto& chunk : probe_) {
+    ASSAY_TRY(calibration_, BlockStream::create(forward_, calibration, BlockStream::Reads::kAll));
+    ASSAY_TRY(probe_, BlockStream::create(forward_, probe, BlockStream::Reads::kPredict));
+    for (const auto& chunk : probe_->chunks()) {
       Matrix<float> hidden = chunk.hidden;
       for (std::int64_t layer = 0; layer < model_.config.num_layers; ++layer) {
         ASSAY_RETURN_IF_ERROR(check_interrupt());
-        hidden = through_block(layer, chunk, std::move(hidden));
+        hidden = probe_->behind_block(layer, chunk, std::move(hidden));
       }
       float_logits_.push_back(forward_.logits(hidden.view()));
     }
@@ -126,28 +83,22 @@ class Meter {
 
   // Moves both sets behind the block.
   Status pass(std::int64_t layer) {
-    for (auto* chunks : {&calibration_, &probe_}) {
-      for (auto& chunk : *chunks) {
-        ASSAY_RETURN_IF_ERROR(check_interrupt());
-        chunk.hidden = through_block(layer, chunk, std::move(chunk.hidden));
-      }
-    }
-    return {};
+    ASSAY_RETURN_IF_ERROR(calibration_->pass(layer));
+    return probe_->pass(layer);
   }
 
   // Every matrix of a block that both sets stand before.
   template <typename Done>
   Result<std::vector<LayerSensitivity>> measure_block(std::int64_t layer, Done done) {
-    ASSAY_TRY(const auto hessians, collect(layer));
+    ASSAY_TRY(const StageHessians hessians, calibration_->hessians(layer, *kernels_.pool));
     std::vector<LayerSensitivity> rows;
     Block& block = model_.blocks[static_cast<std::size_t>(layer)];
-    for (std::size_t stage = 0; stage < kNumStages; ++stage) {
-      for (const Slot slot : kStages[stage]) {
+    for (std::size_t stage = 0; stage < kNumBlockStages; ++stage) {
+      for (const Slot slot : slots_of(static_cast<BlockStage>(stage))) {
         if (!block.at(slot)) continue;
-        auto row = measure_linear(layer, *block.at(slot), *hessians[stage]);
-        if (!row)
-          return row.error().code == ErrorCode::kInterrupted ? row.error()
-                                                             : row.error().with_context(block.at(slot)->name);
+        auto row = measure_linear(layer, *block.at(slot), hessians[stage]);
+        if (!row && row.error().code == ErrorCode::kInterrupted) return row.error();
+        if (!row) return row.error().with_context(block.at(slot)->name);
         rows.push_back(*std::move(row));
         done();
       }
@@ -156,38 +107,6 @@ class Meter {
   }
 
  private:
-  Matrix<float> through_block(std::int64_t layer, const Chunk& chunk, Matrix<float> hidden) {
-    BlockState state{std::move(hidden), {}};
-    forward_.begin_block(layer, state);
-    forward_.attend(layer, chunk.sequences, state);
-    forward_.project(layer, state);
-    forward_.expand(layer, state);
-    forward_.finish_block(layer, state);
-    return std::move(state.hidden);
-  }
-
-  // H of each stage's input; none for a stage without matrices.
-  Result<std::vector<std::optional<Matrix<float>>>> collect(std::int64_t layer) {
-    std::vector<std::optional<GramAccumulator>> grams(kNumStages);
-    for (const auto& chunk : calibration_) {
-      ASSAY_RETURN_IF_ERROR(check_interrupt());
-      BlockState state{chunk.hidden, {}};
-      for (std::size_t stage = 0; stage < kNumStages; ++stage) {
-        if (stage == 0) forward_.begin_block(layer, state);
-        if (stage == 1) forward_.attend(layer, chunk.sequences, state);
-        if (stage == 2) forward_.project(layer, state);
-        if (stage == 3) forward_.expand(layer, state);
-        if (!grams[stage]) grams[stage].emplace(state.inputs.cols());
-        grams[stage]->add(state.inputs.view(), *kernels_.pool);
-      }
-    }
-    std::vector<std::optional<Matrix<float>>> hessians(kNumStages);
-    for (std::size_t stage = 0; stage < kNumStages; ++stage) {
-      ASSAY_TRY(hessians[stage], grams[stage]->hessian());
-    }
-    return hessians;
-  }
-
   Result<LayerSensitivity> measure_linear(std::int64_t layer, Linear& linear, const Matrix<float>& hessian) {
     ASSAY_TRY(const Matrix<float> w, dequantize_dense(linear, kernels_));
     LayerSensitivity row{linear.name, w.rows(), w.cols(), 0, {}};
@@ -214,12 +133,12 @@ class Meter {
   Result<double> divergence_from(std::int64_t layer) {
     double sum = 0;
     std::int64_t positions = 0;
-    for (std::size_t i = 0; i < probe_.size(); ++i) {
-      const Chunk& chunk = probe_[i];
+    for (std::size_t i = 0; i < probe_->chunks().size(); ++i) {
+      const BlockStream::Chunk& chunk = probe_->chunks()[i];
       Matrix<float> hidden = chunk.hidden;
       for (std::int64_t l = layer; l < model_.config.num_layers; ++l) {
         ASSAY_RETURN_IF_ERROR(check_interrupt());
-        hidden = through_block(l, chunk, std::move(hidden));
+        hidden = probe_->behind_block(l, chunk, std::move(hidden));
       }
       for (std::int64_t begin = 0; begin < hidden.rows(); begin += kLogitRows) {
         const std::int64_t end = std::min(begin + kLogitRows, hidden.rows());
@@ -240,8 +159,8 @@ class Meter {
   const SensitivityOptions& options_;
   KernelContext kernels_;
   Forward forward_;
-  std::vector<Chunk> calibration_, probe_;
-  std::vector<Matrix<float>> float_logits_;  // of each chunk of the probe
+  std::optional<BlockStream> calibration_, probe_;  // after start()
+  std::vector<Matrix<float>> float_logits_;         // of each chunk of the probe
 };
 
 Status check(const LanguageModel& model, const SensitivityOptions& options) {

@@ -15,7 +15,7 @@
 namespace assay {
 
 struct SensitivityOptions {
-  std::vector<LayerFormat> formats{{2, 64}, {2, 32}, {3, 64}, {3, 32}, {4, 64}, {4, 32}, {8, 64}};
+  std::vector<LayerBits> formats{{2, 64}, {2, 32}, {3, 64}, {3, 32}, {4, 64}, {4, 32}, {8, 64}};
   std::size_t measured = 0;  // index of the format whose divergence is measured
   GptqOptions gptq;          // all but bits and group size
 };

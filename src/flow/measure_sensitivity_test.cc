@@ -151,9 +151,9 @@ TEST(ChooseFormats, GivesTheBitsToTheLayerThatNeedsThem) {
   // 2 bits take 2 + 18 / 32 = 2.5625 of a weight, 4 take 4.625.
   const auto formats = choose_formats(two_layers(), 3.6);
   ASSERT_THAT(formats, IsOk());
-  EXPECT_EQ(*formats, (std::vector<LayerFormat>{{4, 32}, {2, 32}}));
-  EXPECT_EQ(*choose_formats(two_layers(), 2.5625), (std::vector<LayerFormat>{{2, 32}, {2, 32}}));
-  EXPECT_EQ(*choose_formats(two_layers(), 4.625), (std::vector<LayerFormat>{{4, 32}, {4, 32}}));
+  EXPECT_EQ(*formats, (std::vector<LayerBits>{{4, 32}, {2, 32}}));
+  EXPECT_EQ(*choose_formats(two_layers(), 2.5625), (std::vector<LayerBits>{{2, 32}, {2, 32}}));
+  EXPECT_EQ(*choose_formats(two_layers(), 4.625), (std::vector<LayerBits>{{4, 32}, {4, 32}}));
 }
 
 TEST(ChooseFormats, RefusesAnAverageBelowTheSmallestFormat) {

@@ -94,7 +94,7 @@ Result<SensitivityFile> read_sensitivities(const std::filesystem::path& path) {
   return parsed;
 }
 
-Result<std::vector<LayerFormat>> choose_formats(const Sensitivities& sensitivities, double average_bits) {
+Result<std::vector<LayerBits>> choose_formats(const Sensitivities& sensitivities, double average_bits) {
   std::vector<std::vector<BitChoice>> choices;
   double weights = 0;
   for (const auto& layer : sensitivities.layers) {
@@ -111,7 +111,7 @@ Result<std::vector<LayerFormat>> choose_formats(const Sensitivities& sensitiviti
   auto chosen =
       allocate_bits(choices, static_cast<std::uint64_t>(std::max(0.0, std::floor(average_bits * weights))));
   if (!chosen) return chosen.error().with_context("an average of " + std::to_string(average_bits) + " bits");
-  std::vector<LayerFormat> formats;
+  std::vector<LayerBits> formats;
   for (const std::size_t choice : *chosen) formats.push_back(sensitivities.formats[choice]);
   return formats;
 }

@@ -10,14 +10,6 @@
 
 namespace assay {
 
-// One way in which layers may be quantized.
-struct LayerFormat {
-  int bits = 4;
-  std::int64_t group_size = 128;
-
-  bool operator==(const LayerFormat&) const = default;
-};
-
 struct LayerSensitivity {
   std::string name;
   std::int64_t rows = 0, cols = 0;
@@ -29,7 +21,7 @@ struct LayerSensitivity {
 };
 
 struct Sensitivities {
-  std::vector<LayerFormat> formats;
+  std::vector<LayerBits> formats;
   std::size_t measured = 0;
   std::uint64_t weights = 0;             // weights_hash of the model
   std::int64_t probe_positions = 0;      // that divergences are means of
@@ -52,6 +44,6 @@ Result<SensitivityFile> read_sensitivities(const std::filesystem::path& path);
 // The format of each layer so that codes, scales and zero points of all take at most `average_bits` for each
 // weight and the sum of the divergences expected is least: that of format f of a layer is kl *
 // output_error[f] / output_error[measured]. Errors: kInvalidArgument where not even the smallest formats fit.
-Result<std::vector<LayerFormat>> choose_formats(const Sensitivities& sensitivities, double average_bits);
+Result<std::vector<LayerBits>> choose_formats(const Sensitivities& sensitivities, double average_bits);
 
 }  // namespace assay

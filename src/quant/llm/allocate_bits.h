@@ -9,6 +9,14 @@
 
 namespace assay {
 
+// How a layer is quantized.
+struct LayerBits {
+  int bits = 4;
+  std::int64_t group_size = 128;  // -1: one group per row
+
+  bool operator==(const LayerBits&) const = default;
+};
+
 // One way to quantize one layer.
 struct BitChoice {
   int bits = 4;
