@@ -11,6 +11,7 @@
 #include "cli/text.h"
 #include "engine/load.h"
 #include "flow/calibration.h"
+#include "flow/fold_weights.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
 #include "flow/sensitivities.h"
@@ -35,6 +36,7 @@ struct Options {
   std::vector<std::string> steps;
   std::optional<double> average_bits;
   std::string sensitivity_file;
+  bool fold = false;
   LlmQuantizeOptions quantize;
   CalibrationOptions calibration;
   std::string to;
@@ -68,7 +70,7 @@ std::int64_t fitting_group_size(const LanguageModel& model) {
 
 // A file that is named is read all the same: that it cannot be is told.
 bool reads_calibration(const Options& options) {
-  return needs_calibration(options.quantize) || !options.calibration_file.empty();
+  return needs_calibration(options.quantize) || options.fold || !options.calibration_file.empty();
 }
 
 std::string calibration_name(const Options& options) {
@@ -122,6 +124,7 @@ ordered_json settings_json(const Options& options) {
                     {"group_size", gptq.group_size},
                     {"sym", gptq.grid.sym},
                     {"search", to_string(gptq.grid.search)}};
+  json["fold"] = options.fold;
   if (options.average_bits) {
     json["average_bits"] = *options.average_bits;
     json["sensitivity"] = options.sensitivity_file;
@@ -266,6 +269,20 @@ void choose_best(Options& options) {
   if (options.act_order || gptq.order == ColumnOrder::kActivation) gptq.static_groups = true;
 }
 
+std::string folds_text(const std::vector<BlockFolds>& folds) {
+  double before = 0, after = 0;
+  std::int64_t scaled = 0, rotated = 0, permuted = 0;
+  for (const auto& block : folds) {
+    before += block.error_before;
+    after += block.error_after;
+    scaled += (block.attention_exponent > 0) + (block.mlp_exponent > 0);
+    rotated += block.values_rotated;
+    permuted += block.channels_permuted;
+  }
+  return fmt::format("folded: {} of {} inputs scaled, {} of {} blocks' values rotated, {} channels permuted; error of outputs {:.4f} -> {:.4f}\n",
+                     scaled, 2 * folds.size(), rotated, folds.size(), permuted, before, after);
+}
+
 // The layers whose bits or group size differ from those of the command line.
 Result<std::map<std::string, LayerBits>> layers_of_their_own(const Options& options, const LanguageModel& model) {
   ASSAY_TRY(const SensitivityFile file, read_sensitivities(options.sensitivity_file));
@@ -317,6 +334,10 @@ Status run(Options options, Session& session) {
   }
   ASSAY_TRY(const CalibrationSet calibration, read_calibration(options, path, model));
   const ModelSize before = model_size(model);
+  if (options.fold) {
+    ASSAY_TRY(const auto folds, fold_weights(model, calibration, options.quantize.gptq, session.kernels(), session.progress()));
+    session.note(folds_text(folds));
+  }
   ASSAY_TRY(const LlmQuantizeReport report,
             quantize_llm(model, path, options.out, calibration, options.quantize, session.kernels(),
                          session.progress()));
@@ -426,6 +447,12 @@ void add_average_bits(CLI::App& command, Options& options) {
   sensitivity->needs(average);
 }
 
+void add_fold(CLI::App& command, Options& options) {
+  command.add_flag("--fold", options.fold,
+                   "first scale, rotate and permute weights where that makes them easier to round and leaves what the model "
+                   "computes as it is");
+}
+
 void add_calibration_options(CLI::App& command, Options& options) {
   auto& calibration = options.calibration;
   command
@@ -470,6 +497,7 @@ void add_quantize(CommandLine& line) {
   add_grid_options(command, *options);
   add_gptq_options(command, *options);
   add_average_bits(command, *options);
+  add_fold(command, *options);
   add_calibration_options(command, *options);
   add_tflite_options(command, options->tflite);
   command.add_flag("--restart", options->quantize.restart,
