@@ -1,6 +1,7 @@
 #include "flow/fold_weights.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -106,21 +107,26 @@ class BlockFolder {
       : block_(block), config_(config), hessians_(std::move(hessians)), gptq_(gptq), kernels_(kernels) {}
 
   Result<BlockFolds> fold() {
+    for (std::size_t stage = 0; stage < kNumBlockStages; ++stage) {
+      ASSAY_TRY(errors_[stage], error_of(block_, static_cast<BlockStage>(stage), hessians_[stage]));
+    }
     BlockFolds folds;
-    ASSAY_TRY(folds.error_before, error_of_all());
+    folds.error_before = total_error();
     ASSAY_TRY(folds.attention_exponent, scale_inputs(BlockStage::kAttentionInput, scale_attention_inputs));
     ASSAY_TRY(folds.values_rotated, rotate());
     ASSAY_TRY(folds.mlp_exponent, scale_inputs(BlockStage::kMlpInput, scale_mlp_inputs));
     ASSAY_TRY(folds.channels_permuted, permute());
-    ASSAY_TRY(folds.error_after, error_of_all());
+    folds.error_after = total_error();
     return folds;
   }
 
  private:
   Matrix<float>& hessian(BlockStage stage) { return hessians_[static_cast<std::size_t>(stage)]; }
+  double& error(BlockStage stage) { return errors_[static_cast<std::size_t>(stage)]; }
+  double total_error() const { return std::accumulate(errors_.begin(), errors_.end(), 0.0); }
 
-  // Of the matrices of a stage of a block, where the stage's inputs have the second moments h.
-  Result<double> error(const Block& block, BlockStage stage, const Matrix<float>& h) const {
+  // Summed over the matrices of a stage of a block, where the stage's inputs have the second moments h.
+  Result<double> error_of(const Block& block, BlockStage stage, const Matrix<float>& h) const {
     double sum = 0;
     std::optional<HessianFactor> factor;
     for (const Slot slot : slots_of(stage)) {
@@ -137,19 +143,11 @@ class BlockFolder {
     return sum;
   }
 
-  Result<double> error_of_all() {
-    double sum = 0;
-    for (std::size_t stage = 0; stage < kNumBlockStages; ++stage) {
-      ASSAY_TRY(const double part, error(block_, static_cast<BlockStage>(stage), hessians_[stage]));
-      sum += part;
-    }
-    return sum;
-  }
-
   using ScaleInputs = Status (*)(Block&, const ModelConfig&, std::span<const float>, const KernelTable&);
   // The exponent that was applied.
   Result<double> scale_inputs(BlockStage stage, ScaleInputs apply) {
-    ASSAY_TRY(double least, error(block_, stage, hessian(stage)));
+    Block best = block_;
+    Matrix<float> best_hessian = hessian(stage);
     double chosen = 0;
     for (const double exponent : kExponents) {
       const auto scales = scales_of(hessian(stage), exponent);
@@ -158,31 +156,32 @@ class BlockFolder {
         if (status.error().code == ErrorCode::kUnsupported) return 0.0;
         return status.error();
       }
-      ASSAY_TRY(const double reached, error(candidate, stage, scaled(hessian(stage), scales)));
-      if (reached >= least) continue;
-      least = reached;
+      Matrix<float> h = scaled(hessian(stage), scales);
+      ASSAY_TRY(const double reached, error_of(candidate, stage, h));
+      if (reached >= error(stage)) continue;
+      error(stage) = reached;
       chosen = exponent;
+      best = std::move(candidate);
+      best_hessian = std::move(h);
     }
-    if (chosen == 0) return chosen;
-    const auto scales = scales_of(hessian(stage), chosen);
-    ASSAY_RETURN_IF_ERROR(apply(block_, config_, scales, *kernels_.table));
-    hessian(stage) = scaled(hessian(stage), scales);
+    block_ = std::move(best);
+    hessian(stage) = std::move(best_hessian);
     return chosen;
   }
 
   Result<bool> rotate() {
+    constexpr BlockStage kReading = BlockStage::kAttentionInput, kWriting = BlockStage::kAttentionOutput;
     Block candidate = block_;
     if (const Status status = rotate_values(candidate, config_, *kernels_.table); !status) {
       if (status.error().code == ErrorCode::kUnsupported) return false;
       return status.error();
     }
-    constexpr BlockStage kReading = BlockStage::kAttentionInput, kWriting = BlockStage::kAttentionOutput;
     Matrix<float> h = rotated(hessian(kWriting), config_.head_dim);
-    ASSAY_TRY(const double values_before, error(block_, kReading, hessian(kReading)));
-    ASSAY_TRY(const double output_before, error(block_, kWriting, hessian(kWriting)));
-    ASSAY_TRY(const double values_after, error(candidate, kReading, hessian(kReading)));
-    ASSAY_TRY(const double output_after, error(candidate, kWriting, h));
-    if (values_after + output_after >= values_before + output_before) return false;
+    ASSAY_TRY(const double of_values, error_of(candidate, kReading, hessian(kReading)));
+    ASSAY_TRY(const double of_output, error_of(candidate, kWriting, h));
+    if (of_values + of_output >= error(kReading) + error(kWriting)) return false;
+    error(kReading) = of_values;
+    error(kWriting) = of_output;
     block_ = std::move(candidate);
     hessian(kWriting) = std::move(h);
     return true;
@@ -197,9 +196,9 @@ class BlockFolder {
       return status.error();
     }
     Matrix<float> h = permuted(hessian(kStage), order);
-    ASSAY_TRY(const double before, error(block_, kStage, hessian(kStage)));
-    ASSAY_TRY(const double after, error(candidate, kStage, h));
-    if (after >= before) return false;
+    ASSAY_TRY(const double reached, error_of(candidate, kStage, h));
+    if (reached >= error(kStage)) return false;
+    error(kStage) = reached;
     block_ = std::move(candidate);
     hessian(kStage) = std::move(h);
     return true;
@@ -208,6 +207,7 @@ class BlockFolder {
   Block& block_;
   const ModelConfig& config_;
   StageHessians hessians_;
+  std::array<double, kNumBlockStages> errors_{};  // of each stage, as the block is now
   const GptqOptions& gptq_;
   KernelContext kernels_;
 };
