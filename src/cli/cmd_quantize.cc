@@ -7,6 +7,7 @@
 #include "base/mapped_file.h"
 #include "cli/builtin_data.h"
 #include "cli/commands.h"
+#include "cli/layer_options.h"
 #include "cli/quantize_tflite.h"
 #include "cli/text.h"
 #include "engine/load.h"
@@ -14,8 +15,6 @@
 #include "flow/fold_weights.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
-#include "flow/sensitivities.h"
-#include "flow/weights_hash.h"
 
 namespace assay::cli {
 namespace {
@@ -34,9 +33,7 @@ struct Options {
   std::optional<ScaleSearch> search;
   std::optional<int> effort;
   std::vector<std::string> steps;
-  std::optional<double> average_bits;
-  std::string sensitivity_file;
-  bool fold = false;
+  LayerOptions layers;
   LlmQuantizeOptions quantize;
   CalibrationOptions calibration;
   std::string to;
@@ -70,7 +67,7 @@ std::int64_t fitting_group_size(const LanguageModel& model) {
 
 // A file that is named is read all the same: that it cannot be is told.
 bool reads_calibration(const Options& options) {
-  return needs_calibration(options.quantize) || options.fold || !options.calibration_file.empty();
+  return needs_calibration(options.quantize) || options.layers.fold || !options.calibration_file.empty();
 }
 
 std::string calibration_name(const Options& options) {
@@ -124,10 +121,10 @@ ordered_json settings_json(const Options& options) {
                     {"group_size", gptq.group_size},
                     {"sym", gptq.grid.sym},
                     {"search", to_string(gptq.grid.search)}};
-  json["fold"] = options.fold;
-  if (options.average_bits) {
-    json["average_bits"] = *options.average_bits;
-    json["sensitivity"] = options.sensitivity_file;
+  json["fold"] = options.layers.fold;
+  if (options.layers.average_bits) {
+    json["average_bits"] = *options.layers.average_bits;
+    json["sensitivity"] = options.layers.sensitivity_file;
   }
   if (options.quantize.method == LlmMethod::kBest) {
     const ClosedFormOptions& closed = options.quantize.closed_form;
@@ -236,12 +233,12 @@ std::string summary_text(const Options& options, const LlmQuantizeReport& report
                            megabytes(report.size.linear_bytes), megabytes(before.linear_bytes),
                            megabytes(report.size.embedding_bytes), megabytes(before.embedding_bytes))},
       {"time", fmt::format("{:.1f} s", report.seconds)}};
-  if (options.average_bits) {
+  if (options.layers.average_bits) {
     std::map<int, int> layers_with;
     for (const auto& layer : report.layers) ++layers_with[layer.bits];
     std::string counts;
     for (const auto& [bits, count] : layers_with) counts += fmt::format("{}{} with {} bits", counts.empty() ? "" : ", ", count, bits);
-    lines.emplace_back("layers", fmt::format("{}; at most {} bits for each weight of the blocks on average", counts, *options.average_bits));
+    lines.emplace_back("layers", fmt::format("{}; at most {} bits for each weight of the blocks on average", counts, *options.layers.average_bits));
   }
   if (report.resumed_blocks > 0)
     lines.emplace_back("resumed", fmt::format("{} blocks were done already", report.resumed_blocks));
@@ -269,44 +266,6 @@ void choose_best(Options& options) {
   if (options.act_order || gptq.order == ColumnOrder::kActivation) gptq.static_groups = true;
 }
 
-std::string folds_text(const std::vector<BlockFolds>& folds) {
-  double before = 0, after = 0;
-  std::int64_t scaled = 0, rotated = 0, permuted = 0;
-  for (const auto& block : folds) {
-    before += block.error_before;
-    after += block.error_after;
-    scaled += (block.attention_exponent > 0) + (block.mlp_exponent > 0);
-    rotated += block.values_rotated;
-    permuted += block.channels_permuted;
-  }
-  return fmt::format("folded: {} of {} inputs scaled, {} of {} blocks' values rotated, {} channels permuted; error of outputs {:.4f} -> {:.4f}\n",
-                     scaled, 2 * folds.size(), rotated, folds.size(), permuted, before, after);
-}
-
-// The layers whose bits or group size differ from those of the command line.
-Result<std::map<std::string, LayerBits>> layers_of_their_own(const Options& options, const LanguageModel& model) {
-  ASSAY_TRY(const SensitivityFile file, read_sensitivities(options.sensitivity_file));
-  const Sensitivities& measured = file.sensitivities;
-  if (measured.weights != weights_hash(model)) {
-    return Error{ErrorCode::kInvalidArgument,
-                 options.sensitivity_file + ": was measured on other weights; run 'assay sensitivity' on this model"};
-  }
-  std::size_t num_layers = 0;
-  model.for_each_linear([&](const Linear&) { ++num_layers; });
-  if (measured.layers.size() != num_layers) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("{}: holds {} of {} layers; run the same 'assay sensitivity' again to finish it",
-                             options.sensitivity_file, measured.layers.size(), num_layers)};
-  }
-  ASSAY_TRY(const auto formats, choose_formats(measured, *options.average_bits));
-  const GptqOptions& gptq = options.quantize.gptq;
-  std::map<std::string, LayerBits> layers;
-  for (std::size_t i = 0; i < num_layers; ++i) {
-    if (formats[i] != LayerBits{gptq.grid.bits, gptq.group_size}) layers[measured.layers[i].name] = formats[i];
-  }
-  return layers;
-}
-
 Status run(Options options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
   options.tflite.calibration = options.calibration_file;
@@ -329,12 +288,12 @@ Status run(Options options, Session& session) {
   if (options.quantize.method == LlmMethod::kBest) choose_best(options);
   if (options.search) options.quantize.gptq.grid.search = *options.search;
   if (options.act_order) options.quantize.gptq.order = ColumnOrder::kActivation;
-  if (options.average_bits) {
-    ASSAY_TRY(options.quantize.layers, layers_of_their_own(options, model));
+  if (options.layers.average_bits) {
+    ASSAY_TRY(options.quantize.layers, layers_of_their_own(options.layers, model, options.quantize.gptq));
   }
   ASSAY_TRY(const CalibrationSet calibration, read_calibration(options, path, model));
   const ModelSize before = model_size(model);
-  if (options.fold) {
+  if (options.layers.fold) {
     ASSAY_TRY(const auto folds, fold_weights(model, calibration, options.quantize.gptq, session.kernels(), session.progress()));
     session.note(folds_text(folds));
   }
@@ -430,29 +389,6 @@ void add_best_options(CLI::App& command, Options& options) {
       ->check(CLI::Range(0.0, 1.0).description(""));
 }
 
-void add_average_bits(CLI::App& command, Options& options) {
-  auto* sensitivity = command
-                          .add_option("--sensitivity", options.sensitivity_file,
-                                      "what 'assay sensitivity' measured, for --average-bits")
-                          ->type_name("FILE");
-  auto* average =
-      command
-          .add_option("--average-bits", options.average_bits,
-                      "give each layer the bits and group size it needs, so many for each weight of the blocks on average, "
-                      "scales and zero points included, the embedding not; --to and --group-size are then the settings "
-                      "that most loaders see first")
-          ->type_name("X")
-          ->check(CLI::Range(1.0, 16.0).description(""))
-          ->needs(sensitivity);
-  sensitivity->needs(average);
-}
-
-void add_fold(CLI::App& command, Options& options) {
-  command.add_flag("--fold", options.fold,
-                   "first scale, rotate and permute weights where that makes them easier to round and leaves what the model "
-                   "computes as it is");
-}
-
 void add_calibration_options(CLI::App& command, Options& options) {
   auto& calibration = options.calibration;
   command
@@ -496,8 +432,7 @@ void add_quantize(CommandLine& line) {
   add_best_options(command, *options);
   add_grid_options(command, *options);
   add_gptq_options(command, *options);
-  add_average_bits(command, *options);
-  add_fold(command, *options);
+  add_layer_options(command, options->layers);
   add_calibration_options(command, *options);
   add_tflite_options(command, options->tflite);
   command.add_flag("--restart", options->quantize.restart,
