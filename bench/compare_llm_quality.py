@@ -57,7 +57,7 @@ class Comparison:
     def float_file(self):
         out = self._args.work / "F16.gguf"
         if not out.exists():
-            source = json.loads(run([self._args.assay, "inspect", self._args.model, "--json", "-"]))["path"]
+            source = json.loads(run([self._args.assay, "inspect", self._args.model, "--json", "-"]))["model"]
             llama_cpp.quantize(self._programs, source, "F16", out)
         return out
 
@@ -89,7 +89,7 @@ class Comparison:
         return out
 
     def tensor_bytes(self, path):
-        return json.loads(run([self._args.assay, "inspect", path, "--json", "-"]))["size"]["total_bytes"]
+        return json.loads(run([self._args.assay, "inspect", path, "--json", "-"]))["tensor_bytes"]
 
     def evaluate(self, tool, name, make, size_of):
         if self._record.has(tool, name):
