@@ -33,14 +33,14 @@ std::string folds_text(const std::vector<BlockFolds>& folds) {
   for (const auto& block : folds) {
     before += block.error_before;
     after += block.error_after;
-    scaled += (block.attention_exponent > 0) + (block.mlp_exponent > 0);
+    scaled += (block.attention_exponent > 0) + (block.mlp_exponent > 0) + (block.channel_exponent > 0);
     rotated += block.values_rotated;
     permuted += block.channels_permuted;
   }
   return fmt::format(
       "folded: {} of {} inputs scaled, {} of {} blocks' values rotated, {} channels permuted; error of "
       "outputs {:.4f} -> {:.4f}\n",
-      scaled, 2 * folds.size(), rotated, folds.size(), permuted, before, after);
+      scaled, 3 * folds.size(), rotated, folds.size(), permuted, before, after);
 }
 
 Result<std::map<std::string, LayerBits>> layers_of_their_own(const LayerOptions& options,

@@ -104,24 +104,30 @@ bool is_permutation_of(std::span<const std::int32_t> order, std::int64_t count) 
   return true;
 }
 
-Status scale_inputs(Block& block, NormSlot norm_slot, std::initializer_list<Slot> slots,
-                    const ModelConfig& config, std::span<const float> scale, const KernelTable& table) {
-  if (!config.norm_before || !block.at(norm_slot))
-    return unsupported("the block has no norm of its own before these matrices");
-  if (static_cast<std::int64_t>(scale.size()) != config.hidden_size)
-    return Error{ErrorCode::kInvalidArgument,
-                 "expected a scale for each of " + std::to_string(config.hidden_size) + " inputs"};
+Status check_scale(std::span<const float> scale, std::int64_t count) {
+  if (static_cast<std::int64_t>(scale.size()) != count)
+    return Error{ErrorCode::kInvalidArgument, "expected " + std::to_string(count) + " scales"};
   for (const float value : scale) {
     if (!(value > 0) || !std::isfinite(value))
       return Error{ErrorCode::kInvalidArgument, "scales must be positive and finite"};
   }
-  ASSAY_TRY(auto copies, copies_of(block, slots, table));
-  for (auto& weights : copies) {
-    for (std::int64_t r = 0; r < weights.rows(); ++r) {
-      float* row = weights.row(r);
-      for (std::size_t c = 0; c < scale.size(); ++c) row[c] *= scale[c];
-    }
+  return {};
+}
+
+void scale_columns(DenseWeights& weights, std::span<const float> scale) {
+  for (std::int64_t r = 0; r < weights.rows(); ++r) {
+    float* row = weights.row(r);
+    for (std::size_t c = 0; c < scale.size(); ++c) row[c] *= scale[c];
   }
+}
+
+Status scale_inputs(Block& block, NormSlot norm_slot, std::initializer_list<Slot> slots,
+                    const ModelConfig& config, std::span<const float> scale, const KernelTable& table) {
+  if (!config.norm_before || !block.at(norm_slot))
+    return unsupported("the block has no norm of its own before these matrices");
+  ASSAY_RETURN_IF_ERROR(check_scale(scale, config.hidden_size));
+  ASSAY_TRY(auto copies, copies_of(block, slots, table));
+  for (auto& weights : copies) scale_columns(weights, scale);
   NormWeights& norm = *block.at(norm_slot);
   for (std::size_t c = 0; c < scale.size(); ++c) {
     norm.weight[c] /= scale[c];
@@ -177,6 +183,30 @@ Status scale_attention_inputs(Block& block, const ModelConfig& config, std::span
 Status scale_mlp_inputs(Block& block, const ModelConfig& config, std::span<const float> scale,
                         const KernelTable& table) {
   return scale_inputs(block, NormSlot::kMlp, {Slot::kGate, Slot::kUp, Slot::kGateUp}, config, scale, table);
+}
+
+Status scale_mlp_channels(Block& block, const ModelConfig& config, std::span<const float> scale,
+                          const KernelTable& table) {
+  const std::int64_t width = config.intermediate_size;
+  const bool fused = block.at(Slot::kGateUp).has_value();
+  const bool gated = fused || block.at(Slot::kGate).has_value();
+  if (!block.at(Slot::kDown) || !(gated || config.activation == Activation::kRelu))
+    return unsupported("the block's activation does not let a scale pass");
+  ASSAY_RETURN_IF_ERROR(check_scale(scale, width));
+  ASSAY_TRY(auto expanding, copies_of(block, {fused ? Slot::kGateUp : Slot::kUp}, table));
+  ASSAY_TRY(auto contracting, copies_of(block, {Slot::kDown}, table));
+  DenseWeights& up = expanding.front();
+  const std::int64_t first = fused ? width : 0;  // behind the rows of gate
+  for (std::int64_t j = 0; j < width; ++j) {
+    const float divisor = scale[static_cast<std::size_t>(j)];
+    float* row = up.row(first + j);
+    for (std::int64_t c = 0; c < up.cols(); ++c) row[c] /= divisor;
+    if (!up.bias().empty()) up.bias()[static_cast<std::size_t>(first + j)] /= divisor;
+  }
+  scale_columns(contracting.front(), scale);
+  store_all(expanding);
+  store_all(contracting);
+  return {};
 }
 
 Status rotate_values(Block& block, const ModelConfig& config, const KernelTable& table) {

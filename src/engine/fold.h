@@ -31,6 +31,11 @@ Status scale_attention_inputs(Block& block, const ModelConfig& config, std::span
 Status scale_mlp_inputs(Block& block, const ModelConfig& config, std::span<const float> scale,
                         const KernelTable& table);
 
+// Column j of down times scale[j] > 0, row j of up divided by it. scale (intermediate_size). Needs a gate
+// beside up, or ReLU.
+Status scale_mlp_channels(Block& block, const ModelConfig& config, std::span<const float> scale,
+                          const KernelTable& table);
+
 // Rows of v of each head of keys and values, and columns of o of the heads that read it, times an orthogonal
 // matrix: Hadamard's, by Sylvester's construction, over sqrt(head_dim), which is its own inverse. Needs
 // head_dim to be a power of two and v to have rows of its own or behind those of q and k.

@@ -96,6 +96,14 @@ TEST_P(EveryFamily, ComputesTheSameWithScaledInputsOfTheMlp) {
   });
 }
 
+TEST_P(EveryFamily, ComputesTheSameWithScaledChannels) {
+  const Block& first = model_.blocks[0];
+  const bool gated = first.at(Slot::kGate) || first.at(Slot::kGateUp);
+  expect_same_function(gated || model_.config.activation == Activation::kRelu, [&](Block& block) {
+    return scale_mlp_channels(block, model_.config, random_scales(model_.config.intermediate_size), *table_);
+  });
+}
+
 TEST_P(EveryFamily, ComputesTheSameWithRotatedValues) {
   const ModelConfig& config = model_.config;
   const bool interleaved =

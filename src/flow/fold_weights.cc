@@ -116,6 +116,7 @@ class BlockFolder {
     ASSAY_TRY(folds.values_rotated, rotate());
     ASSAY_TRY(folds.mlp_exponent, scale_inputs(BlockStage::kMlpInput, scale_mlp_inputs));
     ASSAY_TRY(folds.channels_permuted, permute());
+    ASSAY_TRY(folds.channel_exponent, scale_inputs(BlockStage::kMlpOutput, scale_mlp_channels));
     folds.error_after = total_error();
     return folds;
   }

@@ -16,6 +16,7 @@ namespace assay {
 struct BlockFolds {
   double attention_exponent = 0;  // inputs of q, k, v were scaled by H_ii^(exponent / 2); 0: not
   double mlp_exponent = 0;        // the same of gate and up
+  double channel_exponent = 0;    // and of down
   bool values_rotated = false;
   bool channels_permuted = false;            // by falling H_ii of down
   double error_before = 0, error_after = 0;  // of all matrices of the block together
