@@ -194,7 +194,7 @@ Result<Sequences> sample_sequences(const LanguageModel& model, const Tokenizer& 
   const std::int64_t rows = std::max<std::int64_t>(count, 2);
   ASSAY_TRY(std::vector<Writer> writers, make_writers(model, tokenizer, start, options, first, rows));
   Forward forward(model, kernels);
-  std::vector<KvCache> caches(static_cast<std::size_t>(rows), KvCache(model.config));
+  std::vector<KvCache> caches(static_cast<std::size_t>(rows), KvCache(model.config, kernels.activations));
   std::vector<SequenceRows> sequences;
   for (std::int64_t i = 0; i < rows; ++i) sequences.push_back({i, 1, &caches[static_cast<std::size_t>(i)]});
   ASSAY_RETURN_IF_ERROR(advance_all(writers, {}, *kernels.pool));
