@@ -10,7 +10,7 @@ from peers import paired_speed
 
 VERSION = "0.3.36"
 PACKAGE = f"llama_cpp_python-{VERSION}"
-TARGETS = ("llama-bench", "llama-quantize")
+TARGETS = ("llama-bench", "llama-quantize", "llama-imatrix")
 SSE_TO_AVX2 = ("SSE42", "AVX", "AVX2", "BMI2", "FMA", "F16C")
 AVX512 = (*SSE_TO_AVX2, "AVX512")
 VNNI = (*AVX512, "AVX512_VBMI", "AVX512_VNNI")
@@ -59,15 +59,29 @@ def build(folder, isa):
     return programs
 
 
-def quantize(programs, f16, type_name, out):
-    """Makes `out` of this type from an F16 file (or F16 from a quantized one), whole or not at all."""
+def quantize(programs, f16, type_name, out, importance=None):
+    """Makes `out` of this type from an F16 file (or F16 from a quantized one), whole or not at all. `importance`: a file of
+    importance_matrix()."""
     if out.exists():
         return
-    options = ["--allow-requantize"] if type_name == "F16" else HEAD_TYPES
+    options = ["--allow-requantize"] if type_name == "F16" else [*HEAD_TYPES, *(["--imatrix", str(importance)] if importance else [])]
     scratch = out.with_name(out.name + ".partial")
     command = ["nice", str(programs / "llama-quantize"), *options, str(f16), str(scratch), type_name]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}\nfailed:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
+    scratch.rename(out)
+
+
+def importance_matrix(programs, model, text, context, out):
+    """Makes `out` from a file of text, read in windows of `context` tokens, whole or not at all."""
+    if out.exists():
+        return
+    scratch = out.with_name("partial-" + out.name)  # the ending tells llama-imatrix the format
+    command = ["nice", str(programs / "llama-imatrix"), "-m", str(model), "-f", str(text), "-o", str(scratch), "-c", str(context), "--no-ppl",
+               "--parse-special"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode != 0 or not scratch.exists():
         raise SystemExit(f"{' '.join(command)}\nfailed:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
     scratch.rename(out)
 

@@ -256,6 +256,7 @@ void add_eval(CommandLine& line) {
       line.add_group("eval", "Measure how well a model predicts.", "assay eval lambada smollm2-135m");
   add_lambada(line, group);
   add_perplexity(line, group);
+  add_eval_kl(line, group);
   add_logits(line, group);
   add_eval_coco(line, group);
   add_eval_detections(line, group);

@@ -1,14 +1,16 @@
-// assay generate: continue a text.
+// assay generate: continue a text, or write many from nothing for calibration.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <optional>
 
 #include "cli/activations_option.h"
 #include "cli/commands.h"
 #include "engine/load.h"
 #include "flow/generate.h"
 #include "flow/model_registry.h"
+#include "flow/self_calibration.h"
 
 namespace assay::cli {
 namespace {
@@ -18,6 +20,10 @@ struct Options {
   GenerateOptions generate;
   Activations activations = Activations::kRounded;
   bool stream = isatty(STDOUT_FILENO) != 0;
+  std::string out;                                     // where sequences go
+  SelfCalibrationOptions calibration{.sequences = 0};  // 0: continue the prompt
+  std::optional<double> temperature;
+  std::uint64_t seed = 0;
 };
 
 double per_second(std::int64_t count, double seconds) {
@@ -53,7 +59,35 @@ std::string speed_note(const Options& options, const Generation& result, std::st
       to_string(options.activations), kernels);
 }
 
-Status run(const Options& options, Session& session) {
+Status run_calibration(const Options& options, Session& session) {
+  ASSAY_RETURN_IF_ERROR(check_writable(options.out));
+  ASSAY_TRY(const auto path, resolve_model(options.model));
+  ASSAY_TRY(const LanguageModel model, load_model_for(options.activations, path, session));
+  ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
+  const SelfCalibrationOptions& settings = options.calibration;
+  ASSAY_TRY(const SelfCalibrationRun result,
+            write_self_calibration(model, tokenizer, options.model, settings, options.out,
+                                   session.kernels(options.activations), session.progress()));
+  const double speed = per_second(result.computed, result.seconds);
+  session.print(fmt::format("{}: {} sequences of {} tokens, seed {}\n", options.out, settings.sequences,
+                            settings.sequence_length, settings.seed));
+  session.note(fmt::format("{} tokens computed in {:.1f} s, {:.0f} tokens/s; activations {}, kernels {}\n",
+                           result.computed, result.seconds, speed, to_string(options.activations),
+                           name(session.kernel_table())));
+  return session.write_json({{"model", options.model},
+                             {"out", options.out},
+                             {"sequences", settings.sequences},
+                             {"sequence_length", settings.sequence_length},
+                             {"tokens", result.tokens},
+                             {"temperature", settings.temperature},
+                             {"seed", settings.seed},
+                             {"activations", to_string(options.activations)},
+                             {"computed_tokens", result.computed},
+                             {"seconds", result.seconds},
+                             {"tokens_per_second", speed}});
+}
+
+Status run_prompt(const Options& options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
   ASSAY_TRY(const LanguageModel model, load_model_for(options.activations, path, session));
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
@@ -73,33 +107,68 @@ Status run(const Options& options, Session& session) {
   return session.write_json(generation_json(options, *result));
 }
 
+Status run(const Options& options, Session& session) {
+  return options.calibration.sequences > 0 ? run_calibration(options, session) : run_prompt(options, session);
+}
+
 }  // namespace
 
 void add_generate(CommandLine& line) {
   auto options = std::make_shared<Options>();
   CLI::App& command =
-      line.add("generate", "Continue a text.",
+      line.add("generate", "Continue a text, or write texts to calibrate with.",
                "assay generate smollm2-135m --prompt 'The capital of France is' --max-tokens 20");
   add_model(command, options->model, ModelKind::kLanguageModel);
   auto& generate = options->generate;
-  command.add_option("--prompt", options->prompt, "the text to continue")->type_name("TEXT")->required();
-  command.add_option("--max-tokens", generate.max_tokens, "stop after so many tokens [128]")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1 << 24).description(""));
-  command.add_option("--temperature", generate.sampling.temperature, "0: always the most likely token [0]")
+  auto* prompt = command.add_option("--prompt", options->prompt, "the text to continue")->type_name("TEXT");
+  auto* max_tokens =
+      command.add_option("--max-tokens", generate.max_tokens, "stop after so many tokens [128]")
+          ->type_name("N")
+          ->check(CLI::Range(1, 1 << 24).description(""));
+  command
+      .add_option("--temperature", options->temperature,
+                  "0: always the most likely token [0; for --sequences 1]")
       ->type_name("T")
       ->check(CLI::Range(0.0, 100.0).description(""));
-  command.add_option("--top-k", generate.sampling.top_k, "choose among the K most likely tokens; 0: all [0]")
-      ->type_name("K")
-      ->check(CLI::Range(0, 1 << 24).description(""));
-  command
-      .add_option("--top-p", generate.sampling.top_p,
-                  "choose among the fewest tokens whose probabilities reach P [1]")
-      ->type_name("P")
-      ->check(CLI::Range(1e-9, 1.0).description(""));
-  command.add_option("--seed", generate.sampling.seed, "of the choice among tokens [0]")->type_name("N");
-  command.add_flag("--stream,!--no-stream", options->stream, "print the text as it comes [on a terminal]");
+  auto* top_k =
+      command
+          .add_option("--top-k", generate.sampling.top_k, "choose among the K most likely tokens; 0: all [0]")
+          ->type_name("K")
+          ->check(CLI::Range(0, 1 << 24).description(""));
+  auto* top_p = command
+                    .add_option("--top-p", generate.sampling.top_p,
+                                "choose among the fewest tokens whose probabilities reach P [1]")
+                    ->type_name("P")
+                    ->check(CLI::Range(1e-9, 1.0).description(""));
+  command.add_option("--seed", options->seed, "of the choice among tokens [0]")->type_name("N");
+  auto* stream = command.add_flag("--stream,!--no-stream", options->stream,
+                                  "print the text as it comes [on a terminal]");
   add_activations(command, options->activations, Activations::kRounded);
+  auto* sequences =
+      command
+          .add_option("--sequences", options->calibration.sequences,
+                      "instead of continuing a prompt, write so many texts that begin with a random token")
+          ->type_name("N")
+          ->check(CLI::Range(1, 1 << 24).description(""));
+  command
+      .add_option("--sequence-length", options->calibration.sequence_length,
+                  "tokens of each of --sequences [256]")
+      ->type_name("N")
+      ->check(CLI::Range(2, 1 << 24).description(""))
+      ->needs(sequences);
+  auto* out = command
+                  .add_option("-o,--out", options->out,
+                              "the token ids of --sequences, as JSON for 'assay quantize --calibration'")
+                  ->type_name("FILE")
+                  ->needs(sequences);
+  sequences->needs(out);
+  for (auto* other : {prompt, max_tokens, top_k, top_p, stream}) sequences->excludes(other);
+  command.parse_complete_callback([options, prompt, sequences] {
+    if (prompt->empty() && sequences->empty()) throw CLI::RequiredError("--prompt or --sequences");
+    options->generate.sampling.temperature = options->temperature.value_or(0);
+    options->calibration.temperature = options->temperature.value_or(1);
+    options->generate.sampling.seed = options->calibration.seed = options->seed;
+  });
   line.on_run(command, [options](Session& session) { return run(*options, session); });
 }
 

@@ -7,10 +7,12 @@
 #include "base/mapped_file.h"
 #include "cli/builtin_data.h"
 #include "cli/commands.h"
+#include "cli/layer_options.h"
 #include "cli/quantize_tflite.h"
 #include "cli/text.h"
 #include "engine/load.h"
 #include "flow/calibration.h"
+#include "flow/fold_weights.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
 
@@ -31,6 +33,7 @@ struct Options {
   std::optional<ScaleSearch> search;
   std::optional<int> effort;
   std::vector<std::string> steps;
+  LayerOptions layers;
   LlmQuantizeOptions quantize;
   CalibrationOptions calibration;
   std::string to;
@@ -64,7 +67,7 @@ std::int64_t fitting_group_size(const LanguageModel& model) {
 
 // A file that is named is read all the same: that it cannot be is told.
 bool reads_calibration(const Options& options) {
-  return needs_calibration(options.quantize) || !options.calibration_file.empty();
+  return needs_calibration(options.quantize) || options.layers.fold || !options.calibration_file.empty();
 }
 
 std::string calibration_name(const Options& options) {
@@ -118,6 +121,11 @@ ordered_json settings_json(const Options& options) {
                     {"group_size", gptq.group_size},
                     {"sym", gptq.grid.sym},
                     {"search", to_string(gptq.grid.search)}};
+  json["fold"] = options.layers.fold;
+  if (options.layers.average_bits) {
+    json["average_bits"] = *options.layers.average_bits;
+    json["sensitivity"] = options.layers.sensitivity_file;
+  }
   if (options.quantize.method == LlmMethod::kBest) {
     const ClosedFormOptions& closed = options.quantize.closed_form;
     json["steps"] = {{"targets", closed.targets}, {"tokens", options.quantize.equal_tokens}, {"descent", closed.descent}, {"refit", closed.refit}, {"fit", closed.fit}, {"restart", closed.restart}};
@@ -225,6 +233,13 @@ std::string summary_text(const Options& options, const LlmQuantizeReport& report
                            megabytes(report.size.linear_bytes), megabytes(before.linear_bytes),
                            megabytes(report.size.embedding_bytes), megabytes(before.embedding_bytes))},
       {"time", fmt::format("{:.1f} s", report.seconds)}};
+  if (options.layers.average_bits) {
+    std::map<int, int> layers_with;
+    for (const auto& layer : report.layers) ++layers_with[layer.bits];
+    std::string counts;
+    for (const auto& [bits, count] : layers_with) counts += fmt::format("{}{} with {} bits", counts.empty() ? "" : ", ", count, bits);
+    lines.emplace_back("layers", fmt::format("{}; at most {} bits for each weight of the blocks on average", counts, *options.layers.average_bits));
+  }
   if (report.resumed_blocks > 0)
     lines.emplace_back("resumed", fmt::format("{} blocks were done already", report.resumed_blocks));
   return labelled(lines);
@@ -273,8 +288,15 @@ Status run(Options options, Session& session) {
   if (options.quantize.method == LlmMethod::kBest) choose_best(options);
   if (options.search) options.quantize.gptq.grid.search = *options.search;
   if (options.act_order) options.quantize.gptq.order = ColumnOrder::kActivation;
+  if (options.layers.average_bits) {
+    ASSAY_TRY(options.quantize.layers, layers_of_their_own(options.layers, model, options.quantize.gptq));
+  }
   ASSAY_TRY(const CalibrationSet calibration, read_calibration(options, path, model));
   const ModelSize before = model_size(model);
+  if (options.layers.fold) {
+    ASSAY_TRY(const auto folds, fold_weights(model, calibration, options.quantize.gptq, session.kernels(), session.progress()));
+    session.note(folds_text(folds));
+  }
   ASSAY_TRY(const LlmQuantizeReport report,
             quantize_llm(model, path, options.out, calibration, options.quantize, session.kernels(),
                          session.progress()));
@@ -410,6 +432,7 @@ void add_quantize(CommandLine& line) {
   add_best_options(command, *options);
   add_grid_options(command, *options);
   add_gptq_options(command, *options);
+  add_layer_options(command, options->layers);
   add_calibration_options(command, *options);
   add_tflite_options(command, options->tflite);
   command.add_flag("--restart", options->quantize.restart,

@@ -15,10 +15,12 @@ void add_eval_coco(CommandLine& line, CLI::App& parent);        // below `assay 
 void add_convert(CommandLine& line);
 void add_detect(CommandLine& line);
 void add_eval_detections(CommandLine& line, CLI::App& parent);  // below `assay eval`
+void add_eval_kl(CommandLine& line, CLI::App& parent);          // below `assay eval`
 void add_explain(CommandLine& line);
 void add_models(CommandLine& line);
 void add_fetch(CommandLine& line);
 void add_scenes(CommandLine& line);
+void add_sensitivity(CommandLine& line);
 void add_report(CommandLine& line);
 void add_completion(CommandLine& line);
 void add_manual(CommandLine& line);

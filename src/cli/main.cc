@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   assay::cli::add_scenes(line);
   assay::cli::add_inspect(line);
   assay::cli::add_quantize(line);
+  assay::cli::add_sensitivity(line);
   assay::cli::add_eval(line);
   assay::cli::add_explain(line);
   assay::cli::add_convert(line);

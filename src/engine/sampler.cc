@@ -34,7 +34,27 @@ Result<std::int32_t> Sampler::sample(std::span<const float> logits) {
   if (options_.temperature == 0) {
     return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   }
-  return draw(logits);
+  return options_.top_k == 0 && options_.top_p == 1 ? draw_from_all(logits) : draw(logits);
+}
+
+// Without sorting, which for a large vocabulary takes longer than everything else.
+std::int32_t Sampler::draw_from_all(std::span<const float> logits) {
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  probabilities_.resize(logits.size());
+  double total = 0;
+  for (std::size_t id = 0; id < logits.size(); ++id) {
+    probabilities_[id] = std::exp((static_cast<double>(logits[id]) - largest) / options_.temperature);
+    total += probabilities_[id];
+  }
+  double rest = rng_.uniform() * total;
+  std::size_t chosen = 0;
+  for (std::size_t id = 0; id < logits.size(); ++id) {
+    if (probabilities_[id] == 0) continue;
+    chosen = id;
+    rest -= probabilities_[id];
+    if (rest < 0) break;
+  }
+  return static_cast<std::int32_t>(chosen);
 }
 
 std::int32_t Sampler::draw(std::span<const float> logits) {

@@ -29,6 +29,7 @@ class Sampler {
  private:
   explicit Sampler(const SamplingOptions& options) : options_(options), rng_(options.seed) {}
   std::int32_t draw(std::span<const float> logits);
+  std::int32_t draw_from_all(std::span<const float> logits);
 
   SamplingOptions options_;
   Rng rng_;

@@ -36,6 +36,12 @@ TEST(Sampler, DrawsTokensAsOftenAsTheirProbabilitiesSay) {
   }
 }
 
+TEST(Sampler, NeverDrawsATokenWhoseProbabilityVanishes) {
+  const auto counts = draw({.temperature = 0.01, .seed = 7}, std::vector<float>{0, -80, 0, -80});
+  EXPECT_EQ(counts.size(), 2u);
+  EXPECT_TRUE(counts.contains(0) && counts.contains(2));
+}
+
 TEST(Sampler, NeverLeavesTheKMostLikely) {
   const auto counts = draw({.temperature = 5, .top_k = 2, .seed = 1}, std::vector<float>{0, 3, 1, 2});
   EXPECT_EQ(counts.size(), 2u);

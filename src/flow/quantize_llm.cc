@@ -8,9 +8,9 @@
 #include "base/interrupt.h"
 #include "engine/load.h"
 #include "flow/block_quantizer.h"
-#include "flow/fnv.h"
 #include "flow/gptq_folder.h"
 #include "flow/quantize_resume.h"
+#include "flow/weights_hash.h"
 
 namespace assay {
 namespace {
@@ -47,12 +47,6 @@ Status check_layers(const LanguageModel& model, const LlmQuantizeOptions& option
 // What identifies the run: a partial result of other settings, data or weights must not be continued.
 std::string fingerprint(const LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options) {
   const GptqOptions& g = options.gptq;
-  std::uint64_t weights = fnv1a(as_bytes(model.config_json));
-  model.for_each_linear([&](const Linear& linear) {
-    const auto row_bytes = static_cast<std::size_t>(linear.weight.row_bytes);
-    weights = fnv1a({linear.weight.row(0), row_bytes}, weights);
-    weights = fnv1a({linear.weight.row(linear.weight.rows - 1), row_bytes}, weights);
-  });
   ordered_json layers = ordered_json::object();
   for (const auto& [name, layer] : options.layers) layers[name] = {layer.bits, layer.group_size};
   const ClosedFormOptions& c = options.closed_form;
@@ -71,7 +65,7 @@ std::string fingerprint(const LanguageModel& model, const CalibrationSet& calibr
                               {"embedding_bits", options.embedding_bits.value_or(0)},
                               {"calibration", calibration.hash},
                               {"layers", layers},
-                              {"weights", weights}};
+                              {"weights", weights_hash(model)}};
   if (options.method == LlmMethod::kBest) {
     settings["closed_form"] = {{"equal_tokens", options.equal_tokens}, {"targets", c.targets}, {"descent", c.descent}, {"refit", c.refit}, {"fit", c.fit}, {"restart", c.restart}, {"max_restarts", c.max_restarts},
                                {"target_strength", c.target_strength.value_or(-1.0)}, {"shrinkage", c.shrinkage},

@@ -12,6 +12,7 @@
 #include "engine/model.h"
 #include "flow/calibration.h"
 #include "kernels/kernels.h"
+#include "quant/llm/allocate_bits.h"
 #include "quant/llm/closed_form.h"
 #include "quant/llm/gptq.h"
 
@@ -20,12 +21,6 @@ namespace assay {
 // kBest: GPTQ with the steps of quant/llm/closed_form.h. One of eight calibration sequences is held out to judge them.
 enum class LlmMethod { kRtn, kGptq, kBest };
 const char* to_string(LlmMethod method);
-
-// What one layer may have of its own.
-struct LayerBits {
-  int bits = 4;
-  std::int64_t group_size = 128;
-};
 
 struct LlmQuantizeOptions {
   LlmMethod method = LlmMethod::kGptq;

@@ -1,5 +1,6 @@
 // Commands that run a model: a tiny GPT-2 with a vocabulary of single characters.
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "run_binary.h"
 #include "support/testing.h"
@@ -64,6 +65,22 @@ TEST_F(TinyModel, PrintsTextOnStandardOutputAndSpeedOnStandardError) {
             run.out);
 }
 
+TEST_F(TinyModel, WritesTextsThatQuantizeCalibratesWith) {
+  const std::string ids = (folder_ / "ids.json").string(), out = (folder_ / "int4").string();
+  const RunResult run =
+      run_assay({"generate", model(), "--sequences", "3", "--sequence-length", "16", "-o", ids, "--seed", "2", "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(json::parse(run.out, nullptr, false)["tokens"], 3 * 16);
+  const json written = json::parse(read_bytes(ids), nullptr, false);
+  EXPECT_EQ(written["model"], model());
+  EXPECT_EQ(written["seed"], 2);
+  EXPECT_EQ(written["temperature"], 1);
+  EXPECT_EQ(written["samples"].size(), 3u);
+  const RunResult quantized = run_assay({"quantize", model(), "--to", "int4", "--calibration", ids, "-o", out, "--json", "-"});
+  ASSERT_EQ(quantized.exit_code, 0) << quantized.err;
+  EXPECT_EQ(json::parse(quantized.out, nullptr, false)["calibration_tokens"], 3 * 16);
+}
+
 TEST_F(TinyModel, BenchGivesTheFixedKeys) {
   const RunResult run =
       run_assay({"bench", model(), "-p", "8", "-n", "4", "-r", "3", "-t", "1,2", "--json", "-"});
@@ -118,6 +135,67 @@ TEST_F(TinyModel, PerplexityIsThatOfTheTextScored) {
   const json result = json::parse(run.out, nullptr, false);
   EXPECT_GT(result["perplexity"], 1);
   EXPECT_EQ(result["context_length"], 16);
+}
+
+TEST_F(TinyModel, SensitivityListsEveryLayerInAFileThatTheNextCallTakesOver) {
+  const std::string ids = (folder_ / "ids.json").string(), probe = (folder_ / "probe.json").string();
+  write_bytes(ids, "[[3, 14, 15, 9, 26, 5, 35], [5, 35, 8, 9]]");
+  write_bytes(probe, "[[7, 9, 3, 2, 38]]");
+  const std::vector<std::string> words{"sensitivity", model(), "--calibration", ids, "--probe", probe, "--group-size", "16",
+                                       "-o", (folder_ / "layers.json").string(), "--json", "-"};
+  const RunResult first = run_assay(words);
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(json::parse(first.out, nullptr, false)["probe_positions"], 4);
+  const std::string file = read_bytes(folder_ / "layers.json");
+  EXPECT_EQ(json::parse(file, nullptr, false)["layers"].size(), json::parse(first.out, nullptr, false)["layers"]);
+  ASSERT_EQ(run_assay(words).exit_code, 0);
+  EXPECT_EQ(read_bytes(folder_ / "layers.json"), file);
+}
+
+TEST_F(TinyModel, AverageBitsGiveLayersTheirOwnAndTheFolderLoads) {
+  const std::string ids = (folder_ / "ids.json").string(), probe = (folder_ / "probe.json").string();
+  const std::string layers = (folder_ / "layers.json").string(), out = (folder_ / "mixed").string();
+  write_bytes(ids, "[[3, 14, 15, 9, 26, 5, 35], [5, 35, 8, 9]]");
+  write_bytes(probe, "[[7, 9, 3, 2, 38]]");
+  ASSERT_EQ(run_assay({"sensitivity", model(), "--calibration", ids, "--probe", probe, "--group-size", "16", "-o", layers}).exit_code, 0);
+  const RunResult run = run_assay({"quantize", model(), "--to", "int2", "--group-size", "16", "--asym", "--calibration", ids, "--average-bits", "4.5",
+                                   "--sensitivity", layers, "--fold", "-o", out, "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  double bits = 0, weights = 0;
+  std::set<int> different;
+  const json report = json::parse(run.out, nullptr, false);
+  for (const auto& layer : report["layers"]) {
+    const double size = layer["rows"].get<double>() * layer["cols"].get<double>();
+    const int of_layer = layer["bits"];
+    bits += size * (of_layer + (16 + of_layer) / 16.0);
+    weights += size;
+    different.insert(of_layer);
+  }
+  EXPECT_LE(bits / weights, 4.5);
+  EXPECT_GT(bits / weights, 4.0);
+  EXPECT_GT(different.size(), 1u);
+  const json config = json::parse(read_bytes(fs::path(out) / "quantize_config.json"), nullptr, false);
+  EXPECT_FALSE(config["dynamic"].empty());
+  EXPECT_EQ(run_assay({"eval", "kl", out, "--reference", model(), "--data", probe}).exit_code, 0);
+  const RunResult too_small = run_assay({"quantize", model(), "--to", "int2", "--average-bits", "2", "--sensitivity", layers, "-o", out + "2"});
+  EXPECT_EQ(too_small.exit_code, 1);
+  EXPECT_THAT(too_small.err, HasSubstr("smallest choices"));
+}
+
+TEST_F(TinyModel, KlDivergenceIsThatToTheReference) {
+  const std::string ids = (folder_ / "ids.json").string(), out = (folder_ / "int2").string();
+  write_bytes(ids, "[[3, 14, 15, 9, 26], [5, 35, 8, 9]]");
+  ASSERT_EQ(run_assay({"quantize", model(), "--to", "int2", "--method", "rtn", "-o", out}).exit_code, 0);
+  for (const bool same : {true, false}) {
+    const RunResult run = run_assay({"eval", "kl", same ? model() : out, "--reference", model(), "--data", ids, "--json", "-"});
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    const json result = json::parse(run.out, nullptr, false);
+    EXPECT_EQ(result["sequences"], 2);
+    EXPECT_EQ(result["positions"], 4 + 3);
+    EXPECT_EQ(result["kl_mean"].get<double>() > 0, !same);
+    EXPECT_EQ(result["perplexity"] != result["reference_perplexity"], !same);
+    if (same) EXPECT_EQ(result["same_top"], 1);
+  }
 }
 
 TEST_F(TinyModel, CtrlCEndsWith130AndLeavesNoFile) {

@@ -17,8 +17,10 @@ const std::vector<std::vector<std::string>> kCommands{{"models"},
                                                       {"eval"},
                                                       {"eval", "lambada"},
                                                       {"eval", "perplexity"},
+                                                      {"eval", "kl"},
                                                       {"bench"},
                                                       {"generate"},
+                                                      {"sensitivity"},
                                                       {"completion"}};
 
 TEST(CommandLine, HelpOfEveryCommandHasAnExampleOfThatCommand) {
@@ -52,6 +54,8 @@ TEST(CommandLine, WrongUsageEndsWith2AndOneLine) {
       {"inspect", "m", "--kernels", "abacus"},
       {"generate", "m"},
       {"generate", "m", "--prompt", "a", "--top-p", "2"},
+      {"generate", "m", "--sequences", "2"},
+      {"generate", "m", "--sequences", "2", "-o", "x", "--prompt", "a"},
       {"bench", "m", "-t", "1,x"},
       {"bench", "m", "-t", "0"},
       {"bench", "m", "-p", "0", "-n", "0"},

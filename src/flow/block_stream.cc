@@ -1,0 +1,102 @@
+#include "flow/block_stream.h"
+
+#include <optional>
+#include <utility>
+
+#include "base/interrupt.h"
+#include "quant/llm/hessian.h"
+
+namespace assay {
+namespace {
+
+constexpr std::int64_t kChunkRows = 2048;
+
+}  // namespace
+
+std::span<const Slot> slots_of(BlockStage stage) {
+  static constexpr Slot kAttentionInput[] = {Slot::kQ, Slot::kK, Slot::kV, Slot::kQkv};
+  static constexpr Slot kAttentionOutput[] = {Slot::kO};
+  static constexpr Slot kMlpInput[] = {Slot::kGate, Slot::kUp, Slot::kGateUp};
+  static constexpr Slot kMlpOutput[] = {Slot::kDown};
+  switch (stage) {
+    case BlockStage::kAttentionInput:
+      return kAttentionInput;
+    case BlockStage::kAttentionOutput:
+      return kAttentionOutput;
+    case BlockStage::kMlpInput:
+      return kMlpInput;
+    case BlockStage::kMlpOutput:
+      return kMlpOutput;
+  }
+  return {};
+}
+
+Result<BlockStream> BlockStream::create(Forward& forward, const CalibrationSet& set, Reads reads) {
+  BlockStream stream(forward);
+  auto& chunks = stream.chunks_;
+  const bool predict = reads == Reads::kPredict;
+  for (const auto& ids : set.sequences) {
+    const auto length = static_cast<std::int64_t>(ids.size()) - (predict ? 1 : 0);
+    if (length < 1) continue;
+    if (chunks.empty() || static_cast<std::int64_t>(chunks.back().tokens.size()) + length > kChunkRows)
+      chunks.emplace_back();
+    Chunk& chunk = chunks.back();
+    chunk.sequences.push_back({static_cast<std::int64_t>(chunk.tokens.size()), length, nullptr});
+    chunk.tokens.insert(chunk.tokens.end(), ids.begin(), ids.begin() + length);
+    if (predict) chunk.targets.insert(chunk.targets.end(), ids.begin() + 1, ids.end());
+  }
+  if (chunks.empty()) return Error{ErrorCode::kInvalidArgument, "there are no tokens to read"};
+  for (auto& chunk : chunks) {
+    ASSAY_TRY(chunk.hidden, forward.embed(chunk.tokens, chunk.sequences));
+  }
+  return stream;
+}
+
+void BlockStream::run_stage(BlockStage stage, std::int64_t layer, const Chunk& chunk, BlockState& state) {
+  switch (stage) {
+    case BlockStage::kAttentionInput:
+      return forward_->begin_block(layer, state);
+    case BlockStage::kAttentionOutput:
+      return forward_->attend(layer, chunk.sequences, state);
+    case BlockStage::kMlpInput:
+      return forward_->project(layer, state);
+    case BlockStage::kMlpOutput:
+      return forward_->expand(layer, state);
+  }
+}
+
+Result<StageHessians> BlockStream::hessians(std::int64_t layer, ThreadPool& pool) {
+  std::array<std::optional<GramAccumulator>, kNumBlockStages> grams;
+  for (const auto& chunk : chunks_) {
+    ASSAY_RETURN_IF_ERROR(check_interrupt());
+    BlockState state{chunk.hidden, {}};
+    for (std::size_t stage = 0; stage < kNumBlockStages; ++stage) {
+      run_stage(static_cast<BlockStage>(stage), layer, chunk, state);
+      if (!grams[stage]) grams[stage].emplace(state.inputs.cols());
+      grams[stage]->add(state.inputs.view(), pool);
+    }
+  }
+  StageHessians hessians;
+  for (std::size_t stage = 0; stage < kNumBlockStages; ++stage) {
+    ASSAY_TRY(hessians[stage], grams[stage]->hessian());
+  }
+  return hessians;
+}
+
+Matrix<float> BlockStream::behind_block(std::int64_t layer, const Chunk& chunk, Matrix<float> hidden) {
+  BlockState state{std::move(hidden), {}};
+  for (std::size_t stage = 0; stage < kNumBlockStages; ++stage)
+    run_stage(static_cast<BlockStage>(stage), layer, chunk, state);
+  forward_->finish_block(layer, state);
+  return std::move(state.hidden);
+}
+
+Status BlockStream::pass(std::int64_t layer) {
+  for (auto& chunk : chunks_) {
+    ASSAY_RETURN_IF_ERROR(check_interrupt());
+    chunk.hidden = behind_block(layer, chunk, std::move(chunk.hidden));
+  }
+  return {};
+}
+
+}  // namespace assay

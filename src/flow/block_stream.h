@@ -1,0 +1,58 @@
+// A set of token sequences on its way through a model, block by block, and what the matrices of a block read
+// of it.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/forward.h"
+#include "flow/calibration.h"
+#include "tensor/matrix.h"
+
+namespace assay {
+
+// The stages of a block: matrices of one stage read the same input.
+inline constexpr std::size_t kNumBlockStages = 4;
+enum class BlockStage : std::uint8_t { kAttentionInput, kAttentionOutput, kMlpInput, kMlpOutput };
+std::span<const Slot> slots_of(BlockStage stage);
+
+// H (hessian.h) of the inputs of each stage.
+using StageHessians = std::array<Matrix<float>, kNumBlockStages>;
+
+// Borrows the Forward, through whose model the sequences go as it is at the time. Keeps the residual stream
+// of all of them in memory. Not thread safe.
+class BlockStream {
+ public:
+  // Whole sequences that are computed together.
+  struct Chunk {
+    std::vector<SequenceRows> sequences;
+    std::vector<std::int32_t> tokens;
+    std::vector<std::int32_t> targets;  // with kPredict: the token after each
+    Matrix<float> hidden;               // (tokens, hidden_size): the residual stream before the next block
+  };
+  // kPredict: the last token of a sequence is not read, so that each that is read has a target.
+  enum class Reads : std::uint8_t { kAll, kPredict };
+
+  // Embeds the sequences; those with nothing to read are left out. Errors: kInvalidArgument where nothing is
+  // left, and those of Forward::embed.
+  static Result<BlockStream> create(Forward& forward, const CalibrationSet& set, Reads reads);
+
+  const std::vector<Chunk>& chunks() const { return chunks_; }
+  // Of block `layer`, which the stream stands before. Errors: kInterrupted.
+  Result<StageHessians> hessians(std::int64_t layer, ThreadPool& pool);
+  // Moves the stream behind block `layer`. Errors: kInterrupted.
+  Status pass(std::int64_t layer);
+  // The residual stream of a chunk behind block `layer`, before which it is `hidden`.
+  Matrix<float> behind_block(std::int64_t layer, const Chunk& chunk, Matrix<float> hidden);
+
+ private:
+  explicit BlockStream(Forward& forward) : forward_(&forward) {}
+  void run_stage(BlockStage stage, std::int64_t layer, const Chunk& chunk, BlockState& state);
+
+  Forward* forward_;
+  std::vector<Chunk> chunks_;
+};
+
+}  // namespace assay

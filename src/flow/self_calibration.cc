@@ -1,0 +1,247 @@
+#include "flow/self_calibration.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/elapsed.h"
+#include "base/interrupt.h"
+#include "base/mapped_file.h"
+#include "base/rng.h"
+#include "engine/forward.h"
+#include "engine/sampler.h"
+#include "flow/weights_hash.h"
+#include "formats/json/json_reader.h"
+
+namespace assay {
+namespace {
+
+using nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+using Sequences = std::vector<std::vector<std::int32_t>>;
+
+// Enough rows that the products with weights, not the reading of weights, take the time; few enough that keys
+// and values of a small model (46 KB a token for SmolLM2-135M) fit into memory by far.
+constexpr std::int64_t kBatch = 64;
+constexpr std::int64_t kLeadingTokens = 4;  // LLM-QAT: "the first 3 to 5 tokens" are the most likely ones
+constexpr int kMaxJsonDepth = 3;
+
+// Which tokens may begin a text, and what stands before it.
+struct TextStart {
+  std::vector<std::int32_t> prefix;
+  std::vector<std::int32_t> first;
+};
+
+Result<TextStart> text_start(const LanguageModel& model, const Tokenizer& tokenizer) {
+  if (tokenizer.vocabulary_size() > model.config.vocab_size) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "the tokenizer has " + std::to_string(tokenizer.vocabulary_size()) +
+                     " tokens, the model's vocabulary only " + std::to_string(model.config.vocab_size) +
+                     ": this is not the model's tokenizer"};
+  }
+  TextStart start;
+  ASSAY_TRY(start.prefix, tokenizer.encode("", true));
+  for (std::int32_t id = 0; id < tokenizer.vocabulary_size(); ++id) {
+    if (!tokenizer.is_special(id) && !tokenizer.token_bytes(id).empty()) start.first.push_back(id);
+  }
+  if (start.first.empty())
+    return Error{ErrorCode::kInvalidArgument, "the tokenizer has no token to begin a text with"};
+  return start;
+}
+
+// One sequence while it is written.
+class Writer {
+ public:
+  Writer(const LanguageModel& model, const Tokenizer& tokenizer, const TextStart& start, Sampler drawn,
+         Sampler most_likely, std::uint64_t seed)
+      : model_(model),
+        tokenizer_(tokenizer),
+        start_(start),
+        drawn_(std::move(drawn)),
+        most_likely_(std::move(most_likely)),
+        rng_(seed) {}
+
+  // The next token, where `logits` follow the ones so far; they may be empty at the very beginning.
+  Status advance(std::span<const float> logits) {
+    if (place_ < start_.prefix.size()) {
+      ids_.push_back(start_.prefix[place_++]);
+      return {};
+    }
+    const std::size_t place = place_++ - start_.prefix.size();
+    if (place == 0) {
+      ids_.push_back(start_.first[rng_.below(start_.first.size())]);
+      return {};
+    }
+    ASSAY_TRY(const std::int32_t id, (place <= kLeadingTokens ? most_likely_ : drawn_).sample(logits));
+    ids_.push_back(id);
+    const auto& ends = model_.config.eos_ids;
+    if (tokenizer_.eos_id() == id || std::find(ends.begin(), ends.end(), id) != ends.end()) place_ = 0;
+    return {};
+  }
+  std::int32_t last() const { return ids_.back(); }
+  bool begins_text() const { return place_ == 1; }  // with last()
+  std::vector<std::int32_t> take() { return std::move(ids_); }
+
+ private:
+  const LanguageModel& model_;
+  const Tokenizer& tokenizer_;
+  const TextStart& start_;
+  Sampler drawn_, most_likely_;
+  Rng rng_;
+  std::vector<std::int32_t> ids_;
+  std::size_t place_ = 0;  // in the running text, its prefix included
+};
+
+// Advances every writer, in parallel: drawing from a large vocabulary takes about as long as a layer.
+Status advance_all(std::vector<Writer>& writers, const Matrix<float>& logits, ThreadPool& pool) {
+  std::vector<Status> results(writers.size());
+  pool.parallel_for(static_cast<std::int64_t>(writers.size()), 1, [&](WorkRange range) {
+    for (std::int64_t i = range.begin; i < range.end; ++i) {
+      const std::span<const float> row =
+          logits.rows() == 0 ? std::span<const float>()
+                             : std::span(logits.row(i), static_cast<std::size_t>(logits.cols()));
+      results[static_cast<std::size_t>(i)] = writers[static_cast<std::size_t>(i)].advance(row);
+    }
+  });
+  for (const auto& result : results) ASSAY_RETURN_IF_ERROR(result);
+  return {};
+}
+
+Result<std::vector<Writer>> make_writers(const LanguageModel& model, const Tokenizer& tokenizer,
+                                         const TextStart& start, const SelfCalibrationOptions& options,
+                                         std::int64_t first, std::int64_t count) {
+  ASSAY_TRY(const Sampler most_likely, Sampler::create({}));
+  // Seeds are random numbers themselves: neighbouring states of the generator would give shifted copies of
+  // one stream.
+  const std::uint64_t base = Rng(options.seed).next();
+  std::vector<Writer> writers;
+  for (std::int64_t i = first; i < first + count; ++i) {
+    Rng seeds(Rng(base + static_cast<std::uint64_t>(i)).next());
+    ASSAY_TRY(Sampler drawn, Sampler::create({.temperature = options.temperature, .seed = seeds.next()}));
+    writers.emplace_back(model, tokenizer, start, std::move(drawn), most_likely, seeds.next());
+  }
+  return writers;
+}
+
+Status check(const LanguageModel& model, const SelfCalibrationOptions& options) {
+  if (options.sequences < 1 || options.sequence_length < 2) {
+    return Error{ErrorCode::kInvalidArgument, "expected at least one sequence of at least two tokens"};
+  }
+  if (options.sequence_length > model.config.max_positions) {
+    return Error{ErrorCode::kInvalidArgument, "sequences of " + std::to_string(options.sequence_length) +
+                                                  " tokens are longer than the model's context of " +
+                                                  std::to_string(model.config.max_positions)};
+  }
+  return {};
+}
+
+// What a file tells before its samples; files of the same header hold sequences of the same series.
+ordered_json header(const LanguageModel& model, const std::string& model_name,
+                    const SelfCalibrationOptions& options) {
+  return {{"source", "generated by the model itself (LLM-QAT, arXiv:2305.17888)"},
+          {"model", model_name},
+          {"weights_hash", weights_hash(model)},
+          {"temperature", options.temperature},
+          {"leading_tokens", kLeadingTokens},
+          {"sequence_length", options.sequence_length},
+          {"seed", options.seed}};
+}
+
+std::string with_samples(ordered_json header, const Sequences& sequences, const Tokenizer& tokenizer) {
+  header["samples"] = sequences;
+  for (const auto& ids : sequences) header["texts"].push_back(tokenizer.decode(ids, false));
+  return header.dump() + "\n";
+}
+
+// The sequences of an interrupted call; none where there was no such call.
+Result<Sequences> read_partial(const std::filesystem::path& path, const ordered_json& expected_header,
+                               std::int64_t vocabulary_size) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return Sequences{};
+  ASSAY_TRY(const MappedFile file, MappedFile::open(path));
+  const Error other{
+      ErrorCode::kInvalidArgument,
+      path.string() + ": an unfinished file of other settings or weights is here; remove it to begin again"};
+  const auto parsed = parse_ordered_json(file.bytes(), kMaxJsonDepth);
+  if (!parsed || !parsed->is_object() || !parsed->contains("samples")) return other;
+  ordered_json found = *parsed;
+  found.erase("samples");
+  found.erase("texts");
+  if (found != expected_header) return other;
+  Sequences sequences;
+  for (const auto& sample : (*parsed)["samples"]) {
+    if (!sample.is_array()) return other;
+    auto& ids = sequences.emplace_back();
+    for (const auto& id : sample) {
+      if (!id.is_number_integer() || id < 0 || id >= vocabulary_size) return other;
+      ids.push_back(id.get<std::int32_t>());
+    }
+  }
+  return sequences;
+}
+
+}  // namespace
+
+Result<Sequences> sample_sequences(const LanguageModel& model, const Tokenizer& tokenizer,
+                                   const SelfCalibrationOptions& options, std::int64_t first,
+                                   std::int64_t count, const KernelContext& kernels, Progress& progress) {
+  ASSAY_RETURN_IF_ERROR(check(model, options));
+  ASSAY_TRY(const TextStart start, text_start(model, tokenizer));
+  // A row alone is summed in another order than one among others, so one sequence is not computed alone.
+  const std::int64_t rows = std::max<std::int64_t>(count, 2);
+  ASSAY_TRY(std::vector<Writer> writers, make_writers(model, tokenizer, start, options, first, rows));
+  Forward forward(model, kernels);
+  std::vector<KvCache> caches(static_cast<std::size_t>(rows), KvCache(model.config, kernels.activations));
+  std::vector<SequenceRows> sequences;
+  for (std::int64_t i = 0; i < rows; ++i) sequences.push_back({i, 1, &caches[static_cast<std::size_t>(i)]});
+  ASSAY_RETURN_IF_ERROR(advance_all(writers, {}, *kernels.pool));
+  for (std::int64_t length = 1; length < options.sequence_length; ++length) {
+    ASSAY_RETURN_IF_ERROR(check_interrupt());
+    std::vector<std::int32_t> tokens;
+    for (std::size_t i = 0; i < writers.size(); ++i) {
+      tokens.push_back(writers[i].last());
+      if (writers[i].begins_text()) caches[i].clear();
+    }
+    ASSAY_TRY(const Matrix<float> hidden, forward.hidden_states(tokens, sequences));
+    ASSAY_RETURN_IF_ERROR(advance_all(writers, forward.logits(hidden.view()), *kernels.pool));
+    progress.update("writing", first * options.sequence_length + count * (length + 1),
+                    options.sequences * options.sequence_length);
+  }
+  Sequences result;
+  for (std::int64_t i = 0; i < count; ++i) result.push_back(writers[static_cast<std::size_t>(i)].take());
+  return result;
+}
+
+Result<SelfCalibrationRun> write_self_calibration(const LanguageModel& model, const Tokenizer& tokenizer,
+                                                  const std::string& model_name,
+                                                  const SelfCalibrationOptions& options,
+                                                  const std::filesystem::path& path,
+                                                  const KernelContext& kernels, Progress& progress) {
+  ASSAY_RETURN_IF_ERROR(check(model, options));
+  const auto start = Clock::now();
+  std::filesystem::path partial = path;
+  partial += ".partial";
+  const ordered_json about = header(model, model_name, options);
+  ASSAY_TRY(Sequences sequences, read_partial(partial, about, model.config.vocab_size));
+  if (static_cast<std::int64_t>(sequences.size()) > options.sequences)
+    sequences.resize(static_cast<std::size_t>(options.sequences));
+  const auto earlier = static_cast<std::int64_t>(sequences.size());
+  while (static_cast<std::int64_t>(sequences.size()) < options.sequences) {
+    const auto done = static_cast<std::int64_t>(sequences.size());
+    ASSAY_TRY(Sequences batch,
+              sample_sequences(model, tokenizer, options, done, std::min(kBatch, options.sequences - done),
+                               kernels, progress));
+    std::move(batch.begin(), batch.end(), std::back_inserter(sequences));
+    ASSAY_RETURN_IF_ERROR(write_file_atomically(partial, with_samples(about, sequences, tokenizer)));
+  }
+  ASSAY_RETURN_IF_ERROR(write_file_atomically(path, with_samples(about, sequences, tokenizer)));
+  std::error_code ignored;
+  std::filesystem::remove(partial, ignored);
+  return SelfCalibrationRun{options.sequences * options.sequence_length,
+                            (options.sequences - earlier) * options.sequence_length, seconds_since(start)};
+}
+
+}  // namespace assay

@@ -1,0 +1,142 @@
+#include "flow/self_calibration.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/load.h"
+#include "flow/calibration.h"
+#include "flow/evaluate_llm.h"
+#include "support/testing.h"
+
+namespace assay {
+namespace {
+
+using Sequences = std::vector<std::vector<std::int32_t>>;
+
+constexpr std::uint64_t kSeed = 5;
+
+// The golden GPT-2 with a vocabulary of single characters and <|endoftext|>; 37 positions.
+Tokenizer characters() {
+  nlohmann::json vocabulary;
+  for (int id = 0; id < 88; ++id) vocabulary[std::string(1, static_cast<char>('!' + id))] = id;
+  vocabulary["<|endoftext|>"] = 88;
+  auto tokenizer =
+      Tokenizer::from_vocab_and_merges(as_bytes(vocabulary.dump()), as_bytes(std::string("#version: 0.2\n")));
+  EXPECT_THAT(tokenizer, IsOk());
+  return *std::move(tokenizer);
+}
+
+class SelfCalibration : public testing::Test {
+ protected:
+  Sequences sample(const SelfCalibrationOptions& options, std::int64_t first, std::int64_t count,
+                   int threads = 2) {
+    ThreadPool pool(threads);
+    auto result = sample_sequences(model_, tokenizer_, options, first, count, {table_, &pool}, progress_);
+    EXPECT_THAT(result, IsOk());
+    return *std::move(result);
+  }
+  Result<SelfCalibrationRun> write(const SelfCalibrationOptions& options, const std::string& name) {
+    ThreadPool pool(2);
+    return write_self_calibration(model_, tokenizer_, "tiny", options, folder_ / name, {table_, &pool},
+                                  progress_);
+  }
+
+  LanguageModel model_ = *load_model(golden("families/gpt2"));
+  Tokenizer tokenizer_ = characters();
+  const KernelTable* table_ = &select_kernels(detect_cpu_features());
+  NoProgress progress_;
+  TempDir folder_;
+};
+
+TEST_F(SelfCalibration, ASequenceDependsNeitherOnItsBatchNorOnTheThreads) {
+  const SelfCalibrationOptions options{.sequences = 5, .sequence_length = 20, .seed = kSeed};
+  const auto all = sample(options, 0, 5);
+  ASSERT_EQ(all.size(), 5u);
+  EXPECT_EQ(sample(options, 0, 5, 1), all);
+  EXPECT_EQ(sample(options, 1, 1), Sequences{all[1]});
+  EXPECT_EQ(sample(options, 3, 2), (Sequences{all[3], all[4]}));
+}
+
+TEST_F(SelfCalibration, EverySequenceAndEverySeedIsAnotherText) {
+  const SelfCalibrationOptions options{.sequences = 8, .sequence_length = 20, .seed = kSeed};
+  auto all = sample(options, 0, 8);
+  for (auto& other : sample({.sequences = 8, .sequence_length = 20, .seed = kSeed + 1}, 0, 8))
+    all.push_back(std::move(other));
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(std::unique(all.begin(), all.end()), all.end());
+}
+
+TEST_F(SelfCalibration, ATextBeginsWithATokenThatIsNotSpecialAndTheFourMostLikelyAfterIt) {
+  // So hot that texts end by themselves every now and then, and the next begins.
+  const SelfCalibrationOptions options{
+      .sequences = 16, .sequence_length = 36, .temperature = 30, .seed = kSeed};
+  ThreadPool pool(2);
+  int begun_within = 0, drawn = 0, drawn_most_likely = 0;
+  for (const auto& ids : sample(options, 0, 16)) {
+    ASSERT_EQ(ids.size(), 36u);
+    for (std::size_t begin = 0; begin < ids.size();) {
+      const auto end = std::find(ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.end(), 88);
+      const std::vector<std::int32_t> text(ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                                           end == ids.end() ? end : end + 1);
+      begun_within += begin > 0;
+      begin += text.size();
+      EXPECT_NE(text[0], 88) << "seed " << kSeed;
+      const auto logits = run_logits(model_, text, {table_, &pool});
+      ASSERT_THAT(logits, IsOk());
+      for (std::size_t place = 1; place < text.size(); ++place) {
+        const float* row = logits->row(static_cast<std::int64_t>(place) - 1);
+        const bool most_likely = std::max_element(row, row + logits->cols()) - row == text[place];
+        if (place <= 4) {
+          EXPECT_TRUE(most_likely) << "token " << place << ", seed " << kSeed;
+        } else {
+          ++drawn;
+          drawn_most_likely += most_likely;
+        }
+      }
+    }
+  }
+  EXPECT_GT(begun_within, 0);
+  EXPECT_LT(drawn_most_likely, drawn / 4);
+}
+
+TEST_F(SelfCalibration, GoesOnWhereAnEarlierCallStoppedToTheSameFile) {
+  const SelfCalibrationOptions options{.sequences = 66, .sequence_length = 6, .seed = kSeed};
+  ASSERT_THAT(write(options, "whole.json"), IsOk());
+  SelfCalibrationOptions part = options;
+  part.sequences = 64;
+  ASSERT_THAT(write(part, "part.json"), IsOk());
+  std::filesystem::rename(folder_ / "part.json", folder_ / "resumed.json.partial");
+  const auto resumed = write(options, "resumed.json");
+  ASSERT_THAT(resumed, IsOk());
+  EXPECT_EQ(resumed->computed, 2 * 6);
+  EXPECT_EQ(read_bytes(folder_ / "resumed.json"), read_bytes(folder_ / "whole.json"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "resumed.json.partial"));
+}
+
+TEST_F(SelfCalibration, DoesNotGoOnFromOtherSettings) {
+  SelfCalibrationOptions options{.sequences = 2, .sequence_length = 6, .seed = kSeed};
+  ASSERT_THAT(write(options, "a.json"), IsOk());
+  std::filesystem::rename(folder_ / "a.json", folder_ / "b.json.partial");
+  options.seed = kSeed + 1;
+  EXPECT_THAT(write(options, "b.json"), FailsWith(ErrorCode::kInvalidArgument, "other settings"));
+}
+
+TEST_F(SelfCalibration, WritesWhatCalibrationReads) {
+  const SelfCalibrationOptions options{.sequences = 3, .sequence_length = 9, .seed = kSeed};
+  ASSERT_THAT(write(options, "ids.json"), IsOk());
+  const std::string file = read_bytes(folder_ / "ids.json");
+  const auto set = parse_calibration(as_bytes(file), "ids.json", tokenizer_, model_.config.vocab_size, {});
+  ASSERT_THAT(set, IsOk());
+  EXPECT_EQ(set->sequences, sample(options, 0, 3));
+  EXPECT_EQ(nlohmann::json::parse(file)["texts"][2], tokenizer_.decode(set->sequences[2], false));
+}
+
+TEST_F(SelfCalibration, RefusesSequencesBeyondTheContext) {
+  EXPECT_THAT(write({.sequences = 1, .sequence_length = 38}, "x.json"),
+              FailsWith(ErrorCode::kInvalidArgument, "context of 37"));
+  EXPECT_THAT(write({.sequences = 0, .sequence_length = 8}, "x.json"),
+              FailsWith(ErrorCode::kInvalidArgument, "at least one sequence"));
+}
+
+}  // namespace
+}  // namespace assay
