@@ -18,8 +18,11 @@ namespace {
 namespace fs = std::filesystem;
 
 Status check_ends(const LanguageModel& model) {
-  if (model.project_out || model.project_in || !model.final_norm || model.config.family->norm == NormKind::kLayer)
-    return Error{ErrorCode::kUnsupported, std::string(model.config.family->model_type) + ": no gradients for its last layers; choose a method that needs none"};
+  if (model.project_out || model.project_in || !model.final_norm ||
+      model.config.family->norm == NormKind::kLayer)
+    return Error{ErrorCode::kUnsupported,
+                 std::string(model.config.family->model_type) +
+                     ": no gradients for its last layers; choose a method that needs none"};
   return {};
 }
 
@@ -32,9 +35,11 @@ Matrix<float> dequantize(const Linear& linear, const KernelContext& kernels) {
   return w;
 }
 
-// The float model's hidden states before the head, normed, a row for every token: small, so they are computed once.
-Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingData& data, std::int64_t rows_at_once,
-                                     const KernelContext& kernels, Progress& progress) {
+// The float model's hidden states before the head, normed, a row for every token: small, so they are computed
+// once.
+Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingData& data,
+                                     std::int64_t rows_at_once, const KernelContext& kernels,
+                                     Progress& progress) {
   Forward forward(model, kernels);
   Matrix<float> states(static_cast<std::int64_t>(data.tokens.size()), model.config.hidden_size);
   std::vector<std::size_t> all(data.sequences.size());
@@ -43,9 +48,12 @@ Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingD
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     // The batches are runs of the data's own order.
     const std::int64_t first = data.sequences[batch.chosen.front()].first_row;
-    const auto tokens = std::span(data.tokens).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(batch.num_rows));
+    const auto tokens =
+        std::span(data.tokens)
+            .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(batch.num_rows));
     ASSAY_TRY(const Matrix<float> hidden, forward.hidden_states(tokens, batch.sequences));
-    rms_norm(kernels, hidden.view(), model.final_norm->weight, model.config.norm_epsilon, states.view().rows_between(first, first + batch.num_rows));
+    rms_norm(kernels, hidden.view(), model.final_norm->weight, model.config.norm_epsilon,
+             states.view().rows_between(first, first + batch.num_rows));
     progress.update("float model", first + batch.num_rows, states.rows());
   }
   return states;
@@ -54,7 +62,8 @@ Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingD
 // A model in training.
 class Student {
  public:
-  static Result<Student> create(const LanguageModel& original, LanguageModel& quantized, const DistillOptions& options, const KernelContext& kernels) {
+  static Result<Student> create(const LanguageModel& original, LanguageModel& quantized,
+                                const DistillOptions& options, const KernelContext& kernels) {
     Student student(original, quantized, options, kernels);
     for (std::int64_t layer = 0; layer < quantized.config.num_layers; ++layer) {
       ASSAY_TRY(TrainableBlock block, TrainableBlock::create(original, quantized, layer, kernels));
@@ -63,8 +72,10 @@ class Student {
     return student;
   }
 
-  // Sum over the batch of KL(teacher || student); where `learn`, gradients of `factor` times it are added to what step() uses.
-  Result<double> loss(const TrainingData& data, const TrainingBatch& batch, const Matrix<float>& teacher, bool learn, float factor) {
+  // Sum over the batch of KL(teacher || student); where `learn`, gradients of `factor` times it are added to
+  // what step() uses.
+  Result<double> loss(const TrainingData& data, const TrainingBatch& batch, const Matrix<float>& teacher,
+                      bool learn, float factor) {
     ASSAY_TRY(Matrix<float> hidden, embed(data, batch));
     std::vector<Matrix<float>> inputs;
     for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
@@ -74,13 +85,17 @@ class Student {
     Matrix<float> normed(hidden.rows(), hidden.cols()), gradient;
     rms_norm(kernels_, hidden.view(), quantized_->final_norm->weight, epsilon(), normed.view());
     if (learn) gradient = Matrix<float>(hidden.rows(), hidden.cols());
-    const double sum = distillation_loss({head_.view(), quantized_->config.final_softcap}, gather_rows(data, batch, teacher.view()).view(),
-                                         normed.view(), factor, gradient.view(), kernels_);
+    const double sum = distillation_loss({head_.view(), quantized_->config.final_softcap},
+                                         gather_rows(data, batch, teacher.view()).view(), normed.view(),
+                                         factor, gradient.view(), kernels_);
     if (!learn) return sum;
-    rms_norm_gradient(hidden.view(), quantized_->final_norm->weight, epsilon(), gradient.view(), gradient.view(), final_gradient_, *kernels_.pool);
+    rms_norm_gradient(hidden.view(), quantized_->final_norm->weight, epsilon(), gradient.view(),
+                      gradient.view(), final_gradient_, *kernels_.pool);
     for (std::size_t layer = blocks_.size(); layer-- > 0;) {
-      if (!keeps_tapes_) blocks_[layer].forward(inputs[layer].view(), batch.sequences, tape(layer), hidden.view());
-      blocks_[layer].backward(inputs[layer].view(), batch.sequences, tape(layer), gradient.view(), gradient.view());
+      if (!keeps_tapes_)
+        blocks_[layer].forward(inputs[layer].view(), batch.sequences, tape(layer), hidden.view());
+      blocks_[layer].backward(inputs[layer].view(), batch.sequences, tape(layer), gradient.view(),
+                              gradient.view());
     }
     return sum;
   }
@@ -88,13 +103,15 @@ class Student {
   void step(const TrainingRates& rates, std::int64_t step) {
     for (auto& block : blocks_) block.step(rates, step);
     for (std::size_t c = 0; c < final_gradient_.size(); ++c) final_gradient_[c] *= final_start_[c];
-    if (rates.norm > 0) adam_step(final_factors_, final_gradient_, final_adam_, step, rates.norm, {}, *kernels_.pool);
+    if (rates.norm > 0)
+      adam_step(final_factors_, final_gradient_, final_adam_, step, rates.norm, {}, *kernels_.pool);
     std::ranges::fill(final_gradient_, 0.0f);
     refresh_final_norm();
   }
 
   void export_to(LanguageModel& model) const {
-    for (std::size_t layer = 0; layer < blocks_.size(); ++layer) blocks_[layer].export_to(model.blocks[layer]);
+    for (std::size_t layer = 0; layer < blocks_.size(); ++layer)
+      blocks_[layer].export_to(model.blocks[layer]);
     model.final_norm->weight = quantized_->final_norm->weight;
   }
 
@@ -106,7 +123,9 @@ class Student {
     }
     final_adam_.mean.resize(final_factors_.size());
     final_adam_.square.resize(final_factors_.size());
-    const auto add = [&](const char* name, std::vector<float>& values) { out.push_back({name, DType::kF32, std::as_writable_bytes(std::span(values))}); };
+    const auto add = [&](const char* name, std::vector<float>& values) {
+      out.push_back({name, DType::kF32, std::as_writable_bytes(std::span(values))});
+    };
     add("final_norm", final_factors_);
     add("final_norm.mean", final_adam_.mean);
     add("final_norm.square", final_adam_.square);
@@ -119,19 +138,28 @@ class Student {
   }
 
  private:
-  Student(const LanguageModel& original, LanguageModel& quantized, const DistillOptions& options, const KernelContext& kernels)
-      : quantized_(&quantized), kernels_(kernels), head_(dequantize(original.output_head(), kernels)), final_start_(quantized.final_norm->weight),
-        final_factors_(final_start_.size(), 1.0f), final_gradient_(final_start_.size()) {
+  Student(const LanguageModel& original, LanguageModel& quantized, const DistillOptions& options,
+          const KernelContext& kernels)
+      : quantized_(&quantized),
+        kernels_(kernels),
+        head_(dequantize(original.output_head(), kernels)),
+        final_start_(quantized.final_norm->weight),
+        final_factors_(final_start_.size(), 1.0f),
+        final_gradient_(final_start_.size()) {
     const ModelConfig& config = quantized.config;
-    const std::int64_t row_values = 5 * config.hidden_size + 3 * config.q_dim() + 3 * config.kv_dim() + 3 * config.intermediate_size;
-    keeps_tapes_ = static_cast<std::uint64_t>(row_values * config.num_layers * options.rows_at_once) * sizeof(float) <= options.activation_memory_bytes;
+    const std::int64_t row_values =
+        5 * config.hidden_size + 3 * config.q_dim() + 3 * config.kv_dim() + 3 * config.intermediate_size;
+    keeps_tapes_ =
+        static_cast<std::uint64_t>(row_values * config.num_layers * options.rows_at_once) * sizeof(float) <=
+        options.activation_memory_bytes;
     tapes_.resize(keeps_tapes_ ? static_cast<std::size_t>(config.num_layers) : 1);
   }
 
   BlockTape& tape(std::size_t layer) { return tapes_[keeps_tapes_ ? layer : 0]; }
   float epsilon() const { return quantized_->config.norm_epsilon; }
   void refresh_final_norm() {
-    for (std::size_t c = 0; c < final_start_.size(); ++c) quantized_->final_norm->weight[c] = final_start_[c] * final_factors_[c];
+    for (std::size_t c = 0; c < final_start_.size(); ++c)
+      quantized_->final_norm->weight[c] = final_start_[c] * final_factors_[c];
   }
 
   Result<Matrix<float>> embed(const TrainingData& data, const TrainingBatch& batch) {
@@ -161,12 +189,19 @@ struct Position {
 
 class Distillation {
  public:
-  Distillation(LanguageModel& quantized, const TrainingData& data, const DistillOptions& options, const fs::path& folder, Student& student, const Matrix<float>& teacher)
-      : quantized_(quantized), data_(data), options_(options), student_(student), teacher_(teacher), state_path_(folder / "distill-state.safetensors"),
+  Distillation(LanguageModel& quantized, const TrainingData& data, const DistillOptions& options,
+               const fs::path& folder, Student& student, const Matrix<float>& teacher)
+      : quantized_(quantized),
+        data_(data),
+        options_(options),
+        student_(student),
+        teacher_(teacher),
+        state_path_(folder / "distill-state.safetensors"),
         best_path_(folder / "distill-best.safetensors") {}
 
   Result<DistillReport> run(Progress& progress) {
-    const auto per_epoch = (static_cast<std::int64_t>(data_.train.size()) + options_.sequences_per_step - 1) / options_.sequences_per_step;
+    const auto per_epoch = (static_cast<std::int64_t>(data_.train.size()) + options_.sequences_per_step - 1) /
+                           options_.sequences_per_step;
     DistillReport report;
     report.steps = per_epoch * options_.epochs;
     best_.final_norm = quantized_.final_norm;
@@ -184,7 +219,8 @@ class Distillation {
       ++position_.step;
       progress.update("distilling", position_.step, report.steps);
       if (position_.step % per_epoch == 0) ASSAY_RETURN_IF_ERROR(judge());
-      if (position_.step % options_.steps_between_saves == 0 || position_.step % per_epoch == 0) ASSAY_RETURN_IF_ERROR(save());
+      if (position_.step % options_.steps_between_saves == 0 || position_.step % per_epoch == 0)
+        ASSAY_RETURN_IF_ERROR(save());
     }
     quantized_.final_norm = best_.final_norm;
     quantized_.blocks = best_.blocks;
@@ -198,7 +234,8 @@ class Distillation {
     const auto chosen = draw_sequences(data_, position_.step, options_.sequences_per_step, options_.seed);
     const std::int64_t rows = make_batch(data_, chosen).num_rows;
     for (const auto& batch : cut_batches(data_, chosen, options_.rows_at_once)) {
-      ASSAY_TRY(const double loss, student_.loss(data_, batch, teacher_, true, 1.0f / static_cast<float>(rows)));
+      ASSAY_TRY(const double loss,
+                student_.loss(data_, batch, teacher_, true, 1.0f / static_cast<float>(rows)));
       static_cast<void>(loss);
     }
     student_.step(options_.rates.times(rate_factor(position_.step, steps)), position_.step + 1);
@@ -236,7 +273,8 @@ class Distillation {
   Status load() {
     ASSAY_RETURN_IF_ERROR(load_arrays(state_path_, arrays()));
     student_.refresh();
-    if (position_.best_kl < position_.start_kl) ASSAY_RETURN_IF_ERROR(load_quantized_blocks(best_path_, best_, 0, best_.blocks.size()));
+    if (position_.best_kl < position_.start_kl)
+      ASSAY_RETURN_IF_ERROR(load_quantized_blocks(best_path_, best_, 0, best_.blocks.size()));
     return {};
   }
 
@@ -252,13 +290,17 @@ class Distillation {
 
 }  // namespace
 
-Result<DistillReport> distill_model(const LanguageModel& original, LanguageModel& quantized, const TrainingData& data, const DistillOptions& options,
-                                    const fs::path& folder, const KernelContext& kernels, Progress& progress) {
+Result<DistillReport> distill_model(const LanguageModel& original, LanguageModel& quantized,
+                                    const TrainingData& data, const DistillOptions& options,
+                                    const fs::path& folder, const KernelContext& kernels,
+                                    Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   ASSAY_RETURN_IF_ERROR(check_ends(quantized));
   ASSAY_TRY(Student student, Student::create(original, quantized, options, kernels));
-  ASSAY_TRY(const Matrix<float> teacher, teacher_states(original, data, options.rows_at_once, kernels, progress));
-  ASSAY_TRY(DistillReport report, Distillation(quantized, data, options, folder, student, teacher).run(progress));
+  ASSAY_TRY(const Matrix<float> teacher,
+            teacher_states(original, data, options.rows_at_once, kernels, progress));
+  ASSAY_TRY(DistillReport report,
+            Distillation(quantized, data, options, folder, student, teacher).run(progress));
   report.seconds = seconds_since(start);
   return report;
 }

@@ -13,8 +13,10 @@ namespace {
 
 constexpr std::int64_t kPassRows = 2048;
 
-// Relative squared errors of the rows of y, summed; where `dy` has rows, it is set to the gradient of factor times the sum.
-double relative_error(MatrixView<const float> y, MatrixView<const float> target, float factor, MatrixView<float> dy) {
+// Relative squared errors of the rows of y, summed; where `dy` has rows, it is set to the gradient of factor
+// times the sum.
+double relative_error(MatrixView<const float> y, MatrixView<const float> target, float factor,
+                      MatrixView<float> dy) {
   double sum = 0;
   for (std::int64_t t = 0; t < y.rows; ++t) {
     double size = 0, distance = 0;
@@ -57,7 +59,8 @@ struct Pass {
     const Matrix<float> x = gather_rows(data, batch, input.view());
     Matrix<float> y(x.rows(), x.cols());
     block.forward(x.view(), batch.sequences, tape, y.view());
-    relative_error(y.view(), gather_rows(data, batch, target.view()).view(), 1.0f / static_cast<float>(batch.num_rows), y.view());
+    relative_error(y.view(), gather_rows(data, batch, target.view()).view(),
+                   1.0f / static_cast<float>(batch.num_rows), y.view());
     block.backward(x.view(), batch.sequences, tape, y.view(), y.view());
     block.step(rates, step);
   }
@@ -65,7 +68,8 @@ struct Pass {
 
 }  // namespace
 
-Status pass_block(const LanguageModel& model, std::int64_t layer, const TrainingData& data, const KernelContext& kernels, Matrix<float>& stream) {
+Status pass_block(const LanguageModel& model, std::int64_t layer, const TrainingData& data,
+                  const KernelContext& kernels, Matrix<float>& stream) {
   ASSAY_TRY(BlockGradient block, BlockGradient::create(model, layer, kernels));
   const BlockParameters weights = block_parameters(model.blocks[static_cast<std::size_t>(layer)], kernels);
   std::vector<std::size_t> all(data.sequences.size());
@@ -80,8 +84,9 @@ Status pass_block(const LanguageModel& model, std::int64_t layer, const Training
   return {};
 }
 
-Result<ReconstructReport> reconstruct_block(const LanguageModel& original, LanguageModel& quantized, std::int64_t layer,
-                                            const TrainingData& data, const ReconstructOptions& options, const KernelContext& kernels,
+Result<ReconstructReport> reconstruct_block(const LanguageModel& original, LanguageModel& quantized,
+                                            std::int64_t layer, const TrainingData& data,
+                                            const ReconstructOptions& options, const KernelContext& kernels,
                                             BlockStreams& streams) {
   const auto start = std::chrono::steady_clock::now();
   ASSAY_RETURN_IF_ERROR(pass_block(original, layer, data, kernels, streams.original));
@@ -90,11 +95,13 @@ Result<ReconstructReport> reconstruct_block(const LanguageModel& original, Langu
   ReconstructReport report;
   ASSAY_TRY(report.start_error, pass.held_out_error());
   report.error = report.start_error;
-  const auto per_epoch = (static_cast<std::int64_t>(data.train.size()) + options.sequences_per_step - 1) / options.sequences_per_step;
+  const auto per_epoch = (static_cast<std::int64_t>(data.train.size()) + options.sequences_per_step - 1) /
+                         options.sequences_per_step;
   report.steps = per_epoch * options.epochs;
   for (std::int64_t step = 0; step < report.steps; ++step) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
-    pass.learn(draw_sequences(data, step, options.sequences_per_step, options.seed), options.rates.times(rate_factor(step, report.steps)), step + 1);
+    pass.learn(draw_sequences(data, step, options.sequences_per_step, options.seed),
+               options.rates.times(rate_factor(step, report.steps)), step + 1);
     if ((step + 1) % per_epoch != 0) continue;
     ASSAY_TRY(const double error, pass.held_out_error());
     if (error < report.error) {

@@ -15,11 +15,14 @@ constexpr double kWarmUpSteps = 4;
 
 Result<TrainingData> divide_calibration(const CalibrationSet& calibration) {
   if (calibration.sequences.size() < 2)
-    return Error{ErrorCode::kInvalidArgument, "calibration: training needs at least 2 sequences, one of them to judge by; give more text or a smaller --sequence-length"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "calibration: training needs at least 2 sequences, one of them to judge by; give more text "
+                 "or a smaller --sequence-length"};
   TrainingData data;
   for (std::size_t i = 0; i < calibration.sequences.size(); ++i) {
     const auto& sequence = calibration.sequences[i];
-    data.sequences.push_back({static_cast<std::int64_t>(data.tokens.size()), static_cast<std::int64_t>(sequence.size()), nullptr});
+    data.sequences.push_back(
+        {static_cast<std::int64_t>(data.tokens.size()), static_cast<std::int64_t>(sequence.size()), nullptr});
     data.tokens.insert(data.tokens.end(), sequence.begin(), sequence.end());
     (i % kHeldOut == 1 ? data.held_out : data.train).push_back(i);
   }
@@ -36,23 +39,28 @@ TrainingBatch make_batch(const TrainingData& data, std::span<const std::size_t> 
   return batch;
 }
 
-Matrix<float> gather_rows(const TrainingData& data, const TrainingBatch& batch, MatrixView<const float> rows) {
+Matrix<float> gather_rows(const TrainingData& data, const TrainingBatch& batch,
+                          MatrixView<const float> rows) {
   Matrix<float> out(batch.num_rows, rows.cols);
   for (std::size_t i = 0; i < batch.chosen.size(); ++i) {
     const SequenceRows& from = data.sequences[batch.chosen[i]];
-    for (std::int64_t t = 0; t < from.num_rows; ++t) std::copy_n(rows.row(from.first_row + t), rows.cols, out.row(batch.sequences[i].first_row + t));
+    for (std::int64_t t = 0; t < from.num_rows; ++t)
+      std::copy_n(rows.row(from.first_row + t), rows.cols, out.row(batch.sequences[i].first_row + t));
   }
   return out;
 }
 
-void scatter_rows(const TrainingData& data, const TrainingBatch& batch, MatrixView<const float> from, MatrixView<float> rows) {
+void scatter_rows(const TrainingData& data, const TrainingBatch& batch, MatrixView<const float> from,
+                  MatrixView<float> rows) {
   for (std::size_t i = 0; i < batch.chosen.size(); ++i) {
     const SequenceRows& to = data.sequences[batch.chosen[i]];
-    for (std::int64_t t = 0; t < to.num_rows; ++t) std::copy_n(from.row(batch.sequences[i].first_row + t), from.cols, rows.row(to.first_row + t));
+    for (std::int64_t t = 0; t < to.num_rows; ++t)
+      std::copy_n(from.row(batch.sequences[i].first_row + t), from.cols, rows.row(to.first_row + t));
   }
 }
 
-std::vector<TrainingBatch> cut_batches(const TrainingData& data, std::span<const std::size_t> chosen, std::int64_t max_rows) {
+std::vector<TrainingBatch> cut_batches(const TrainingData& data, std::span<const std::size_t> chosen,
+                                       std::int64_t max_rows) {
   std::vector<TrainingBatch> batches;
   std::vector<std::size_t> together;
   std::int64_t rows = 0;
@@ -69,7 +77,8 @@ std::vector<TrainingBatch> cut_batches(const TrainingData& data, std::span<const
   return batches;
 }
 
-std::vector<std::size_t> draw_sequences(const TrainingData& data, std::int64_t step, std::int64_t per_step, std::uint64_t seed) {
+std::vector<std::size_t> draw_sequences(const TrainingData& data, std::int64_t step, std::int64_t per_step,
+                                        std::uint64_t seed) {
   const auto count = static_cast<std::int64_t>(data.train.size());
   std::vector<std::size_t> chosen, order;
   std::int64_t round_of_order = -1;

@@ -17,7 +17,8 @@ std::span<std::byte> bytes_of(std::vector<T>& values) {
 }
 
 std::span<std::byte> bytes_of(Matrix<float>& matrix) {
-  return std::as_writable_bytes(std::span(matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.cols())));
+  return std::as_writable_bytes(
+      std::span(matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.cols())));
 }
 
 // A matrix as three arrays.
@@ -26,11 +27,14 @@ struct MatrixArrays {
   std::vector<Float16> scales;
 
   explicit MatrixArrays(const GroupQuantMatrix& m)
-      : codes(static_cast<std::size_t>(m.rows() * m.cols())), zeros(static_cast<std::size_t>(m.rows() * m.num_groups())), scales(zeros.size()) {}
+      : codes(static_cast<std::size_t>(m.rows() * m.cols())),
+        zeros(static_cast<std::size_t>(m.rows() * m.num_groups())),
+        scales(zeros.size()) {}
 
   void take(const GroupQuantMatrix& m) {
     for (std::int64_t r = 0; r < m.rows(); ++r) {
-      m.get_row(r, std::span(codes).subspan(static_cast<std::size_t>(r * m.cols()), static_cast<std::size_t>(m.cols())));
+      m.get_row(r, std::span(codes).subspan(static_cast<std::size_t>(r * m.cols()),
+                                            static_cast<std::size_t>(m.cols())));
       for (std::int64_t g = 0; g < m.num_groups(); ++g) {
         const auto i = static_cast<std::size_t>(r * m.num_groups() + g);
         scales[i] = m.scale(r, g);
@@ -41,7 +45,8 @@ struct MatrixArrays {
 
   void give(GroupQuantMatrix& m) const {
     for (std::int64_t r = 0; r < m.rows(); ++r) {
-      m.set_row(r, std::span(codes).subspan(static_cast<std::size_t>(r * m.cols()), static_cast<std::size_t>(m.cols())));
+      m.set_row(r, std::span(codes).subspan(static_cast<std::size_t>(r * m.cols()),
+                                            static_cast<std::size_t>(m.cols())));
       for (std::int64_t g = 0; g < m.num_groups(); ++g) {
         const auto i = static_cast<std::size_t>(r * m.num_groups() + g);
         m.scale(r, g) = scales[i];
@@ -59,11 +64,13 @@ struct MatrixArrays {
 
 // Visits every quantized linear and every norm of the blocks, and the final norm, with a name of its own.
 template <typename OnLinear, typename OnNorm>
-void visit_blocks(LanguageModel& model, std::size_t first, std::size_t end, OnLinear on_linear, OnNorm on_norm) {
+void visit_blocks(LanguageModel& model, std::size_t first, std::size_t end, OnLinear on_linear,
+                  OnNorm on_norm) {
   for (std::size_t b = first; b < end; ++b) {
     const std::string prefix = "block" + std::to_string(b) + ".";
     for (std::size_t i = 0; i < kNumSlots; ++i) {
-      if (auto& linear = model.blocks[b].linears[i]) on_linear(prefix + "linear" + std::to_string(i), *linear);
+      if (auto& linear = model.blocks[b].linears[i])
+        on_linear(prefix + "linear" + std::to_string(i), *linear);
     }
     for (std::size_t i = 0; i < kNumNormSlots; ++i) {
       if (auto& norm = model.blocks[b].norms[i]) on_norm(prefix + "norm" + std::to_string(i), *norm);
@@ -72,7 +79,8 @@ void visit_blocks(LanguageModel& model, std::size_t first, std::size_t end, OnLi
   if (model.final_norm) on_norm("final_norm", *model.final_norm);
 }
 
-void add_adam(std::vector<NamedArray>& arrays, const std::string& name, AdamState& adam, std::size_t size, float rate) {
+void add_adam(std::vector<NamedArray>& arrays, const std::string& name, AdamState& adam, std::size_t size,
+              float rate) {
   if (rate <= 0) return;
   adam.mean.resize(size);
   adam.square.resize(size);
@@ -87,11 +95,14 @@ Status save_arrays(const std::filesystem::path& path, std::vector<NamedArray> ar
   std::vector<TensorDeclaration> declarations;
   for (const auto& array : arrays) {
     bytes.emplace(array.name, array.bytes);
-    declarations.push_back({array.name, array.dtype, {static_cast<std::int64_t>(array.bytes.size() / num_bytes(array.dtype, 1))}});
+    declarations.push_back({array.name,
+                            array.dtype,
+                            {static_cast<std::int64_t>(array.bytes.size() / num_bytes(array.dtype, 1))}});
   }
   sort_as_reference(declarations);
   ASSAY_TRY(SafetensorsWriter writer, SafetensorsWriter::create(path, declarations, {}));
-  for (const auto& declaration : declarations) ASSAY_RETURN_IF_ERROR(writer.append(declaration.name, bytes.at(declaration.name)));
+  for (const auto& declaration : declarations)
+    ASSAY_RETURN_IF_ERROR(writer.append(declaration.name, bytes.at(declaration.name)));
   return writer.commit();
 }
 
@@ -102,13 +113,15 @@ Status load_arrays(const std::filesystem::path& path, const std::vector<NamedArr
   for (const auto& array : arrays) {
     const TensorView* tensor = parsed->find(array.name);
     if (tensor == nullptr || tensor->dtype != array.dtype || tensor->bytes.size() != array.bytes.size())
-      return Error{ErrorCode::kCorrupt, path.string() + ": " + array.name + " is missing or of another size; use --restart to begin again"};
+      return Error{ErrorCode::kCorrupt, path.string() + ": " + array.name +
+                                            " is missing or of another size; use --restart to begin again"};
     std::memcpy(array.bytes.data(), tensor->bytes.data(), array.bytes.size());
   }
   return {};
 }
 
-Status save_quantized_blocks(const std::filesystem::path& path, const LanguageModel& model, std::size_t first, std::size_t end) {
+Status save_quantized_blocks(const std::filesystem::path& path, const LanguageModel& model, std::size_t first,
+                             std::size_t end) {
   std::vector<NamedArray> arrays;
   std::vector<std::unique_ptr<MatrixArrays>> kept;
   // The arrays of a file to be written are only read.
@@ -119,11 +132,14 @@ Status save_quantized_blocks(const std::filesystem::path& path, const LanguageMo
         kept.back()->take(*linear.quantized);
         kept.back()->add_to(arrays, name);
       },
-      [&](const std::string& name, NormWeights& norm) { arrays.push_back({name, DType::kF32, bytes_of(norm.weight)}); });
+      [&](const std::string& name, NormWeights& norm) {
+        arrays.push_back({name, DType::kF32, bytes_of(norm.weight)});
+      });
   return save_arrays(path, std::move(arrays));
 }
 
-Status load_quantized_blocks(const std::filesystem::path& path, LanguageModel& model, std::size_t first, std::size_t end) {
+Status load_quantized_blocks(const std::filesystem::path& path, LanguageModel& model, std::size_t first,
+                             std::size_t end) {
   std::vector<NamedArray> arrays;
   std::vector<std::pair<Linear*, std::unique_ptr<MatrixArrays>>> kept;
   std::vector<std::pair<NormWeights*, std::vector<float>>> norms;
@@ -148,7 +164,8 @@ Status load_quantized_blocks(const std::filesystem::path& path, LanguageModel& m
   return {};
 }
 
-std::vector<NamedArray> arrays_of(TrainingState& state, const std::string& prefix, const TrainingRates& rates) {
+std::vector<NamedArray> arrays_of(TrainingState& state, const std::string& prefix,
+                                  const TrainingRates& rates) {
   std::vector<NamedArray> arrays;
   for (std::size_t i = 0; i < state.layers.size(); ++i) {
     auto& layer = state.layers[i];

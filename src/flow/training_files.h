@@ -26,11 +26,15 @@ Status save_arrays(const std::filesystem::path& path, std::vector<NamedArray> ar
 // Errors: kCorrupt when the file does not hold exactly arrays of these names, types and sizes; kIo.
 Status load_arrays(const std::filesystem::path& path, const std::vector<NamedArray>& arrays);
 
-// Quantized matrices and norms of some blocks and the final norm, bit for bit. Loading expects the same shapes, bits and group sizes.
-Status save_quantized_blocks(const std::filesystem::path& path, const LanguageModel& model, std::size_t first, std::size_t end);
-Status load_quantized_blocks(const std::filesystem::path& path, LanguageModel& model, std::size_t first, std::size_t end);
+// Quantized matrices and norms of some blocks and the final norm, bit for bit. Loading expects the same
+// shapes, bits and group sizes.
+Status save_quantized_blocks(const std::filesystem::path& path, const LanguageModel& model, std::size_t first,
+                             std::size_t end);
+Status load_quantized_blocks(const std::filesystem::path& path, LanguageModel& model, std::size_t first,
+                             std::size_t end);
 
 // Everything that a block's training goes on from. Adam's means are allotted if they are not there yet.
-std::vector<NamedArray> arrays_of(TrainingState& state, const std::string& prefix, const TrainingRates& rates);
+std::vector<NamedArray> arrays_of(TrainingState& state, const std::string& prefix,
+                                  const TrainingRates& rates);
 
 }  // namespace assay

@@ -18,8 +18,9 @@ fs::path block_path(const fs::path& folder, std::int64_t layer) {
   return folder / name;
 }
 
-Status tune_blocks(const LanguageModel& original, LanguageModel& quantized, const TrainingData& data, const ReconstructOptions& options,
-                   const fs::path& folder, const KernelContext& kernels, Progress& progress, TuneReport& report) {
+Status tune_blocks(const LanguageModel& original, LanguageModel& quantized, const TrainingData& data,
+                   const ReconstructOptions& options, const fs::path& folder, const KernelContext& kernels,
+                   Progress& progress, TuneReport& report) {
   BlockStreams streams;
   ASSAY_TRY(streams.original, Forward(original, kernels).embed(data.tokens, data.sequences));
   streams.quantized = streams.original;
@@ -34,7 +35,8 @@ Status tune_blocks(const LanguageModel& original, LanguageModel& quantized, cons
       ASSAY_RETURN_IF_ERROR(pass_block(original, layer, data, kernels, streams.original));
       ASSAY_RETURN_IF_ERROR(pass_block(quantized, layer, data, kernels, streams.quantized));
     } else {
-      ASSAY_TRY(const ReconstructReport row, reconstruct_block(original, quantized, layer, data, options, kernels, streams));
+      ASSAY_TRY(const ReconstructReport row,
+                reconstruct_block(original, quantized, layer, data, options, kernels, streams));
       ASSAY_RETURN_IF_ERROR(save_quantized_blocks(path, quantized, block, block + 1));
       report.blocks.push_back(row);
     }
@@ -45,14 +47,18 @@ Status tune_blocks(const LanguageModel& original, LanguageModel& quantized, cons
 
 }  // namespace
 
-Result<TuneReport> tune_llm(const LanguageModel& original, LanguageModel& quantized, const CalibrationSet& calibration,
-                            const TuneOptions& options, const fs::path& folder, const KernelContext& kernels, Progress& progress) {
+Result<TuneReport> tune_llm(const LanguageModel& original, LanguageModel& quantized,
+                            const CalibrationSet& calibration, const TuneOptions& options,
+                            const fs::path& folder, const KernelContext& kernels, Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   ASSAY_TRY(const TrainingData data, divide_calibration(calibration));
   TuneReport report;
-  if (options.blocks) ASSAY_RETURN_IF_ERROR(tune_blocks(original, quantized, data, *options.blocks, folder, kernels, progress, report));
+  if (options.blocks)
+    ASSAY_RETURN_IF_ERROR(
+        tune_blocks(original, quantized, data, *options.blocks, folder, kernels, progress, report));
   if (options.model) {
-    ASSAY_TRY(report.model, distill_model(original, quantized, data, *options.model, folder, kernels, progress));
+    ASSAY_TRY(report.model,
+              distill_model(original, quantized, data, *options.model, folder, kernels, progress));
   }
   report.seconds = seconds_since(start);
   return report;

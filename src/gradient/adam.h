@@ -19,10 +19,10 @@ struct AdamState {
   std::vector<float> mean, square;
 };
 
-// One step: parameters -= rate * mean / (sqrt(square) + epsilon), both means corrected for their start at zero; `gradients`
-// are zero afterwards. `step` counts from 1. REQUIRES: equal sizes of parameters and gradients; state is empty or of that
-// size. Determinism: the same bits for any number of threads.
-void adam_step(std::span<float> parameters, std::span<float> gradients, AdamState& state, std::int64_t step, float rate,
-               const AdamOptions& options, ThreadPool& pool);
+// One step: parameters -= rate * mean / (sqrt(square) + epsilon), both means corrected for their start at
+// zero; `gradients` are zero afterwards. `step` counts from 1. REQUIRES: equal sizes of parameters and
+// gradients; state is empty or of that size. Determinism: the same bits for any number of threads.
+void adam_step(std::span<float> parameters, std::span<float> gradients, AdamState& state, std::int64_t step,
+               float rate, const AdamOptions& options, ThreadPool& pool);
 
 }  // namespace assay

@@ -52,7 +52,8 @@ BlockParameters block_parameters(const Block& block, const KernelContext& kernel
       for (std::int64_t r = range.begin; r < range.end; ++r) {
         dequantize_row(*kernels.table, linear.weight, r, ordered);
         for (std::size_t c = 0; c < ordered.size(); ++c)
-          w.at(r, linear.column_order.empty() ? static_cast<std::int64_t>(c) : linear.column_order[c]) = ordered[c];
+          w.at(r, linear.column_order.empty() ? static_cast<std::int64_t>(c) : linear.column_order[c]) =
+              ordered[c];
       }
     });
   }
@@ -73,11 +74,13 @@ BlockParameters zeros_like(const BlockParameters& parameters) {
 BlockGradient::BlockGradient(const LanguageModel& model, std::int64_t layer, const KernelContext& kernels)
     : model_(&model), layer_(layer), kernels_(kernels) {}
 
-Result<BlockGradient> BlockGradient::create(const LanguageModel& model, std::int64_t layer, const KernelContext& kernels) {
+Result<BlockGradient> BlockGradient::create(const LanguageModel& model, std::int64_t layer,
+                                            const KernelContext& kernels) {
   const std::string missing = missing_gradient(model.config, model.blocks[static_cast<std::size_t>(layer)]);
   if (!missing.empty()) {
-    return Error{ErrorCode::kUnsupported, std::string(model.config.family->model_type) + ": no gradients for blocks with " +
-                                              missing + "; choose a method that needs none"};
+    return Error{ErrorCode::kUnsupported, std::string(model.config.family->model_type) +
+                                              ": no gradients for blocks with " + missing +
+                                              "; choose a method that needs none"};
   }
   return BlockGradient(model, layer, kernels);
 }
@@ -88,13 +91,16 @@ AttentionShape BlockGradient::attention_shape() const {
           config.attention_scale, config.attention_softcap, config.windows[static_cast<std::size_t>(layer_)]};
 }
 
-void BlockGradient::apply(Slot slot, const BlockParameters& weights, MatrixView<const float> x, MatrixView<float> y) {
+void BlockGradient::apply(Slot slot, const BlockParameters& weights, MatrixView<const float> x,
+                          MatrixView<float> y) {
   const auto& bias = model_->blocks[static_cast<std::size_t>(layer_)].at(slot)->bias;
   for (std::int64_t t = 0; !bias.empty() && t < y.rows; ++t) std::copy(bias.begin(), bias.end(), y.row(t));
-  multiply_forward(x, weights.at(slot).view(), y, bias.empty() ? Accumulate::kNo : Accumulate::kYes, *kernels_.pool);
+  multiply_forward(x, weights.at(slot).view(), y, bias.empty() ? Accumulate::kNo : Accumulate::kYes,
+                   *kernels_.pool);
 }
 
-void BlockGradient::normalize(const std::vector<float>& weight, MatrixView<const float> x, MatrixView<float> y) {
+void BlockGradient::normalize(const std::vector<float>& weight, MatrixView<const float> x,
+                              MatrixView<float> y) {
   rms_norm(kernels_, x, weight, model_->config.norm_epsilon, y);
 }
 
@@ -116,8 +122,8 @@ void BlockGradient::turn(std::span<const SequenceRows> sequences, MatrixView<flo
   }
 }
 
-void BlockGradient::forward(const BlockParameters& weights, MatrixView<const float> x, std::span<const SequenceRows> sequences,
-                            BlockTape& tape, MatrixView<float> y) {
+void BlockGradient::forward(const BlockParameters& weights, MatrixView<const float> x,
+                            std::span<const SequenceRows> sequences, BlockTape& tape, MatrixView<float> y) {
   const ModelConfig& config = model_->config;
   const std::int64_t rows = x.rows, hidden = config.hidden_size, width = config.intermediate_size;
   shape_as(tape.attention_input, rows, hidden);
@@ -146,7 +152,8 @@ void BlockGradient::forward(const BlockParameters& weights, MatrixView<const flo
   for (const auto& sequence : sequences) {
     const std::int64_t begin = sequence.first_row, end = begin + sequence.num_rows;
     tasks.push_back({tape.queries.view().rows_between(begin, end), tape.keys.view().rows_between(begin, end),
-                     tape.values.view().rows_between(begin, end), tape.attended.view().rows_between(begin, end)});
+                     tape.values.view().rows_between(begin, end),
+                     tape.attended.view().rows_between(begin, end)});
   }
   attention(kernels_, attention_shape(), tasks);
 
@@ -177,59 +184,66 @@ void BlockGradient::forward(const BlockParameters& weights, MatrixView<const flo
 }
 
 // From dy to d_.middle.
-void BlockGradient::mlp_backward(const BlockParameters& weights, const BlockTape& tape, MatrixView<const float> dy,
-                                 BlockParameters& gradients) {
+void BlockGradient::mlp_backward(const BlockParameters& weights, const BlockTape& tape,
+                                 MatrixView<const float> dy, BlockParameters& gradients) {
   const ModelConfig& config = model_->config;
   ThreadPool& pool = *kernels_.pool;
   const std::int64_t rows = dy.rows, width = config.intermediate_size;
   shape_as(d_.branch, rows, config.hidden_size);
   copy_rows(dy, d_.branch.view());
   if (!weights.at(NormSlot::kPostMlp).empty()) {
-    rms_norm_gradient(tape.contracted.view(), weights.at(NormSlot::kPostMlp), config.norm_epsilon, dy, d_.branch.view(),
-                      gradients.at(NormSlot::kPostMlp), pool);
+    rms_norm_gradient(tape.contracted.view(), weights.at(NormSlot::kPostMlp), config.norm_epsilon, dy,
+                      d_.branch.view(), gradients.at(NormSlot::kPostMlp), pool);
   }
   shape_as(d_.expanded, rows, width);
-  multiply_to_weight(d_.branch.view(), tape.expanded.view(), gradients.at(Slot::kDown).view(), Accumulate::kYes, pool);
-  multiply_to_input(d_.branch.view(), weights.at(Slot::kDown).view(), d_.expanded.view(), Accumulate::kNo, pool);
+  multiply_to_weight(d_.branch.view(), tape.expanded.view(), gradients.at(Slot::kDown).view(),
+                     Accumulate::kYes, pool);
+  multiply_to_input(d_.branch.view(), weights.at(Slot::kDown).view(), d_.expanded.view(), Accumulate::kNo,
+                    pool);
   shape_as(d_.gate, rows, width);
   shape_as(d_.up, rows, width);
-  gated_activation_gradient(config.activation, tape.gate.view(), tape.up.view(), d_.expanded.view(), d_.gate.view(),
-                            d_.up.view(), pool);
+  gated_activation_gradient(config.activation, tape.gate.view(), tape.up.view(), d_.expanded.view(),
+                            d_.gate.view(), d_.up.view(), pool);
   shape_as(d_.input, rows, config.hidden_size);
-  multiply_to_weight(d_.gate.view(), tape.mlp_input.view(), gradients.at(Slot::kGate).view(), Accumulate::kYes, pool);
-  multiply_to_weight(d_.up.view(), tape.mlp_input.view(), gradients.at(Slot::kUp).view(), Accumulate::kYes, pool);
+  multiply_to_weight(d_.gate.view(), tape.mlp_input.view(), gradients.at(Slot::kGate).view(),
+                     Accumulate::kYes, pool);
+  multiply_to_weight(d_.up.view(), tape.mlp_input.view(), gradients.at(Slot::kUp).view(), Accumulate::kYes,
+                     pool);
   multiply_to_input(d_.gate.view(), weights.at(Slot::kGate).view(), d_.input.view(), Accumulate::kNo, pool);
   multiply_to_input(d_.up.view(), weights.at(Slot::kUp).view(), d_.input.view(), Accumulate::kYes, pool);
   shape_as(d_.middle, rows, config.hidden_size);
-  rms_norm_gradient(tape.middle.view(), weights.at(NormSlot::kMlp), config.norm_epsilon, d_.input.view(), d_.middle.view(),
-                    gradients.at(NormSlot::kMlp), pool);
+  rms_norm_gradient(tape.middle.view(), weights.at(NormSlot::kMlp), config.norm_epsilon, d_.input.view(),
+                    d_.middle.view(), gradients.at(NormSlot::kMlp), pool);
   add_in_place(kernels_, dy, d_.middle.view());
 }
 
 // From the gradient of queries or keys as attention reads them to that of the projection's output, in place.
-void BlockGradient::heads_backward(NormSlot slot, const BlockParameters& weights, std::span<const SequenceRows> sequences,
-                                   const Matrix<float>& raw, Matrix<float>& dheads, BlockParameters& gradients) {
+void BlockGradient::heads_backward(NormSlot slot, const BlockParameters& weights,
+                                   std::span<const SequenceRows> sequences, const Matrix<float>& raw,
+                                   Matrix<float>& dheads, BlockParameters& gradients) {
   turn(sequences, dheads.view(), true);
   if (weights.at(slot).empty()) return;
   const std::int64_t dim = model_->config.head_dim;
   const auto rows = rows_of_heads(dheads, dim);
-  rms_norm_gradient(rows_of_heads(raw, dim), weights.at(slot), model_->config.norm_epsilon, rows, rows, gradients.at(slot),
-                    *kernels_.pool);
+  rms_norm_gradient(rows_of_heads(raw, dim), weights.at(slot), model_->config.norm_epsilon, rows, rows,
+                    gradients.at(slot), *kernels_.pool);
 }
 
 // From d_.middle to d_.input, the gradient of the normed input of attention.
-void BlockGradient::attention_backward(const BlockParameters& weights, std::span<const SequenceRows> sequences,
-                                       const BlockTape& tape, BlockParameters& gradients) {
+void BlockGradient::attention_backward(const BlockParameters& weights,
+                                       std::span<const SequenceRows> sequences, const BlockTape& tape,
+                                       BlockParameters& gradients) {
   const ModelConfig& config = model_->config;
   ThreadPool& pool = *kernels_.pool;
   const std::int64_t rows = d_.middle.rows();
   copy_rows(d_.middle.view(), d_.branch.view());
   if (!weights.at(NormSlot::kPostAttention).empty()) {
-    rms_norm_gradient(tape.projected.view(), weights.at(NormSlot::kPostAttention), config.norm_epsilon, d_.middle.view(),
-                      d_.branch.view(), gradients.at(NormSlot::kPostAttention), pool);
+    rms_norm_gradient(tape.projected.view(), weights.at(NormSlot::kPostAttention), config.norm_epsilon,
+                      d_.middle.view(), d_.branch.view(), gradients.at(NormSlot::kPostAttention), pool);
   }
   shape_as(d_.attended, rows, config.q_dim());
-  multiply_to_weight(d_.branch.view(), tape.attended.view(), gradients.at(Slot::kO).view(), Accumulate::kYes, pool);
+  multiply_to_weight(d_.branch.view(), tape.attended.view(), gradients.at(Slot::kO).view(), Accumulate::kYes,
+                     pool);
   multiply_to_input(d_.branch.view(), weights.at(Slot::kO).view(), d_.attended.view(), Accumulate::kNo, pool);
   shape_as(d_.queries, rows, config.q_dim());
   shape_as(d_.keys, rows, config.kv_dim());
@@ -246,20 +260,23 @@ void BlockGradient::attention_backward(const BlockParameters& weights, std::span
   heads_backward(NormSlot::kQ, weights, sequences, tape.raw_queries, d_.queries, gradients);
   heads_backward(NormSlot::kK, weights, sequences, tape.raw_keys, d_.keys, gradients);
   bool first = true;
-  for (const auto& [slot, dout] : {std::pair{Slot::kQ, &d_.queries}, {Slot::kK, &d_.keys}, {Slot::kV, &d_.values}}) {
-    multiply_to_weight(dout->view(), tape.attention_input.view(), gradients.at(slot).view(), Accumulate::kYes, pool);
-    multiply_to_input(dout->view(), weights.at(slot).view(), d_.input.view(), first ? Accumulate::kNo : Accumulate::kYes, pool);
+  for (const auto& [slot, dout] :
+       {std::pair{Slot::kQ, &d_.queries}, {Slot::kK, &d_.keys}, {Slot::kV, &d_.values}}) {
+    multiply_to_weight(dout->view(), tape.attention_input.view(), gradients.at(slot).view(), Accumulate::kYes,
+                       pool);
+    multiply_to_input(dout->view(), weights.at(slot).view(), d_.input.view(),
+                      first ? Accumulate::kNo : Accumulate::kYes, pool);
     first = false;
   }
 }
 
-void BlockGradient::backward(const BlockParameters& weights, MatrixView<const float> x, std::span<const SequenceRows> sequences,
-                             const BlockTape& tape, MatrixView<const float> dy, BlockParameters& gradients,
-                             MatrixView<float> dx) {
+void BlockGradient::backward(const BlockParameters& weights, MatrixView<const float> x,
+                             std::span<const SequenceRows> sequences, const BlockTape& tape,
+                             MatrixView<const float> dy, BlockParameters& gradients, MatrixView<float> dx) {
   mlp_backward(weights, tape, dy, gradients);
   attention_backward(weights, sequences, tape, gradients);
-  rms_norm_gradient(x, weights.at(NormSlot::kAttention), model_->config.norm_epsilon, d_.input.view(), d_.branch.view(),
-                    gradients.at(NormSlot::kAttention), *kernels_.pool);
+  rms_norm_gradient(x, weights.at(NormSlot::kAttention), model_->config.norm_epsilon, d_.input.view(),
+                    d_.branch.view(), gradients.at(NormSlot::kAttention), *kernels_.pool);
   add_in_place(kernels_, d_.middle.view(), d_.branch.view());
   copy_rows(d_.branch.view(), dx);
 }

@@ -15,9 +15,10 @@ namespace {
 
 constexpr int kSamples = 24;  // of the derivatives of each tensor
 
-// Float32 gradients against exact ones, relative to the largest of the tensor: a chain of about ten operations, whose sums of at
-// most a few hundred terms of random sign lose about sqrt(n) <= 16 half units (2^-24) each, and the norms and the softmax
-// amplify what comes in by less than four. 10 * 16 * 4 * 2^-24 < 2^-14; a wrong term shows up at the size of the gradient itself.
+// Float32 gradients against exact ones, relative to the largest of the tensor: a chain of about ten
+// operations, whose sums of at most a few hundred terms of random sign lose about sqrt(n) <= 16 half units
+// (2^-24) each, and the norms and the softmax amplify what comes in by less than four. 10 * 16 * 4 * 2^-24 <
+// 2^-14; a wrong term shows up at the size of the gradient itself.
 constexpr double kRelativeBound = 0x1p-14;
 
 class EveryFamily : public testing::TestWithParam<std::string> {
@@ -40,7 +41,10 @@ class EveryFamily : public testing::TestWithParam<std::string> {
     const KernelContext kernels{&select_kernels(detect_cpu_features()), &pool};
     auto block = BlockGradient::create(model_, layer, kernels);
     EXPECT_THAT(block, IsOk());
-    Outcome out{block_parameters(model_.blocks[static_cast<std::size_t>(layer)], kernels), {}, Matrix<float>(x_.rows(), x_.cols()), Matrix<float>(x_.rows(), x_.cols())};
+    Outcome out{block_parameters(model_.blocks[static_cast<std::size_t>(layer)], kernels),
+                {},
+                Matrix<float>(x_.rows(), x_.cols()),
+                Matrix<float>(x_.rows(), x_.cols())};
     out.gradients = zeros_like(out.weights);
     BlockTape tape;
     block->forward(out.weights, x_.view(), kSequences, tape, out.y.view());
@@ -49,8 +53,8 @@ class EveryFamily : public testing::TestWithParam<std::string> {
   }
 
   // Samples of one tensor's gradient against central differences of the reference.
-  void expect_derivatives(std::vector<double*> values, const std::function<double()>& loss, std::span<const float> gradient,
-                          const std::string& what) {
+  void expect_derivatives(std::vector<double*> values, const std::function<double()>& loss,
+                          std::span<const float> gradient, const std::string& what) {
     ASSERT_EQ(values.size(), gradient.size()) << what;
     double largest = 0;
     for (const float g : gradient) largest = std::max(largest, std::abs(static_cast<double>(g)));
@@ -59,7 +63,8 @@ class EveryFamily : public testing::TestWithParam<std::string> {
     for (int i = 0; i < kSamples; ++i) {
       const auto at = static_cast<std::size_t>(rng.below(values.size()));
       const double expected = central_difference(*values[at], loss);
-      EXPECT_LE(std::abs(gradient[at] - expected), kRelativeBound * largest) << what << " " << at << ": " << gradient[at] << " for " << expected << ", seed " << kGradientSeed;
+      EXPECT_LE(std::abs(gradient[at] - expected), kRelativeBound * largest)
+          << what << " " << at << ": " << gradient[at] << " for " << expected << ", seed " << kGradientSeed;
     }
   }
 
@@ -92,7 +97,8 @@ TEST_P(EveryFamily, ForwardEqualsTheEngines) {
     double largest = 0;
     for (const float v : state.hidden.values()) largest = std::max(largest, std::abs(static_cast<double>(v)));
     for (std::size_t i = 0; i < state.hidden.values().size(); ++i)
-      ASSERT_NEAR(out.y.values()[i], state.hidden.values()[i], kRelativeBound * largest) << "layer " << layer << ", value " << i;
+      ASSERT_NEAR(out.y.values()[i], state.hidden.values()[i], kRelativeBound * largest)
+          << "layer " << layer << ", value " << i;
   }
 }
 
@@ -104,12 +110,15 @@ TEST_P(EveryFamily, GradientsEqualCentralDifferencesInDouble) {
     const auto loss = [&] { return weighted_sum(dy_, reference.forward(x, kSequences)); };
     expect_derivatives(pointers(x), loss, out.dx.values(), "input");
     for (std::size_t i = 0; i < kNumSlots; ++i) {
-      if (!reference.linears[i].empty()) expect_derivatives(pointers(reference.linears[i]), loss, out.gradients.linears[i].values(), "linear " + std::to_string(i));
+      if (!reference.linears[i].empty())
+        expect_derivatives(pointers(reference.linears[i]), loss, out.gradients.linears[i].values(),
+                           "linear " + std::to_string(i));
     }
     for (std::size_t i = 0; i < kNumNormSlots; ++i) {
       std::vector<double*> values;
       for (double& value : reference.norms[i]) values.push_back(&value);
-      if (!values.empty()) expect_derivatives(values, loss, out.gradients.norms[i], "norm " + std::to_string(i));
+      if (!values.empty())
+        expect_derivatives(values, loss, out.gradients.norms[i], "norm " + std::to_string(i));
     }
   }
 }
@@ -117,7 +126,8 @@ TEST_P(EveryFamily, GradientsEqualCentralDifferencesInDouble) {
 TEST_P(EveryFamily, GradientsDoNotDependOnTheNumberOfThreads) {
   const Outcome one = run(1, 1), three = run(1, 3);
   EXPECT_TRUE(std::ranges::equal(one.dx.values(), three.dx.values()));
-  for (std::size_t i = 0; i < kNumSlots; ++i) EXPECT_TRUE(std::ranges::equal(one.gradients.linears[i].values(), three.gradients.linears[i].values()));
+  for (std::size_t i = 0; i < kNumSlots; ++i)
+    EXPECT_TRUE(std::ranges::equal(one.gradients.linears[i].values(), three.gradients.linears[i].values()));
   for (std::size_t i = 0; i < kNumNormSlots; ++i) EXPECT_EQ(one.gradients.norms[i], three.gradients.norms[i]);
 }
 
@@ -132,13 +142,17 @@ TEST_P(EveryFamily, ASecondBackwardPassAddsTheSameGradientsAgain) {
   block->backward(out.weights, x_.view(), kSequences, tape, dy_.view(), out.gradients, out.dx.view());
   for (std::size_t i = 0; i < kNumSlots; ++i) {
     double largest = 0;
-    for (const float v : once.linears[i].values()) largest = std::max(largest, std::abs(static_cast<double>(v)));
+    for (const float v : once.linears[i].values())
+      largest = std::max(largest, std::abs(static_cast<double>(v)));
     for (std::size_t j = 0; j < once.linears[i].values().size(); ++j)
-      ASSERT_NEAR(out.gradients.linears[i].values()[j], 2 * once.linears[i].values()[j], 8 * 0x1p-24 * largest);
+      ASSERT_NEAR(out.gradients.linears[i].values()[j], 2 * once.linears[i].values()[j],
+                  8 * 0x1p-24 * largest);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, EveryFamily, testing::Values("llama-gqa", "llama-mha", "llama-bias", "llama-rope-llama3", "mistral", "qwen2", "qwen3", "gemma2", "gemma3"),
+INSTANTIATE_TEST_SUITE_P(Families, EveryFamily,
+                         testing::Values("llama-gqa", "llama-mha", "llama-bias", "llama-rope-llama3",
+                                         "mistral", "qwen2", "qwen3", "gemma2", "gemma3"),
                          [](const auto& parameter) {
                            std::string name = parameter.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -148,7 +162,8 @@ INSTANTIATE_TEST_SUITE_P(Families, EveryFamily, testing::Values("llama-gqa", "ll
 TEST(BlockGradient, RefusesWhatItHasNoGradientForByName) {
   ThreadPool pool(1);
   const KernelContext kernels{&select_kernels(detect_cpu_features()), &pool};
-  const std::pair<const char*, const char*> cases[] = {{"gpt2", "LayerNorm"}, {"opt-post-norm", "LayerNorm"}, {"gpt-neox", "LayerNorm"}, {"phi3", "fused"}};
+  const std::pair<const char*, const char*> cases[] = {
+      {"gpt2", "LayerNorm"}, {"opt-post-norm", "LayerNorm"}, {"gpt-neox", "LayerNorm"}, {"phi3", "fused"}};
   for (const auto& [family, reason] : cases) {
     auto model = load_model(golden(std::string("families/") + family));
     ASSERT_THAT(model, IsOk());

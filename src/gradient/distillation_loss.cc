@@ -25,8 +25,8 @@ double softmax_of(const KernelTable& table, std::span<const float> logits, std::
 }
 
 // KL of one row of logits; `student` becomes factor times the gradient with respect to the head's output.
-double row_loss(const KernelTable& table, float softcap, std::span<float> teacher, std::span<float> student, float factor,
-                std::vector<float>& p, std::vector<float>& q) {
+double row_loss(const KernelTable& table, float softcap, std::span<float> teacher, std::span<float> student,
+                float factor, std::vector<float>& p, std::vector<float>& q) {
   if (softcap > 0) {
     cap(teacher, softcap);
     cap(student, softcap);
@@ -45,22 +45,26 @@ double row_loss(const KernelTable& table, float softcap, std::span<float> teache
 
 }  // namespace
 
-double distillation_loss(const DistillationHead& head, MatrixView<const float> teacher, MatrixView<const float> student,
-                         float factor, MatrixView<float> dstudent, const KernelContext& kernels) {
-  ASSAY_CHECK(teacher.rows == student.rows && teacher.cols == student.cols && student.cols == head.weight.cols);
+double distillation_loss(const DistillationHead& head, MatrixView<const float> teacher,
+                         MatrixView<const float> student, float factor, MatrixView<float> dstudent,
+                         const KernelContext& kernels) {
+  ASSAY_CHECK(teacher.rows == student.rows && teacher.cols == student.cols &&
+              student.cols == head.weight.cols);
   const std::int64_t vocabulary = head.weight.rows, block = std::min(kRows, student.rows);
   Matrix<float> teacher_logits(block, vocabulary), student_logits(block, vocabulary);
   std::vector<double> losses(static_cast<std::size_t>(student.rows));
   for (std::int64_t begin = 0; begin < student.rows; begin += kRows) {
     const std::int64_t end = std::min(begin + kRows, student.rows), rows = end - begin;
-    const auto t = teacher_logits.view().rows_between(0, rows), s = student_logits.view().rows_between(0, rows);
+    const auto t = teacher_logits.view().rows_between(0, rows),
+               s = student_logits.view().rows_between(0, rows);
     multiply_forward(teacher.rows_between(begin, end), head.weight, t, Accumulate::kNo, *kernels.pool);
     multiply_forward(student.rows_between(begin, end), head.weight, s, Accumulate::kNo, *kernels.pool);
     const auto width = static_cast<std::size_t>(vocabulary);
     kernels.pool->parallel_for(rows, 1, [&](WorkRange range) {
       std::vector<float> p, q;
       for (std::int64_t i = range.begin; i < range.end; ++i)
-        losses[static_cast<std::size_t>(begin + i)] = row_loss(*kernels.table, head.softcap, {t.row(i), width}, {s.row(i), width}, factor, p, q);
+        losses[static_cast<std::size_t>(begin + i)] =
+            row_loss(*kernels.table, head.softcap, {t.row(i), width}, {s.row(i), width}, factor, p, q);
     });
     if (dstudent.rows > 0)
       multiply_to_input(s, head.weight, dstudent.rows_between(begin, end), Accumulate::kNo, *kernels.pool);

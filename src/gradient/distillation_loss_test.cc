@@ -28,7 +28,8 @@ std::vector<double> log_softmax(const DoubleMatrix& head, const std::vector<doub
   return logits;
 }
 
-double reference_kl(const DoubleMatrix& head, const std::vector<double>& teacher, const std::vector<double>& student, double softcap) {
+double reference_kl(const DoubleMatrix& head, const std::vector<double>& teacher,
+                    const std::vector<double>& student, double softcap) {
   const auto p = log_softmax(head, teacher, softcap), q = log_softmax(head, student, softcap);
   double kl = 0;
   for (std::size_t i = 0; i < p.size(); ++i) kl += std::exp(p[i]) * (p[i] - q[i]);
@@ -39,11 +40,13 @@ TEST(DistillationLoss, AndItsGradientEqualTheReferenceInDouble) {
   openblas_set_num_threads(1);
   ThreadPool pool(2);
   const KernelContext kernels{&select_kernels(detect_cpu_features()), &pool};
-  const Matrix<float> head = normal_matrix(kVocabulary, kWidth, kGradientSeed), teacher = normal_matrix(kRows, kWidth, kGradientSeed + 1),
+  const Matrix<float> head = normal_matrix(kVocabulary, kWidth, kGradientSeed),
+                      teacher = normal_matrix(kRows, kWidth, kGradientSeed + 1),
                       student = normal_matrix(kRows, kWidth, kGradientSeed + 2);
   for (const float softcap : {0.0f, 3.0f}) {
     Matrix<float> gradient(kRows, kWidth);
-    const double loss = distillation_loss({head.view(), softcap}, teacher.view(), student.view(), 0.5f, gradient.view(), kernels);
+    const double loss = distillation_loss({head.view(), softcap}, teacher.view(), student.view(), 0.5f,
+                                          gradient.view(), kernels);
     const DoubleMatrix weights = to_double(head), from = to_double(teacher);
     DoubleMatrix to = to_double(student);
     double expected = 0;
@@ -52,9 +55,13 @@ TEST(DistillationLoss, AndItsGradientEqualTheReferenceInDouble) {
     EXPECT_NEAR(loss, expected, kRows * 64 * 0x1p-24) << "seed " << kGradientSeed;
     Rng rng(kGradientSeed);
     for (int i = 0; i < 200; ++i) {
-      const auto t = static_cast<std::size_t>(rng.below(kRows)), c = static_cast<std::size_t>(rng.below(kWidth));
-      const double slope = central_difference(to[t][c], [&] { return reference_kl(weights, from[t], to[t], softcap); });
-      EXPECT_NEAR(gradient.at(static_cast<std::int64_t>(t), static_cast<std::int64_t>(c)), 0.5 * slope, 128 * 0x1p-24) << "seed " << kGradientSeed;
+      const auto t = static_cast<std::size_t>(rng.below(kRows)),
+                 c = static_cast<std::size_t>(rng.below(kWidth));
+      const double slope =
+          central_difference(to[t][c], [&] { return reference_kl(weights, from[t], to[t], softcap); });
+      EXPECT_NEAR(gradient.at(static_cast<std::int64_t>(t), static_cast<std::int64_t>(c)), 0.5 * slope,
+                  128 * 0x1p-24)
+          << "seed " << kGradientSeed;
     }
   }
 }
@@ -63,7 +70,8 @@ TEST(DistillationLoss, IsZeroWithoutGradientForATeacherOfItself) {
   openblas_set_num_threads(1);
   ThreadPool pool(2);
   const KernelContext kernels{&select_kernels(detect_cpu_features()), &pool};
-  const Matrix<float> head = normal_matrix(kVocabulary, kWidth, kGradientSeed), x = normal_matrix(5, kWidth, kGradientSeed + 1);
+  const Matrix<float> head = normal_matrix(kVocabulary, kWidth, kGradientSeed),
+                      x = normal_matrix(5, kWidth, kGradientSeed + 1);
   Matrix<float> gradient(5, kWidth);
   EXPECT_EQ(distillation_loss({head.view(), 0}, x.view(), x.view(), 1, gradient.view(), kernels), 0);
   EXPECT_TRUE(std::ranges::all_of(gradient.values(), [](float g) { return g == 0; }));

@@ -12,7 +12,8 @@ namespace {
 
 // A scale must stay invertible; below this float16 has too few bits left to train one.
 constexpr float kLeastScale = 0x1.0p-20f;
-// How far inside of its code's cell a latent weight starts, so that rounding errors of latent / s do not flip it.
+// How far inside of its code's cell a latent weight starts, so that rounding errors of latent / s do not flip
+// it.
 constexpr float kMargin = 1e-3f;
 // From zero, in steps: within what round_nearest takes.
 constexpr float kFarthest = 0x1p16f;
@@ -26,15 +27,18 @@ float round_nearest(float x) {
 }  // namespace
 
 FakeQuant::FakeQuant(const GroupQuantMatrix& start, std::vector<std::int32_t> order)
-    : bits_(start.bits()), group_size_(start.group_size()), order_(std::move(order)), start_scales_(start.rows(), start.num_groups()) {
+    : bits_(start.bits()),
+      group_size_(start.group_size()),
+      order_(std::move(order)),
+      start_scales_(start.rows(), start.num_groups()) {
   for (std::int64_t r = 0; r < start.rows(); ++r) {
     for (std::int64_t g = 0; g < start.num_groups(); ++g)
       start_scales_.at(r, g) = std::max(to_float(start.scale(r, g)), kLeastScale);
   }
 }
 
-FakeQuant FakeQuant::create(const GroupQuantMatrix& start, std::vector<std::int32_t> order, MatrixView<const float> weight,
-                            QuantParameters& parameters) {
+FakeQuant FakeQuant::create(const GroupQuantMatrix& start, std::vector<std::int32_t> order,
+                            MatrixView<const float> weight, QuantParameters& parameters) {
   ASSAY_CHECK(weight.rows == start.rows() && weight.cols == start.cols());
   FakeQuant quant(start, std::move(order));
   const auto largest = static_cast<float>((1 << start.bits()) - 1);
@@ -61,14 +65,16 @@ FakeQuant FakeQuant::create(const GroupQuantMatrix& start, std::vector<std::int3
   return quant;
 }
 
-FakeQuant::Group FakeQuant::group_of(const QuantParameters& parameters, std::int64_t r, std::int64_t g) const {
+FakeQuant::Group FakeQuant::group_of(const QuantParameters& parameters, std::int64_t r,
+                                     std::int64_t g) const {
   const float start = start_scales_.at(r, g);
   const float scale = to_float(to_float16(std::max(start * parameters.scales.at(r, g), kLeastScale)));
   const auto largest = static_cast<float>((1 << bits_) - 1);
   return {scale, start / scale, start, std::clamp(round_nearest(parameters.zeros.at(r, g)), 0.0f, largest)};
 }
 
-void FakeQuant::simulate(const QuantParameters& parameters, MatrixView<float> weights, ThreadPool& pool) const {
+void FakeQuant::simulate(const QuantParameters& parameters, MatrixView<float> weights,
+                         ThreadPool& pool) const {
   const std::int64_t cols = parameters.latent.cols();
   const auto largest = static_cast<float>((1 << bits_) - 1);
   pool.parallel_for(weights.rows, 1, [&](WorkRange range) {
@@ -89,14 +95,15 @@ void FakeQuant::simulate(const QuantParameters& parameters, MatrixView<float> we
   });
 }
 
-void FakeQuant::gradient(const QuantParameters& parameters, MatrixView<const float> dweights, QuantParameters& gradients,
-                         ThreadPool& pool) const {
+void FakeQuant::gradient(const QuantParameters& parameters, MatrixView<const float> dweights,
+                         QuantParameters& gradients, ThreadPool& pool) const {
   const std::int64_t cols = parameters.latent.cols();
   const auto largest = static_cast<float>((1 << bits_) - 1);
   pool.parallel_for(dweights.rows, 1, [&](WorkRange range) {
     std::vector<float> ordered(static_cast<std::size_t>(cols));
     for (std::int64_t r = range.begin; r < range.end; ++r) {
-      for (std::int64_t c = 0; c < cols; ++c) ordered[static_cast<std::size_t>(c)] = dweights.at(r, source(c));
+      for (std::int64_t c = 0; c < cols; ++c)
+        ordered[static_cast<std::size_t>(c)] = dweights.at(r, source(c));
       const float *latent = parameters.latent.row(r), *dw = ordered.data();
       float* dlatent = gradients.latent.row(r);
       for (std::int64_t begin = 0, g = 0; begin < cols; begin += group_size_, ++g) {

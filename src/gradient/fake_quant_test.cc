@@ -16,7 +16,8 @@ constexpr std::int64_t kRows = 6, kCols = 50, kGroup = 16;  // the last group is
 
 class FakeQuantTest : public testing::TestWithParam<int> {
  protected:
-  FakeQuantTest() : start_(GetParam(), kRows, kCols, kGroup), weight_(normal_matrix(kRows, kCols, kGradientSeed)) {
+  FakeQuantTest()
+      : start_(GetParam(), kRows, kCols, kGroup), weight_(normal_matrix(kRows, kCols, kGradientSeed)) {
     Rng rng(kGradientSeed);
     const auto levels = static_cast<std::uint64_t>(1) << GetParam();
     std::vector<std::uint8_t> codes(kCols);
@@ -41,7 +42,8 @@ class FakeQuantTest : public testing::TestWithParam<int> {
     std::vector<float> row(kCols);
     for (std::int64_t r = 0; r < kRows; ++r) {
       dequantize_row(*runnable_kernels({})[0], matrix.view(), r, row);
-      for (std::size_t c = 0; c < kCols; ++c) ASSERT_EQ(w.at(r, order_[c]), row[c]) << r << ", " << c << ", seed " << kGradientSeed;
+      for (std::size_t c = 0; c < kCols; ++c)
+        ASSERT_EQ(w.at(r, order_[c]), row[c]) << r << ", " << c << ", seed " << kGradientSeed;
     }
   }
 
@@ -49,7 +51,8 @@ class FakeQuantTest : public testing::TestWithParam<int> {
   void disturb(QuantParameters& parameters) {
     Rng rng(kGradientSeed + 5);
     for (auto* m : {&parameters.latent, &parameters.scales, &parameters.zeros}) {
-      for (std::int64_t i = 0; i < m->rows() * m->cols(); ++i) m->data()[i] += static_cast<float>(0.3 * rng.normal());
+      for (std::int64_t i = 0; i < m->rows() * m->cols(); ++i)
+        m->data()[i] += static_cast<float>(0.3 * rng.normal());
     }
   }
 
@@ -83,8 +86,8 @@ TEST_P(FakeQuantTest, ExportsExactlyWhatItSimulates) {
   expect_equals(simulated(quant, parameters), quant.export_matrix(parameters));
 }
 
-// The same function with rounding's slope of 1 made explicit: where u rounds to n, its straight-through surrogate is u + (n - u0)
-// with u0 held, which central differences can be taken of.
+// The same function with rounding's slope of 1 made explicit: where u rounds to n, its straight-through
+// surrogate is u + (n - u0) with u0 held, which central differences can be taken of.
 TEST_P(FakeQuantTest, GradientsEqualCentralDifferencesOfTheStraightThroughSurrogate) {
   QuantParameters parameters;
   const FakeQuant quant = FakeQuant::create(start_, order_, weight_.view(), parameters);
@@ -96,15 +99,18 @@ TEST_P(FakeQuantTest, GradientsEqualCentralDifferencesOfTheStraightThroughSurrog
   for (std::int64_t r = 0; r < kRows; ++r) {
     for (std::int64_t g = 0; g < start_.num_groups(); ++g) {
       const double start_scale = to_float(start_.scale(r, g));
-      double scale = start_scale * parameters.scales.at(r, g), zero = std::clamp<double>(std::nearbyint(parameters.zeros.at(r, g)), 0, largest);
+      double scale = start_scale * parameters.scales.at(r, g),
+             zero = std::clamp<double>(std::nearbyint(parameters.zeros.at(r, g)), 0, largest);
       scale = to_float(to_float16(static_cast<float>(scale)));
       const double zero_held = zero, scale_held = scale;
       const std::int64_t begin = g * kGroup, end = std::min(begin + kGroup, kCols);
-      std::vector<double> latent(parameters.latent.row(r) + begin, parameters.latent.row(r) + end), held = latent;
+      std::vector<double> latent(parameters.latent.row(r) + begin, parameters.latent.row(r) + end),
+          held = latent;
       const auto loss = [&] {
         double sum = 0;
         for (std::size_t c = 0; c < latent.size(); ++c) {
-          const double steps_held = held[c] * start_scale / scale_held, shift = std::nearbyint(steps_held) - steps_held;
+          const double steps_held = held[c] * start_scale / scale_held,
+                       shift = std::nearbyint(steps_held) - steps_held;
           const double code = std::nearbyint(steps_held) + zero_held;
           const double steps = latent[c] * start_scale / scale + shift;
           const double value = code < 0 ? -zero : code > largest ? largest - zero : steps;
@@ -113,10 +119,13 @@ TEST_P(FakeQuantTest, GradientsEqualCentralDifferencesOfTheStraightThroughSurrog
         return sum;
       };
       const double size = 64 * 0x1p-24 * (1 + largest) * kGroup;
-      EXPECT_NEAR(gradients.scales.at(r, g), start_scale * central_difference(scale, loss), size) << "seed " << kGradientSeed;
+      EXPECT_NEAR(gradients.scales.at(r, g), start_scale * central_difference(scale, loss), size)
+          << "seed " << kGradientSeed;
       EXPECT_NEAR(gradients.zeros.at(r, g), central_difference(zero, loss), size) << "seed " << kGradientSeed;
       for (std::size_t c = 0; c < latent.size(); ++c)
-        EXPECT_NEAR(gradients.latent.at(r, begin + static_cast<std::int64_t>(c)), central_difference(latent[c], loss), size) << "seed " << kGradientSeed;
+        EXPECT_NEAR(gradients.latent.at(r, begin + static_cast<std::int64_t>(c)),
+                    central_difference(latent[c], loss), size)
+            << "seed " << kGradientSeed;
     }
   }
 }

@@ -26,7 +26,8 @@ double central_difference(double& value, const std::function<double()>& f) {
 
 DoubleMatrix to_double(const Matrix<float>& matrix) {
   DoubleMatrix out;
-  for (std::int64_t r = 0; r < matrix.rows(); ++r) out.emplace_back(matrix.row(r), matrix.row(r) + matrix.cols());
+  for (std::int64_t r = 0; r < matrix.rows(); ++r)
+    out.emplace_back(matrix.row(r), matrix.row(r) + matrix.cols());
   return out;
 }
 
@@ -39,8 +40,10 @@ double weighted_sum(const Matrix<float>& weights, const DoubleMatrix& values) {
   return sum;
 }
 
-DoubleMatrix reference_attention(const AttentionShape& shape, const DoubleMatrix& q, const DoubleMatrix& k, const DoubleMatrix& v) {
-  const auto dim = static_cast<std::size_t>(shape.head_dim), heads = static_cast<std::size_t>(shape.num_heads);
+DoubleMatrix reference_attention(const AttentionShape& shape, const DoubleMatrix& q, const DoubleMatrix& k,
+                                 const DoubleMatrix& v) {
+  const auto dim = static_cast<std::size_t>(shape.head_dim),
+             heads = static_cast<std::size_t>(shape.num_heads);
   const std::size_t sharing = heads / static_cast<std::size_t>(shape.num_kv_heads);
   DoubleMatrix out(q.size(), std::vector<double>(heads * dim));
   for (std::size_t h = 0; h < heads; ++h) {
@@ -80,10 +83,12 @@ double reference_activation(Activation f, double x) {
   return 0;
 }
 
-ReferenceBlock::ReferenceBlock(const LanguageModel& language_model, std::int64_t block_layer, const BlockParameters& parameters)
+ReferenceBlock::ReferenceBlock(const LanguageModel& language_model, std::int64_t block_layer,
+                               const BlockParameters& parameters)
     : model(&language_model), layer(block_layer) {
   for (std::size_t i = 0; i < kNumSlots; ++i) linears[i] = to_double(parameters.linears[i]);
-  for (std::size_t i = 0; i < kNumNormSlots; ++i) norms[i].assign(parameters.norms[i].begin(), parameters.norms[i].end());
+  for (std::size_t i = 0; i < kNumNormSlots; ++i)
+    norms[i].assign(parameters.norms[i].begin(), parameters.norms[i].end());
 }
 
 DoubleMatrix ReferenceBlock::apply(Slot slot, const DoubleMatrix& x) const {
@@ -119,7 +124,8 @@ DoubleMatrix ReferenceBlock::normalize(NormSlot slot, const DoubleMatrix& x, std
 void ReferenceBlock::rotate(DoubleMatrix& heads, std::span<const SequenceRows> sequences) const {
   const ModelConfig& config = model->config;
   const Rope& rope = config.local_rope[static_cast<std::size_t>(layer)] ? config.rope_local : config.rope;
-  const auto half = static_cast<std::size_t>(rope.rotary_dim / 2), dim = static_cast<std::size_t>(config.head_dim);
+  const auto half = static_cast<std::size_t>(rope.rotary_dim / 2),
+             dim = static_cast<std::size_t>(config.head_dim);
   for (const auto& sequence : sequences) {
     for (std::int64_t p = 0; p < sequence.num_rows; ++p) {
       auto& row = heads[static_cast<std::size_t>(sequence.first_row + p)];
@@ -127,7 +133,8 @@ void ReferenceBlock::rotate(DoubleMatrix& heads, std::span<const SequenceRows> s
         for (std::size_t i = 0; i < half; ++i) {
           // The angle is what the float program takes, since differences of it are none of the gradient's.
           const float angle = static_cast<float>(p) * rope.inverse_frequencies[i];
-          const double c = std::cos(static_cast<double>(angle)) * rope.attention_factor, s = std::sin(static_cast<double>(angle)) * rope.attention_factor;
+          const double c = std::cos(static_cast<double>(angle)) * rope.attention_factor,
+                       s = std::sin(static_cast<double>(angle)) * rope.attention_factor;
           const double a = row[begin + i], b = row[begin + half + i];
           row[begin + i] = a * c - b * s;
           row[begin + half + i] = b * c + a * s;
@@ -139,18 +146,24 @@ void ReferenceBlock::rotate(DoubleMatrix& heads, std::span<const SequenceRows> s
 
 DoubleMatrix ReferenceBlock::forward(const DoubleMatrix& x, std::span<const SequenceRows> sequences) const {
   const ModelConfig& config = model->config;
-  const auto hidden = static_cast<std::size_t>(config.hidden_size), dim = static_cast<std::size_t>(config.head_dim);
-  const AttentionShape shape{config.num_heads,       config.num_kv_heads,      config.head_dim,
-                             config.attention_scale, config.attention_softcap, config.windows[static_cast<std::size_t>(layer)]};
+  const auto hidden = static_cast<std::size_t>(config.hidden_size),
+             dim = static_cast<std::size_t>(config.head_dim);
+  const AttentionShape shape{config.num_heads,         config.num_kv_heads,
+                             config.head_dim,          config.attention_scale,
+                             config.attention_softcap, config.windows[static_cast<std::size_t>(layer)]};
   const DoubleMatrix input = normalize(NormSlot::kAttention, x, hidden);
-  DoubleMatrix q = normalize(NormSlot::kQ, apply(Slot::kQ, input), dim), k = normalize(NormSlot::kK, apply(Slot::kK, input), dim);
+  DoubleMatrix q = normalize(NormSlot::kQ, apply(Slot::kQ, input), dim),
+               k = normalize(NormSlot::kK, apply(Slot::kK, input), dim);
   const DoubleMatrix v = apply(Slot::kV, input);
   rotate(q, sequences);
   rotate(k, sequences);
   DoubleMatrix attended;
   for (const auto& sequence : sequences) {
-    const auto part = [&](const DoubleMatrix& m) { return DoubleMatrix(m.begin() + sequence.first_row, m.begin() + sequence.first_row + sequence.num_rows); };
-    for (auto& row : reference_attention(shape, part(q), part(k), part(v))) attended.push_back(std::move(row));
+    const auto part = [&](const DoubleMatrix& m) {
+      return DoubleMatrix(m.begin() + sequence.first_row, m.begin() + sequence.first_row + sequence.num_rows);
+    };
+    for (auto& row : reference_attention(shape, part(q), part(k), part(v)))
+      attended.push_back(std::move(row));
   }
   DoubleMatrix middle = normalize(NormSlot::kPostAttention, apply(Slot::kO, attended), hidden);
   for (std::size_t t = 0; t < x.size(); ++t) {
@@ -160,7 +173,8 @@ DoubleMatrix ReferenceBlock::forward(const DoubleMatrix& x, std::span<const Sequ
   DoubleMatrix gate = apply(Slot::kGate, mlp_input);
   const DoubleMatrix up = apply(Slot::kUp, mlp_input);
   for (std::size_t t = 0; t < x.size(); ++t) {
-    for (std::size_t c = 0; c < gate[t].size(); ++c) gate[t][c] = reference_activation(config.activation, gate[t][c]) * up[t][c];
+    for (std::size_t c = 0; c < gate[t].size(); ++c)
+      gate[t][c] = reference_activation(config.activation, gate[t][c]) * up[t][c];
   }
   DoubleMatrix y = normalize(NormSlot::kPostMlp, apply(Slot::kDown, gate), hidden);
   for (std::size_t t = 0; t < x.size(); ++t) {

@@ -8,8 +8,8 @@
 namespace assay {
 namespace {
 
-// Rows whose contributions to a norm's weight are summed before the sums are added up: a fixed number, since the order of a
-// sum is part of its bits.
+// Rows whose contributions to a norm's weight are summed before the sums are added up: a fixed number, since
+// the order of a sum is part of its bits.
 constexpr std::int64_t kNormRows = 64;
 
 constexpr float kSqrtHalf = 0.70710678f;
@@ -55,11 +55,13 @@ void gated_rows(F f, MatrixView<const float> gate, MatrixView<const float> up, M
 
 }  // namespace
 
-void rms_norm_gradient(MatrixView<const float> x, std::span<const float> weight, float epsilon, MatrixView<const float> dy,
-                       MatrixView<float> dx, std::span<float> dweight, ThreadPool& pool) {
+void rms_norm_gradient(MatrixView<const float> x, std::span<const float> weight, float epsilon,
+                       MatrixView<const float> dy, MatrixView<float> dx, std::span<float> dweight,
+                       ThreadPool& pool) {
   const std::int64_t n = x.cols;
   ASSAY_CHECK(dy.rows == x.rows && dy.cols == n && dx.rows == x.rows && dx.cols == n);
-  ASSAY_CHECK(static_cast<std::int64_t>(weight.size()) == n && static_cast<std::int64_t>(dweight.size()) == n);
+  ASSAY_CHECK(static_cast<std::int64_t>(weight.size()) == n &&
+              static_cast<std::int64_t>(dweight.size()) == n);
   const std::int64_t parts = (x.rows + kNormRows - 1) / kNormRows;
   Matrix<float> partial(parts, n);
   pool.parallel_for(parts, 1, [&](WorkRange range) {
@@ -89,8 +91,8 @@ void rms_norm_gradient(MatrixView<const float> x, std::span<const float> weight,
   }
 }
 
-void rope_gradient(const KernelContext& context, MatrixView<float> dx, std::int64_t head_dim, std::int64_t rotary_dim,
-                   MatrixView<const float> angles) {
+void rope_gradient(const KernelContext& context, MatrixView<float> dx, std::int64_t head_dim,
+                   std::int64_t rotary_dim, MatrixView<const float> angles) {
   Matrix<float> back(angles.rows, rotary_dim);
   for (std::int64_t t = 0; t < angles.rows; ++t) {
     const float* from = angles.row(t);
@@ -105,7 +107,8 @@ void rope_gradient(const KernelContext& context, MatrixView<float> dx, std::int6
 }
 
 void gated_activation_gradient(Activation f, MatrixView<const float> gate, MatrixView<const float> up,
-                               MatrixView<const float> dout, MatrixView<float> dgate, MatrixView<float> dup, ThreadPool& pool) {
+                               MatrixView<const float> dout, MatrixView<float> dgate, MatrixView<float> dup,
+                               ThreadPool& pool) {
   ASSAY_CHECK(f != Activation::kRelu && up.rows == gate.rows && up.cols == gate.cols);
   switch (f) {
     case Activation::kSilu:

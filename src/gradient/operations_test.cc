@@ -13,7 +13,9 @@ constexpr double kElementBound = 16 * 0x1p-24;
 
 TEST(GatedActivationGradient, EqualsCentralDifferencesForEveryActivation) {
   ThreadPool pool(2);
-  const Matrix<float> gate = normal_matrix(3, 37, kGradientSeed, 2.0f), up = normal_matrix(3, 37, kGradientSeed + 1), dout = normal_matrix(3, 37, kGradientSeed + 2);
+  const Matrix<float> gate = normal_matrix(3, 37, kGradientSeed, 2.0f),
+                      up = normal_matrix(3, 37, kGradientSeed + 1),
+                      dout = normal_matrix(3, 37, kGradientSeed + 2);
   for (const Activation f : {Activation::kSilu, Activation::kGeluTanh, Activation::kGeluErf}) {
     Matrix<float> dgate(3, 37), dup(3, 37);
     gated_activation_gradient(f, gate.view(), up.view(), dout.view(), dgate.view(), dup.view(), pool);
@@ -23,8 +25,10 @@ TEST(GatedActivationGradient, EqualsCentralDifferencesForEveryActivation) {
       const double slope = central_difference(g, [&] { return reference_activation(f, g); });
       // 1 - tanh^2 and x times it cancel where the function is flat: relative to 1 + |x|.
       const double size = std::abs(d) * (1 + std::abs(g)) * (1 + std::abs(u));
-      EXPECT_NEAR(dgate.values()[i], d * u * slope, kElementBound * size) << "seed " << kGradientSeed << ", gate " << g;
-      EXPECT_NEAR(dup.values()[i], d * reference_activation(f, g), kElementBound * size) << "seed " << kGradientSeed << ", gate " << g;
+      EXPECT_NEAR(dgate.values()[i], d * u * slope, kElementBound * size)
+          << "seed " << kGradientSeed << ", gate " << g;
+      EXPECT_NEAR(dup.values()[i], d * reference_activation(f, g), kElementBound * size)
+          << "seed " << kGradientSeed << ", gate " << g;
     }
   }
 }
@@ -33,7 +37,9 @@ TEST(RmsNormGradient, EqualsCentralDifferencesAndAddsToTheWeights) {
   ThreadPool pool(2);
   constexpr std::int64_t kRows = 131, kCols = 24;  // rows: more than two parts of the sum, the last one short
   constexpr float kEpsilon = 1e-3f;
-  const Matrix<float> x = normal_matrix(kRows, kCols, kGradientSeed), dy = normal_matrix(kRows, kCols, kGradientSeed + 1), weight = normal_matrix(1, kCols, kGradientSeed + 2);
+  const Matrix<float> x = normal_matrix(kRows, kCols, kGradientSeed),
+                      dy = normal_matrix(kRows, kCols, kGradientSeed + 1),
+                      weight = normal_matrix(1, kCols, kGradientSeed + 2);
   Matrix<float> dx(kRows, kCols);
   std::vector<float> dweight(kCols, 1.0f);
   rms_norm_gradient(x.view(), weight.values(), kEpsilon, dy.view(), dx.view(), dweight, pool);
@@ -41,13 +47,16 @@ TEST(RmsNormGradient, EqualsCentralDifferencesAndAddsToTheWeights) {
   const auto loss_of_row = [&](std::size_t t) {
     double squares = 0, sum = 0;
     for (const double v : xs[t]) squares += v * v;
-    for (std::size_t c = 0; c < kCols; ++c) sum += dy.at(static_cast<std::int64_t>(t), static_cast<std::int64_t>(c)) * xs[t][c] * ws[0][c];
+    for (std::size_t c = 0; c < kCols; ++c)
+      sum += dy.at(static_cast<std::int64_t>(t), static_cast<std::int64_t>(c)) * xs[t][c] * ws[0][c];
     return sum / std::sqrt(squares / kCols + kEpsilon);
   };
   for (std::size_t t = 0; t < kRows; t += 13) {
     for (std::size_t c = 0; c < kCols; ++c) {
       const double expected = central_difference(xs[t][c], [&] { return loss_of_row(t); });
-      EXPECT_NEAR(dx.at(static_cast<std::int64_t>(t), static_cast<std::int64_t>(c)), expected, 8 * kElementBound) << "seed " << kGradientSeed;
+      EXPECT_NEAR(dx.at(static_cast<std::int64_t>(t), static_cast<std::int64_t>(c)), expected,
+                  8 * kElementBound)
+          << "seed " << kGradientSeed;
     }
   }
   for (std::size_t c = 0; c < kCols; ++c) {
@@ -73,7 +82,8 @@ TEST(RopeGradient, UndoesARotation) {
   }
   apply_rope(kernels, turned.view(), 12, 8, angles.view());
   rope_gradient(kernels, turned.view(), 12, 8, angles.view());
-  for (std::size_t i = 0; i < x.values().size(); ++i) EXPECT_NEAR(turned.values()[i], x.values()[i], 8 * 0x1p-24 * 4);
+  for (std::size_t i = 0; i < x.values().size(); ++i)
+    EXPECT_NEAR(turned.values()[i], x.values()[i], 8 * 0x1p-24 * 4);
 }
 
 }  // namespace

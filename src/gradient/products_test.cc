@@ -24,7 +24,8 @@ TEST(Products, AreExactOnWholeNumbersForEveryRemainderOfATile) {
     std::int64_t t, n, k;
   };
   for (const auto [t, n, k] : {Sizes{1, 1, 1}, {3, 5, 7}, {513, 385, 3}, {2, 400, 515}, {520, 9, 390}}) {
-    const Matrix<float> x = whole_matrix(t, k, kGradientSeed), w = whole_matrix(n, k, kGradientSeed + 1), dy = whole_matrix(t, n, kGradientSeed + 2);
+    const Matrix<float> x = whole_matrix(t, k, kGradientSeed), w = whole_matrix(n, k, kGradientSeed + 1),
+                        dy = whole_matrix(t, n, kGradientSeed + 2);
     Matrix<float> y(t, n), dx(t, k), dw(n, k), y_twice, dx_twice, dw_twice;
     multiply_forward(x.view(), w.view(), y.view(), Accumulate::kNo, pool);
     multiply_to_input(dy.view(), w.view(), dx.view(), Accumulate::kNo, pool);
@@ -47,9 +48,12 @@ TEST(Products, AreExactOnWholeNumbersForEveryRemainderOfATile) {
       for (std::int64_t i = 0; i < count; ++i) total += term(i);
       return total;
     };
-    check(y, y_twice, [&](auto r, auto c) { return sum(k, [&](auto i) { return x.at(r, i) * w.at(c, i); }); });
-    check(dx, dx_twice, [&](auto r, auto c) { return sum(n, [&](auto i) { return dy.at(r, i) * w.at(i, c); }); });
-    check(dw, dw_twice, [&](auto r, auto c) { return sum(t, [&](auto i) { return dy.at(i, r) * x.at(i, c); }); });
+    check(y, y_twice,
+          [&](auto r, auto c) { return sum(k, [&](auto i) { return x.at(r, i) * w.at(c, i); }); });
+    check(dx, dx_twice,
+          [&](auto r, auto c) { return sum(n, [&](auto i) { return dy.at(r, i) * w.at(i, c); }); });
+    check(dw, dw_twice,
+          [&](auto r, auto c) { return sum(t, [&](auto i) { return dy.at(i, r) * x.at(i, c); }); });
   }
 }
 

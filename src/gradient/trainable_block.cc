@@ -6,15 +6,17 @@
 namespace assay {
 namespace {
 
-std::span<float> all(Matrix<float>& matrix) { return {matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.cols())}; }
+std::span<float> all(Matrix<float>& matrix) {
+  return {matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.cols())};
+}
 
 }  // namespace
 
 TrainableBlock::TrainableBlock(BlockGradient gradient, const KernelContext& kernels)
     : gradient_(std::move(gradient)), kernels_(kernels) {}
 
-Result<TrainableBlock> TrainableBlock::create(const LanguageModel& original, const LanguageModel& quantized, std::int64_t layer,
-                                              const KernelContext& kernels) {
+Result<TrainableBlock> TrainableBlock::create(const LanguageModel& original, const LanguageModel& quantized,
+                                              std::int64_t layer, const KernelContext& kernels) {
   ASSAY_TRY(BlockGradient gradient, BlockGradient::create(quantized, layer, kernels));
   TrainableBlock out(std::move(gradient), kernels);
   const Block& block = quantized.blocks[static_cast<std::size_t>(layer)];
@@ -22,11 +24,14 @@ Result<TrainableBlock> TrainableBlock::create(const LanguageModel& original, con
   for (std::size_t i = 0; i < kNumSlots; ++i) {
     if (!block.linears[i]) continue;
     const Linear& linear = *block.linears[i];
-    if (!linear.quantized) return Error{ErrorCode::kInvalidArgument, linear.name + ": is not quantized; training starts from a quantized model"};
+    if (!linear.quantized)
+      return Error{ErrorCode::kInvalidArgument,
+                   linear.name + ": is not quantized; training starts from a quantized model"};
     out.slots_.push_back(i);
     out.orders_.push_back(linear.column_order);
     out.state_.layers.emplace_back();
-    out.quants_.push_back(FakeQuant::create(*linear.quantized, linear.column_order, out.weights_.linears[i].view(),
+    out.quants_.push_back(FakeQuant::create(*linear.quantized, linear.column_order,
+                                            out.weights_.linears[i].view(),
                                             out.state_.layers.back().parameters));
   }
   for (std::size_t i = 0; i < kNumNormSlots; ++i) {
@@ -45,17 +50,18 @@ void TrainableBlock::refresh() {
     quants_[i].simulate(state_.layers[i].parameters, weights_.linears[slots_[i]].view(), *kernels_.pool);
   for (std::size_t i = 0; i < norm_slots_.size(); ++i) {
     auto& weight = weights_.norms[norm_slots_[i]];
-    for (std::size_t c = 0; c < weight.size(); ++c) weight[c] = start_norms_[i][c] * state_.norms[i].factors[c];
+    for (std::size_t c = 0; c < weight.size(); ++c)
+      weight[c] = start_norms_[i][c] * state_.norms[i].factors[c];
   }
 }
 
-void TrainableBlock::forward(MatrixView<const float> x, std::span<const SequenceRows> sequences, BlockTape& tape,
-                             MatrixView<float> y) {
+void TrainableBlock::forward(MatrixView<const float> x, std::span<const SequenceRows> sequences,
+                             BlockTape& tape, MatrixView<float> y) {
   gradient_.forward(weights_, x, sequences, tape, y);
 }
 
-void TrainableBlock::backward(MatrixView<const float> x, std::span<const SequenceRows> sequences, const BlockTape& tape,
-                              MatrixView<const float> dy, MatrixView<float> dx) {
+void TrainableBlock::backward(MatrixView<const float> x, std::span<const SequenceRows> sequences,
+                              const BlockTape& tape, MatrixView<const float> dy, MatrixView<float> dx) {
   gradient_.backward(weights_, x, sequences, tape, dy, dweights_, dx);
 }
 
@@ -85,9 +91,12 @@ void TrainableBlock::step(const TrainingRates& rates, std::int64_t step) {
 
 void TrainableBlock::export_to(Block& block) const {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    block.linears[slots_[i]]->set_quantized(std::make_shared<GroupQuantMatrix>(quants_[i].export_matrix(state_.layers[i].parameters)), orders_[i]);
+    block.linears[slots_[i]]->set_quantized(
+        std::make_shared<GroupQuantMatrix>(quants_[i].export_matrix(state_.layers[i].parameters)),
+        orders_[i]);
   }
-  for (std::size_t i = 0; i < norm_slots_.size(); ++i) block.norms[norm_slots_[i]]->weight = weights_.norms[norm_slots_[i]];
+  for (std::size_t i = 0; i < norm_slots_.size(); ++i)
+    block.norms[norm_slots_[i]]->weight = weights_.norms[norm_slots_[i]];
 }
 
 }  // namespace assay
