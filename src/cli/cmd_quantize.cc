@@ -28,6 +28,9 @@ struct Options {
   bool act_order = false;
   bool no_true_sequential = false;
   std::optional<std::int64_t> group_size;
+  std::optional<ScaleSearch> search;
+  std::optional<int> effort;
+  std::vector<std::string> steps;
   LlmQuantizeOptions quantize;
   CalibrationOptions calibration;
   std::string to;
@@ -90,6 +93,8 @@ const char* to_string(ScaleSearch search) {
       return "mse";
     case ScaleSearch::kWeighted:
       return "weighted";
+    case ScaleSearch::kJoint:
+      return "joint";
   }
   return "";
 }
@@ -113,7 +118,12 @@ ordered_json settings_json(const Options& options) {
                     {"group_size", gptq.group_size},
                     {"sym", gptq.grid.sym},
                     {"search", to_string(gptq.grid.search)}};
-  if (options.quantize.method == LlmMethod::kGptq) {
+  if (options.quantize.method == LlmMethod::kBest) {
+    const ClosedFormOptions& closed = options.quantize.closed_form;
+    json["steps"] = {{"targets", closed.targets}, {"tokens", options.quantize.equal_tokens}, {"descent", closed.descent}, {"refit", closed.refit}, {"fit", closed.fit}, {"restart", closed.restart}};
+    json["target_strength"] = closed.target_strength ? ordered_json(*closed.target_strength) : ordered_json("held-out");
+  }
+  if (options.quantize.method != LlmMethod::kRtn) {
     json["order"] = to_string(gptq.order);
     json["static_groups"] = gptq.static_groups;
     json["damp"] = gptq.damp;
@@ -140,6 +150,11 @@ ordered_json layers_json(const std::vector<LayerReport>& layers) {
     json["damp_used"] = layer.damp_used;
     json["damp_retries"] = layer.damp_retries;
     json["seconds"] = layer.seconds;
+    if (layer.target_strength) json["target_strength"] = *layer.target_strength;
+    if (layer.held_out_error) json["held_out_error"] = *layer.held_out_error;
+    for (const auto& step : layer.steps) {
+      json["steps"].push_back({{"step", step.step}, {"before", step.before}, {"after", step.after}, {"kept", step.kept}});
+    }
     list.push_back(std::move(json));
   }
   return list;
@@ -169,6 +184,55 @@ std::string worst_layers(std::vector<LayerReport> layers) {
   return table.render();
 }
 
+// What each step did to the outputs' error, and where it was dropped.
+std::string step_table(const std::vector<LayerReport>& layers) {
+  struct Sum {
+    double before = 0, after = 0;
+    int layers = 0, kept = 0;
+  };
+  std::vector<std::pair<std::string, Sum>> steps;
+  for (const auto& layer : layers) {
+    for (const auto& step : layer.steps) {
+      auto found = std::find_if(steps.begin(), steps.end(), [&](const auto& known) { return known.first == step.step; });
+      if (found == steps.end()) found = steps.insert(steps.end(), {step.step, {}});
+      found->second.before += step.before;
+      found->second.after += step.after;
+      ++found->second.layers;
+      found->second.kept += step.kept ? 1 : 0;
+    }
+  }
+  if (steps.empty()) return "";
+  using enum TextTable::Align;
+  TextTable table({{"step"}, {"mean error before", kRight}, {"after", kRight}, {"kept in", kRight}});
+  for (const auto& [name, sum] : steps) {
+    table.add_row({name, fmt::format("{:.5f}", sum.before / sum.layers), fmt::format("{:.5f}", sum.after / sum.layers),
+                   fmt::format("{} of {} layers", sum.kept, sum.layers)});
+  }
+  return table.render() + "\n";
+}
+
+void add_training_lines(const TuneReport& tuning, std::vector<std::pair<std::string, std::string>>& lines) {
+  if (!tuning.blocks.empty()) {
+    lines.emplace_back("blocks", fmt::format("error behind the last one {:.3f} from {:.3f}, held out", tuning.blocks.back().error,
+                                             tuning.blocks.back().start_error));
+  }
+  if (tuning.model) {
+    lines.emplace_back("distillation", fmt::format("KL divergence {:.3f} from {:.3f} nats per token, held out", tuning.model->kl,
+                                                   tuning.model->start_kl));
+  }
+}
+
+ordered_json tuning_json(const std::optional<TuneReport>& tuning) {
+  if (!tuning) return nullptr;
+  ordered_json json{{"seconds", tuning->seconds}, {"resumed_blocks", tuning->resumed_blocks}, {"blocks", ordered_json::array()}, {"distillation", nullptr}};
+  for (const auto& block : tuning->blocks)
+    json["blocks"].push_back({{"start_error", block.start_error}, {"error", block.error}, {"steps", block.steps}, {"seconds", block.seconds}});
+  if (const auto& model = tuning->model) {
+    json["distillation"] = {{"start_kl", model->start_kl}, {"kl", model->kl}, {"steps", model->steps}, {"resumed_steps", model->resumed_steps}, {"seconds", model->seconds}};
+  }
+  return json;
+}
+
 std::string summary_text(const Options& options, const LlmQuantizeReport& report, const ModelSize& before) {
   const GptqOptions& gptq = options.quantize.gptq;
   std::vector<std::pair<std::string, std::string>> lines{
@@ -183,9 +247,38 @@ std::string summary_text(const Options& options, const LlmQuantizeReport& report
                            megabytes(report.size.linear_bytes), megabytes(before.linear_bytes),
                            megabytes(report.size.embedding_bytes), megabytes(before.embedding_bytes))},
       {"time", fmt::format("{:.1f} s", report.seconds)}};
+  if (report.tuning) add_training_lines(*report.tuning, lines);
   if (report.resumed_blocks > 0)
     lines.emplace_back("resumed", fmt::format("{} blocks were done already", report.resumed_blocks));
   return labelled(lines);
+}
+
+// What `best` means where nothing else was asked for.
+void choose_best(Options& options) {
+  GptqOptions& gptq = options.quantize.gptq;
+  // A grid about zero wastes a quarter of four values and an eighth of eight.
+  if (gptq.grid.bits < 4 && !options.symmetric) gptq.grid.sym = false;
+  const auto takes = [&](const char* step) {
+    if (!options.steps.empty()) return std::find(options.steps.begin(), options.steps.end(), step) != options.steps.end();
+    return options.effort.value_or(1) > 0 || std::string_view(step) == "grid";
+  };
+  ClosedFormOptions& closed = options.quantize.closed_form;
+  closed.targets = takes("targets");
+  options.quantize.equal_tokens = takes("tokens");
+  closed.descent = takes("descent");
+  closed.refit = takes("refit");
+  closed.fit = takes("fit");
+  closed.restart = takes("restart");
+  const auto trains = [&](const char* step, int effort) {
+    return options.steps.empty() ? options.effort.value_or(1) >= effort : takes(step);
+  };
+  TuneOptions tune;
+  if (!trains("blocks", 2)) tune.blocks.reset();
+  if (!trains("distill", 3)) tune.model.reset();
+  if (tune.blocks || tune.model) options.quantize.tune = tune;
+  if (takes("grid")) gptq.grid.search = ScaleSearch::kJoint;
+  // Columns stay in their groups, which the steps after GPTQ rely on.
+  if (options.act_order || gptq.order == ColumnOrder::kActivation) gptq.static_groups = true;
 }
 
 Status run(Options options, Session& session) {
@@ -207,13 +300,15 @@ Status run(Options options, Session& session) {
   }
   options.quantize.gptq.grid.sym = !options.asymmetric;
   options.quantize.true_sequential = !options.no_true_sequential;
+  if (options.quantize.method == LlmMethod::kBest) choose_best(options);
+  if (options.search) options.quantize.gptq.grid.search = *options.search;
   if (options.act_order) options.quantize.gptq.order = ColumnOrder::kActivation;
   ASSAY_TRY(const CalibrationSet calibration, read_calibration(options, path, model));
   const ModelSize before = model_size(model);
   ASSAY_TRY(const LlmQuantizeReport report,
             quantize_llm(model, path, options.out, calibration, options.quantize, session.kernels(),
                          session.progress()));
-  session.print(summary_text(options, report, before) + "\n" + worst_layers(report.layers));
+  session.print(summary_text(options, report, before) + "\n" + step_table(report.layers) + worst_layers(report.layers));
   return session.write_json({{"model", path.string()},
                              {"out", options.out},
                              {"settings", settings_json(options)},
@@ -226,13 +321,14 @@ Status run(Options options, Session& session) {
                              {"embedding_bytes", report.size.embedding_bytes},
                              {"source_bytes", before.total_bytes},
                              {"output_bytes", report.output_bytes},
+                             {"block_errors", report.block_errors},
+                             {"training", tuning_json(report.tuning)},
                              {"layers", layers_json(report.layers)}});
 }
 
 void add_grid_options(CLI::App& command, Options& options) {
-  auto& gptq = options.quantize.gptq;
   const std::map<std::string, ScaleSearch> searches{
-      {"minmax", ScaleSearch::kMinMax}, {"mse", ScaleSearch::kMse}, {"weighted", ScaleSearch::kWeighted}};
+      {"minmax", ScaleSearch::kMinMax}, {"mse", ScaleSearch::kMse}, {"weighted", ScaleSearch::kWeighted}, {"joint", ScaleSearch::kJoint}};
   command
       .add_option("--group-size", options.group_size,
                   "inputs per scale; -1: one scale per row [128, or the largest of 64 and 32 that fits]")
@@ -250,9 +346,10 @@ void add_grid_options(CLI::App& command, Options& options) {
       ->excludes(symmetric);
   command
       .add_option(
-          "--search", gptq.grid.search,
-          "how scales are found: cover all values, or least error, weighted by activations or not [minmax]")
-      ->type_name("minmax|mse|weighted")
+          "--search", options.search,
+          "how scales are found: cover all values, or least error, weighted by activations or not, or scale and "
+          "zero point jointly [minmax; with --method best joint]")
+      ->type_name("minmax|mse|weighted|joint")
       ->transform(CLI::CheckedTransformer(searches).description(""));
   command
       .add_option("--embeddings", options.quantize.embedding_bits,
@@ -278,6 +375,28 @@ void add_gptq_options(CLI::App& command, Options& options) {
       ->check(CLI::Range(1e-9, 1.0).description(""));
   command.add_flag("--no-true-sequential", options.no_true_sequential,
                    "all layers of a block see its unquantized inputs");
+}
+
+void add_best_options(CLI::App& command, Options& options) {
+  auto* effort =
+      command
+          .add_option("--effort", options.effort, "of --method best: 0: better grids alone, 1: all steps in closed form, 2: and every block trained, "
+                      "3: and the whole model [1]")
+          ->type_name("N")
+          ->check(CLI::Range(0, 3).description(""));
+  command
+      .add_option("--steps", options.steps,
+                  "of --method best: which of its steps are taken, separated by commas; none: GPTQ alone [all]")
+      ->type_name("targets,tokens,grid,descent,refit,fit,restart,blocks,distill")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"targets", "tokens", "grid", "descent", "refit", "fit", "restart", "blocks", "distill", "none"}).description(""))
+      ->excludes(effort);
+  command
+      .add_option("--target-strength", options.quantize.closed_form.target_strength,
+                  "of --method best: how far targets move to make up for what earlier layers lost, 0 to 1 [what is best on "
+                  "calibration text held out]")
+      ->type_name("X")
+      ->check(CLI::Range(0.0, 1.0).description(""));
 }
 
 void add_calibration_options(CLI::App& command, Options& options) {
@@ -314,10 +433,13 @@ void add_quantize(CommandLine& line) {
                   "folder to write, which must not exist yet; of a .tflite model the file")
       ->type_name("PATH")
       ->required();
-  const std::map<std::string, LlmMethod> methods{{"gptq", LlmMethod::kGptq}, {"rtn", LlmMethod::kRtn}};
-  command.add_option("--method", options->quantize.method, "GPTQ, or plain rounding to the nearest [gptq]")
-      ->type_name("gptq|rtn")
+  const std::map<std::string, LlmMethod> methods{{"best", LlmMethod::kBest}, {"gptq", LlmMethod::kGptq}, {"rtn", LlmMethod::kRtn}};
+  command
+      .add_option("--method", options->quantize.method,
+                  "plain GPTQ, GPTQ with every step that helps, or plain rounding to the nearest [gptq]")
+      ->type_name("best|gptq|rtn")
       ->transform(CLI::CheckedTransformer(methods).description(""));
+  add_best_options(command, *options);
   add_grid_options(command, *options);
   add_gptq_options(command, *options);
   add_calibration_options(command, *options);

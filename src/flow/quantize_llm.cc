@@ -29,10 +29,10 @@ Status check_output(const fs::path& out) {
 }
 
 Status check_layers(const LanguageModel& model, const LlmQuantizeOptions& options) {
-  const std::int64_t group = options.gptq.group_size;
   std::optional<Error> error;
   model.for_each_linear([&](const Linear& linear) {
     if (error) return;
+    const std::int64_t group = gptq_options_of(options, linear.name).group_size;
     if (linear.quantized) {
       error = Error{ErrorCode::kUnsupported, linear.name + ": is quantized already; start from the original checkpoint"};
     } else if (group > 0 && linear.weight.cols % group != 0) {
@@ -53,7 +53,10 @@ std::string fingerprint(const LanguageModel& model, const CalibrationSet& calibr
     weights = fnv1a({linear.weight.row(0), row_bytes}, weights);
     weights = fnv1a({linear.weight.row(linear.weight.rows - 1), row_bytes}, weights);
   });
-  const ordered_json settings{{"method", to_string(options.method)},
+  ordered_json layers = ordered_json::object();
+  for (const auto& [name, layer] : options.layers) layers[name] = {layer.bits, layer.group_size};
+  const ClosedFormOptions& c = options.closed_form;
+  ordered_json settings{{"method", to_string(options.method)},
                               {"bits", g.grid.bits},
                               {"sym", g.grid.sym},
                               {"search", static_cast<int>(g.grid.search)},
@@ -67,29 +70,61 @@ std::string fingerprint(const LanguageModel& model, const CalibrationSet& calibr
                               {"true_sequential", options.true_sequential},
                               {"embedding_bits", options.embedding_bits.value_or(0)},
                               {"calibration", calibration.hash},
+                              {"layers", layers},
                               {"weights", weights}};
+  if (options.method == LlmMethod::kBest) {
+    settings["closed_form"] = {{"equal_tokens", options.equal_tokens}, {"targets", c.targets}, {"descent", c.descent}, {"refit", c.refit}, {"fit", c.fit}, {"restart", c.restart}, {"max_restarts", c.max_restarts},
+                               {"target_strength", c.target_strength.value_or(-1.0)}, {"shrinkage", c.shrinkage},
+                               {"max_rounds", c.max_rounds}, {"min_gain", c.min_gain}};
+  }
+  if (options.tune) settings["tune"] = to_json(*options.tune);
   return settings.dump();
+}
+
+// The same model without the files that its weights lie in, which stay with `model`: what remains of it when that is quantized.
+LanguageModel borrow(const LanguageModel& model) {
+  LanguageModel out;
+  out.config = model.config;
+  out.embedding = model.embedding;
+  out.positions = model.positions;
+  out.project_in = model.project_in;
+  out.project_out = model.project_out;
+  out.blocks = model.blocks;
+  out.final_norm = model.final_norm;
+  out.head = model.head;
+  return out;
+}
+
+ordered_json to_json(const TrainingRates& rates) { return {rates.latent, rates.scale, rates.zero, rates.norm}; }
+
+// What the result of training depends on.
+ordered_json to_json(const TuneOptions& tune) {
+  ordered_json out = ordered_json::object();
+  if (tune.blocks) out["blocks"] = {tune.blocks->epochs, tune.blocks->sequences_per_step, to_json(tune.blocks->rates), tune.blocks->seed};
+  if (tune.model) out["model"] = {tune.model->epochs, tune.model->sequences_per_step, tune.model->rows_at_once, to_json(tune.model->rates), tune.model->seed};
+  return out;
 }
 
 GptqConfig checkpoint_config(const LanguageModel& model, const LlmQuantizeOptions& options) {
   GptqConfig config;
   config.bits = options.gptq.grid.bits;
   config.group_size = options.gptq.group_size;
-  config.desc_act = options.method == LlmMethod::kGptq && options.gptq.order == ColumnOrder::kActivation && !options.gptq.static_groups;
+  config.desc_act = options.method != LlmMethod::kRtn && options.gptq.order == ColumnOrder::kActivation && !options.gptq.static_groups;
   config.sym = options.gptq.grid.sym;
   // GPTQModel loads asymmetric v1 files only from its own hand; v1 could not hold a zero point of 0 anyway.
   config.format = config.sym ? GptqFormat::kV1 : GptqFormat::kV2;
-  if (options.method == LlmMethod::kGptq) config.damp_percent = options.gptq.damp;
+  if (options.method != LlmMethod::kRtn) config.damp_percent = options.gptq.damp;
   config.true_sequential = options.true_sequential;
   config.static_groups = options.gptq.static_groups;
+  const auto override_for = [&](const std::string& name, int bits, std::int64_t group_size, bool sym) {
+    std::string pattern = "^";
+    for (const char c : name) pattern += c == '.' ? std::string("\\.") : std::string(1, c);
+    config.dynamic.push_back({pattern + "$", false, bits, group_size, false, sym});
+  };
+  for (const auto& [name, layer] : options.layers) override_for(name, layer.bits, layer.group_size, config.sym);
   if (options.embedding_bits) {
-    const auto override_for = [&](const Linear& linear) {
-      std::string pattern = "^";
-      for (const char c : linear.name) pattern += c == '.' ? std::string("\\.") : std::string(1, c);
-      config.dynamic.push_back({pattern + "$", false, *options.embedding_bits, kEmbeddingGroupSize, false, false});
-    };
-    override_for(model.embedding);
-    if (model.head) override_for(*model.head);
+    override_for(model.embedding.name, *options.embedding_bits, kEmbeddingGroupSize, false);
+    if (model.head) override_for(model.head->name, *options.embedding_bits, kEmbeddingGroupSize, false);
   }
   const ordered_json meta{{"quantizer", "assay:0.1.0"}, {"method", to_string(options.method)}};
   config.meta_json = meta.dump();
@@ -98,6 +133,7 @@ GptqConfig checkpoint_config(const LanguageModel& model, const LlmQuantizeOption
 
 Status quantize_embeddings(LanguageModel& model, const LlmQuantizeOptions& options, const KernelContext& kernels, std::vector<LayerReport>& reports) {
   LlmQuantizeOptions embedding = options;
+  embedding.layers.clear();
   embedding.gptq.grid.bits = *options.embedding_bits;
   embedding.gptq.grid.sym = false;
   embedding.gptq.grid.min_zero = 1;  // so that it fits into a v1 file beside symmetric matrices
@@ -127,29 +163,36 @@ Status quantize_blocks_rtn(LanguageModel& model, const LlmQuantizeOptions& optio
 
 Status quantize_blocks_calibrated(LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options, const KernelContext& kernels,
                                   QuantizeResume& resume, Progress& progress, LlmQuantizeReport& report) {
+  std::vector<Block> float_blocks;
+  if (options.method == LlmMethod::kBest) float_blocks = model.blocks;
+  const auto add_report = [&report](BlockReport block) {
+    report.layers.insert(report.layers.end(), std::make_move_iterator(block.layers.begin()), std::make_move_iterator(block.layers.end()));
+    if (block.held_out_error) report.block_errors.push_back(*block.held_out_error);
+  };
   std::int64_t finished = 0;
   while (finished < model.config.num_layers && resume.has_block(finished)) {
-    ASSAY_TRY(auto rows, resume.load_block(finished, model.blocks[static_cast<std::size_t>(finished)]));
-    report.layers.insert(report.layers.end(), std::make_move_iterator(rows.begin()), std::make_move_iterator(rows.end()));
+    ASSAY_TRY(BlockReport block, resume.load_block(finished, model.blocks[static_cast<std::size_t>(finished)]));
+    add_report(std::move(block));
     ++finished;
   }
   report.resumed_blocks = finished;
   if (finished == model.config.num_layers) return {};
-  ASSAY_TRY(BlockQuantizer quantizer, BlockQuantizer::create(model, calibration, options, kernels, resume.folder()));
+  ASSAY_TRY(BlockQuantizer quantizer, BlockQuantizer::create(model, std::move(float_blocks), calibration, options, kernels, resume.folder()));
   for (std::int64_t layer = 0; layer < model.config.num_layers; ++layer) {
     if (layer < finished) {
       ASSAY_RETURN_IF_ERROR(quantizer.pass_through(layer, progress));
       continue;
     }
-    ASSAY_TRY(auto rows, quantizer.quantize(layer, progress));
-    ASSAY_RETURN_IF_ERROR(resume.save_block(layer, model.blocks[static_cast<std::size_t>(layer)], rows));
-    report.layers.insert(report.layers.end(), std::make_move_iterator(rows.begin()), std::make_move_iterator(rows.end()));
+    ASSAY_TRY(BlockReport block, quantizer.quantize(layer, progress));
+    ASSAY_RETURN_IF_ERROR(resume.save_block(layer, model.blocks[static_cast<std::size_t>(layer)], block));
+    add_report(std::move(block));
   }
   return {};
 }
 
 Status quantize_model(LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options, const KernelContext& kernels,
                       QuantizeResume& resume, Progress& progress, LlmQuantizeReport& report) {
+  const std::optional<LanguageModel> original = options.tune ? std::optional(borrow(model)) : std::nullopt;
   if (needs_calibration(options)) {
     report.calibration_sequences = static_cast<std::int64_t>(calibration.sequences.size());
     report.calibration_tokens = calibration.num_tokens();
@@ -157,16 +200,35 @@ Status quantize_model(LanguageModel& model, const CalibrationSet& calibration, c
   } else {
     ASSAY_RETURN_IF_ERROR(quantize_blocks_rtn(model, options, kernels, progress, report));
   }
+  if (original) {
+    ASSAY_TRY(report.tuning, tune_llm(*original, model, calibration, *options.tune, resume.folder(), kernels, progress));
+  }
   if (options.embedding_bits) ASSAY_RETURN_IF_ERROR(quantize_embeddings(model, options, kernels, report.layers));
   return {};
 }
 
 }  // namespace
 
-const char* to_string(LlmMethod method) { return method == LlmMethod::kRtn ? "rtn" : "gptq"; }
+const char* to_string(LlmMethod method) {
+  switch (method) {
+    case LlmMethod::kRtn: return "rtn";
+    case LlmMethod::kGptq: return "gptq";
+    case LlmMethod::kBest: return "best";
+  }
+  return "";
+}
+
+GptqOptions gptq_options_of(const LlmQuantizeOptions& options, const std::string& name) {
+  GptqOptions gptq = options.gptq;
+  const auto layer = options.layers.find(name);
+  if (layer == options.layers.end()) return gptq;
+  gptq.grid.bits = layer->second.bits;
+  gptq.group_size = layer->second.group_size;
+  return gptq;
+}
 
 bool needs_calibration(const LlmQuantizeOptions& options) {
-  return options.method == LlmMethod::kGptq || options.gptq.grid.search == ScaleSearch::kWeighted;
+  return options.method != LlmMethod::kRtn || options.tune || weighs_errors(options.gptq.grid.search);
 }
 
 Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const fs::path& source, const fs::path& out, const CalibrationSet& calibration,
@@ -174,6 +236,10 @@ Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const fs::path& sou
   const auto start = std::chrono::steady_clock::now();
   ASSAY_RETURN_IF_ERROR(check_output(out));
   ASSAY_RETURN_IF_ERROR(check_gptq_options(options.gptq));
+  ASSAY_RETURN_IF_ERROR(check_closed_form_options(options.closed_form));
+  if (options.method == LlmMethod::kBest && !options.true_sequential) {
+    return Error{ErrorCode::kInvalidArgument, "the best method quantizes a block's layers one after the other; leave true_sequential on"};
+  }
   ASSAY_RETURN_IF_ERROR(check_layers(model, options));
   ASSAY_TRY(QuantizeResume resume, QuantizeResume::open(out, fingerprint(model, calibration, options), options.restart));
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,22 +11,38 @@
 #include "base/result.h"
 #include "engine/model.h"
 #include "flow/calibration.h"
+#include "flow/tune_llm.h"
 #include "kernels/kernels.h"
+#include "quant/llm/closed_form.h"
 #include "quant/llm/gptq.h"
 
 namespace assay {
 
-enum class LlmMethod { kRtn, kGptq };
+// kBest: GPTQ with the steps of quant/llm/closed_form.h. One of eight calibration sequences is held out to judge them.
+enum class LlmMethod { kRtn, kGptq, kBest };
 const char* to_string(LlmMethod method);
+
+// What one layer may have of its own.
+struct LayerBits {
+  int bits = 4;
+  std::int64_t group_size = 128;
+};
 
 struct LlmQuantizeOptions {
   LlmMethod method = LlmMethod::kGptq;
   GptqOptions gptq;                    // bits, sym, search, group size, order, damping; RTN reads grid and group size
+  std::map<std::string, LayerBits> layers;  // by the name of the linear; all others are as `gptq` says
+  ClosedFormOptions closed_form;       // kBest only
+  bool equal_tokens = true;            // kBest only: the error of what a block adds counts in units of the residual stream, per token
   bool true_sequential = true;         // o sees quantized q, k, v; down sees quantized gate and up
   std::optional<int> embedding_bits;   // 8 or 4: embedding and head, too, round to nearest; other loaders cannot read it
   std::uint64_t activation_memory_bytes = std::uint64_t{4} << 30;  // calibration activations beyond this go to disk
+  std::optional<TuneOptions> tune;     // train the quantized blocks afterwards; needs calibration data
   bool restart = false;                // forget what an interrupted run left
 };
+
+// The settings of the linear `name`.
+GptqOptions gptq_options_of(const LlmQuantizeOptions& options, const std::string& name);
 
 // Whether quantize_llm looks at calibration data.
 bool needs_calibration(const LlmQuantizeOptions& options);
@@ -39,12 +56,22 @@ struct LayerReport {
   double damp_used = 0;
   int damp_retries = 0;                // above 0: H was not positive definite at the damping asked for
   double seconds = 0;                  // of the solver
+  std::optional<double> target_strength;  // kBest: how far targets were shifted, and what each step did
+  std::vector<StepReport> steps;
+  std::optional<double> held_out_error;   // relative squared error of the outputs on held-out inputs, but for a constant
+};
+
+struct BlockReport {
+  std::vector<LayerReport> layers;
+  std::optional<double> held_out_error;   // kBest: mean over held-out tokens of |h - h_float|^2 / |h_float|^2 behind the block
 };
 
 struct LlmQuantizeReport {
   std::vector<LayerReport> layers;
+  std::vector<double> block_errors;    // kBest: BlockReport::held_out_error of each block
   std::int64_t calibration_sequences = 0, calibration_tokens = 0;
   std::int64_t resumed_blocks = 0;     // taken over from an interrupted run
+  std::optional<TuneReport> tuning;
   double seconds = 0;
   ModelSize size;                      // as the folder stores it: float16 scales, packed zero points
   std::uint64_t output_bytes = 0;      // of the .safetensors file

@@ -79,6 +79,18 @@ class QuantizeLlm : public testing::TestWithParam<std::string> {
   LlmQuantizeOptions options_;
 };
 
+class QuantizeBest : public QuantizeLlm {
+ protected:
+  QuantizeBest() {
+    options_.method = LlmMethod::kBest;
+    options_.gptq.grid.bits = 2;
+    options_.gptq.grid.sym = false;
+    options_.gptq.grid.search = ScaleSearch::kJoint;
+    options_.closed_form.max_rounds = 1;
+    options_.closed_form.max_restarts = 1;
+  }
+};
+
 TEST_P(QuantizeLlm, WritesAFolderThatLoadsToTheModelInMemory) {
   for (const bool sym : {true, false}) {
     options_.gptq.grid.sym = sym;
@@ -163,6 +175,65 @@ TEST_P(QuantizeLlm, LosesLessOfTheOutputsThanRoundToNearest) {
   EXPECT_LT(total_output_error(*gptq), total_output_error(*rtn));
 }
 
+TEST_P(QuantizeBest, BestLeavesBlocksNearerToTheFloatOnesThanItsFirstStep) {
+  const auto best = quantize(dir_ / "best");
+  ASSERT_THAT(best, IsOk());
+  options_.closed_form = {.targets = false, .descent = false, .refit = false, .fit = false, .restart = false};
+  const auto gptq = quantize(dir_ / "gptq");
+  ASSERT_THAT(gptq, IsOk());
+  ASSERT_EQ(best->block_errors.size(), model_.blocks.size());
+  EXPECT_LT(best->block_errors.back(), gptq->block_errors.back());
+  for (const auto& layer : best->layers) EXPECT_FALSE(layer.steps.empty()) << layer.name;
+}
+
+TEST_P(QuantizeBest, BestWritesTheSameBytesWhateverThreadsMemoryAndInterruptions) {
+  ASSERT_THAT(quantize(dir_ / "one", 1), IsOk());
+  const auto expected = read_bytes(dir_ / "one" / "model.safetensors");
+  options_.activation_memory_bytes = 0;
+  CallingProgress progress([&](std::int64_t) {
+    fs::create_directories(dir_ / "out");
+    write_bytes(dir_ / "out" / "in-the-way", "x");
+  });
+  ASSERT_THAT(quantize(dir_ / "out", 3, progress), FailsWith(ErrorCode::kIo, "out"));
+  fs::remove_all(dir_ / "out");
+  const auto last = std::to_string(model_.blocks.size() - 1);
+  fs::remove(dir_ / "out.partial" / ("block-0000" + last + ".json"));
+  const auto report = quantize(dir_ / "out", 3);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->resumed_blocks, static_cast<std::int64_t>(model_.blocks.size()) - 1);
+  EXPECT_EQ(report->block_errors.size(), model_.blocks.size());
+  EXPECT_EQ(read_bytes(dir_ / "out" / "model.safetensors"), expected);
+}
+
+TEST_P(QuantizeBest, DoesNotContinueARunOfOtherSteps) {
+  CallingProgress progress([&](std::int64_t) {
+    fs::create_directories(dir_ / "out");
+    write_bytes(dir_ / "out" / "in-the-way", "x");
+  });
+  ASSERT_THAT(quantize(dir_ / "out", 2, progress), FailsWith(ErrorCode::kIo, "out"));
+  fs::remove_all(dir_ / "out");
+  options_.closed_form.fit = false;
+  EXPECT_THAT(quantize(dir_ / "out"), FailsWith(ErrorCode::kInvalidArgument, "--restart"));
+}
+
+TEST_P(QuantizeLlm, GivesALayerBitsOfItsOwn) {
+  const auto original = load_model(source());
+  ASSERT_THAT(original, IsOk());
+  const std::string name = original->blocks[1].at(Slot::kDown)->name;
+  options_.layers[name] = {8, 16};
+  for (const auto method : {LlmMethod::kGptq, LlmMethod::kBest, LlmMethod::kRtn}) {
+    options_.method = method;
+    const fs::path out = dir_ / to_string(method);
+    ASSERT_THAT(quantize(out), IsOk());
+    const auto loaded = load_model(out);
+    ASSERT_THAT(loaded, IsOk());
+    loaded->for_each_linear([&](const Linear& linear) {
+      EXPECT_EQ(linear.weight.bits, linear.name == name ? 8 : 4) << linear.name;
+      EXPECT_EQ(linear.weight.group_size, linear.name == name ? 16 : 32) << linear.name;
+    });
+  }
+}
+
 TEST_P(QuantizeLlm, QuantizesWithoutTrueSequentialAndWithActOrder) {
   options_.true_sequential = false;
   options_.gptq.order = ColumnOrder::kActivation;
@@ -218,6 +289,10 @@ TEST_P(QuantizeLlm, RefusesToQuantizeTwice) {
   EXPECT_THAT(quantize_llm(*model, dir_ / "once", dir_ / "twice", calibration(20), options_, {runnable_kernels({})[0], &pool}, progress),
               FailsWith(ErrorCode::kUnsupported, "is quantized already"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Golden, QuantizeBest, testing::Values("families/gpt2", "families/llama-gqa"), [](const auto& test) {
+  return test.param == "families/gpt2" ? "gpt2" : "llama";
+});
 
 INSTANTIATE_TEST_SUITE_P(Golden, QuantizeLlm, testing::Values("families/gpt2", "gguf/llama-quantized.gguf"), [](const auto& test) {
   return test.param.find("gpt2") != std::string::npos ? "folder" : "gguf";

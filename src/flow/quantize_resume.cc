@@ -23,6 +23,11 @@ ordered_json to_json(const LayerReport& report) {
   ordered_json row{{"name", report.name},           {"bits", report.bits}, {"rows", report.rows}, {"cols", report.cols}, {"weight_error", report.weight_error},
                    {"damp_used", report.damp_used}, {"damp_retries", report.damp_retries}, {"seconds", report.seconds}};
   if (report.output_error) row["output_error"] = *report.output_error;
+  if (report.target_strength) row["target_strength"] = *report.target_strength;
+  if (report.held_out_error) row["held_out_error"] = *report.held_out_error;
+  for (const auto& step : report.steps) {
+    row["steps"].push_back({{"step", step.step}, {"before", step.before}, {"after", step.after}, {"kept", step.kept}});
+  }
   return row;
 }
 
@@ -30,6 +35,11 @@ LayerReport report_from(const ordered_json& row) {
   LayerReport report{row.value("name", ""), row.value("bits", 0), row.value("rows", std::int64_t{0}), row.value("cols", std::int64_t{0})};
   report.weight_error = row.value("weight_error", 0.0);
   if (row.contains("output_error")) report.output_error = row.value("output_error", 0.0);
+  if (row.contains("target_strength")) report.target_strength = row.value("target_strength", 0.0);
+  if (row.contains("held_out_error")) report.held_out_error = row.value("held_out_error", 0.0);
+  for (const auto& step : row.value("steps", ordered_json::array())) {
+    report.steps.push_back({step.value("step", ""), step.value("before", 0.0), step.value("after", 0.0), step.value("kept", true)});
+  }
   report.damp_used = row.value("damp_used", 0.0);
   report.damp_retries = row.value("damp_retries", 0);
   report.seconds = row.value("seconds", 0.0);
@@ -79,7 +89,7 @@ fs::path QuantizeResume::block_path(std::int64_t layer, const char* extension) c
 // The report is written last, so a block that has one is whole.
 bool QuantizeResume::has_block(std::int64_t layer) const { return fs::exists(block_path(layer, ".json")); }
 
-Result<std::vector<LayerReport>> QuantizeResume::load_block(std::int64_t layer, Block& block) const {
+Result<BlockReport> QuantizeResume::load_block(std::int64_t layer, Block& block) const {
   const fs::path path = block_path(layer, ".safetensors");
   const auto damaged = [&](const std::string& what) {
     return Error{ErrorCode::kCorrupt, path.string() + ": " + what + "; use --restart to begin again"};
@@ -101,16 +111,17 @@ Result<std::vector<LayerReport>> QuantizeResume::load_block(std::int64_t layer, 
     linear->set_quantized(std::make_shared<GroupQuantMatrix>(std::move(unpacked->matrix)), std::move(unpacked->column_order));
   }
   ASSAY_TRY(const MappedFile report_file, MappedFile::open(block_path(layer, ".json")));
-  const ordered_json rows = ordered_json::parse(as_text(report_file.bytes()), nullptr, false);
-  if (!rows.is_array()) return damaged("its report is not JSON");
-  std::vector<LayerReport> reports;
-  for (const auto& row : rows) {
-    if (row.is_object()) reports.push_back(report_from(row));
+  const ordered_json json = ordered_json::parse(as_text(report_file.bytes()), nullptr, false);
+  if (!json.is_object() || !json.contains("layers")) return damaged("its report is not JSON");
+  BlockReport report;
+  for (const auto& row : json["layers"]) {
+    if (row.is_object()) report.layers.push_back(report_from(row));
   }
-  return reports;
+  if (json.contains("held_out_error")) report.held_out_error = json.value("held_out_error", 0.0);
+  return report;
 }
 
-Status QuantizeResume::save_block(std::int64_t layer, const Block& block, const std::vector<LayerReport>& reports) const {
+Status QuantizeResume::save_block(std::int64_t layer, const Block& block, const BlockReport& report) const {
   std::vector<PackedGptq> packed;
   std::vector<std::int32_t> bits_and_groups;
   std::vector<std::string> names;
@@ -137,9 +148,10 @@ Status QuantizeResume::save_block(std::int64_t layer, const Block& block, const 
   ASSAY_TRY(SafetensorsWriter writer, SafetensorsWriter::create(block_path(layer, ".safetensors"), declarations, {}));
   for (const auto& declaration : declarations) ASSAY_RETURN_IF_ERROR(writer.append(declaration.name, views.at(declaration.name).bytes));
   ASSAY_RETURN_IF_ERROR(writer.commit());
-  ordered_json rows = ordered_json::array();
-  for (const auto& report : reports) rows.push_back(to_json(report));
-  return write_file_atomically(block_path(layer, ".json"), rows.dump());
+  ordered_json json{{"layers", ordered_json::array()}};
+  for (const auto& row : report.layers) json["layers"].push_back(to_json(row));
+  if (report.held_out_error) json["held_out_error"] = *report.held_out_error;
+  return write_file_atomically(block_path(layer, ".json"), json.dump());
 }
 
 Result<fs::path> QuantizeResume::result_folder() const {

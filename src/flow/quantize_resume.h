@@ -22,8 +22,8 @@ class QuantizeResume {
   const std::filesystem::path& folder() const { return folder_; }
   bool has_block(std::int64_t layer) const;
   // Puts the stored matrices into `block`. Errors: kCorrupt, naming the file to remove.
-  Result<std::vector<LayerReport>> load_block(std::int64_t layer, Block& block) const;
-  Status save_block(std::int64_t layer, const Block& block, const std::vector<LayerReport>& reports) const;
+  Result<BlockReport> load_block(std::int64_t layer, Block& block) const;
+  Status save_block(std::int64_t layer, const Block& block, const BlockReport& report) const;
 
   // An empty folder for the result.
   Result<std::filesystem::path> result_folder() const;

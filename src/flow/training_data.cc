@@ -7,7 +7,8 @@
 namespace assay {
 namespace {
 
-constexpr std::size_t kHeldOut = 8;
+// As the closed-form steps hold them out (flow/block_quantizer.cc), so that nothing has learnt from them.
+constexpr std::size_t kHoldOutEvery = 8;
 // Adam's means are poor in the beginning.
 constexpr double kWarmUpSteps = 4;
 
@@ -24,7 +25,11 @@ Result<TrainingData> divide_calibration(const CalibrationSet& calibration) {
     data.sequences.push_back(
         {static_cast<std::int64_t>(data.tokens.size()), static_cast<std::int64_t>(sequence.size()), nullptr});
     data.tokens.insert(data.tokens.end(), sequence.begin(), sequence.end());
-    (i % kHeldOut == 1 ? data.held_out : data.train).push_back(i);
+    (i % kHoldOutEvery == kHoldOutEvery - 1 ? data.held_out : data.train).push_back(i);
+  }
+  if (data.held_out.empty()) {
+    data.held_out.push_back(data.train.back());
+    data.train.pop_back();
   }
   return data;
 }

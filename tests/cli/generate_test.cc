@@ -148,5 +148,28 @@ TEST_F(TinyModel, QuantizesToAFolderThatRuns) {
   EXPECT_EQ(inspected["quantization"]["bits"], 4);
 }
 
+TEST_F(TinyModel, QuantizesAsWellAsItCanAndSaysWhatEachStepDid) {
+  const std::string out = (folder_ / "int2").string();
+  const RunResult run = run_assay(
+      {"quantize", model(), "--to", "int2", "--method", "best", "--samples", "16", "--sequence-length", "16", "-o", out, "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json result = json::parse(run.out, nullptr, false);
+  EXPECT_EQ(result["settings"]["sym"], false);
+  EXPECT_EQ(result["settings"]["search"], "joint");
+  EXPECT_EQ(result["block_errors"].size(), 2);
+  std::vector<std::string> steps;
+  for (const auto& step : result["layers"][0]["steps"]) steps.push_back(step["step"]);
+  EXPECT_THAT(steps, testing::IsSupersetOf({"targets", "gptq", "descent", "refit", "fit"}));
+}
+
+TEST_F(TinyModel, TakesTheStepsThatAreNamedAlone) {
+  const RunResult run = run_assay({"quantize", model(), "--to", "int3", "--method", "best", "--steps", "grid,fit", "--samples", "8",
+                                   "--sequence-length", "16", "-o", (folder_ / "int3").string(), "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json result = json::parse(run.out, nullptr, false);
+  EXPECT_EQ(result["settings"]["steps"], json({{"targets", false}, {"tokens", false}, {"descent", false}, {"refit", false}, {"fit", true}, {"restart", false}}));
+  EXPECT_EQ(run_assay({"quantize", model(), "--to", "int3", "--method", "best", "--steps", "magic", "-o", "x"}).exit_code, 2);
+}
+
 }  // namespace
 }  // namespace assay

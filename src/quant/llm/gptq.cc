@@ -61,8 +61,10 @@ std::int64_t block_end(const GroupLayout& layout, std::int64_t begin, std::int64
 // Some rows of W, transposed: values of one column lie side by side, so that work on a column runs over rows.
 class PanelSolver {
  public:
-  PanelSolver(MatrixView<const float> w, const HessianFactor& factor, const GptqOptions& options, const GroupLayout& layout)
-      : w_(w), factor_(factor), options_(options), layout_(layout), rows_(w.rows),
+  // grids: scales and zeros to use, or nullptr.
+  PanelSolver(MatrixView<const float> w, const HessianFactor& factor, const GptqOptions& options, const GroupLayout& layout,
+              const GroupQuantMatrix* grids)
+      : w_(w), factor_(factor), options_(options), layout_(layout), grids_(grids), rows_(w.rows),
         num_groups_((w.cols + layout.columns_per_group - 1) / layout.columns_per_group), values_(w.cols, w.rows),
         errors_(std::min(options.block_size, w.cols), w.rows), codes_(w.cols, w.rows),
         scales_(num_groups_, w.rows), zeros_(num_groups_, w.rows) {
@@ -76,7 +78,11 @@ class PanelSolver {
     load();
     result_ = &result;
     first_row_ = first_row;
-    if (layout_.group_end.empty()) find_static_grids();
+    if (grids_ != nullptr) {
+      take_grids();
+    } else if (layout_.group_end.empty()) {
+      find_static_grids();
+    }
     const auto cols = w_.cols;
     for (std::int64_t begin = 0; begin < cols;) {
       const auto end = block_end(layout_, begin, options_.block_size);
@@ -106,12 +112,21 @@ class PanelSolver {
     for (std::size_t i = 0; i < positions.size(); ++i) importance[i] = importance_[static_cast<std::size_t>(positions[i])];
     for (std::int64_t row = 0; row < rows_; ++row) {
       for (std::size_t i = 0; i < positions.size(); ++i) values[i] = values_.at(positions[i], row);
-      const auto grid = find_grid(values, importance, options_.grid);
-      result_->scale(first_row_ + row, group) = grid.scale;
-      result_->zero(first_row_ + row, group) = grid.zero;
-      scales_.at(group, row) = to_float(grid.scale);
-      zeros_.at(group, row) = static_cast<float>(grid.zero);
+      set_grid(row, group, find_grid(values, importance, options_.grid));
     }
+  }
+
+  void take_grids() {
+    for (std::int64_t group = 0; group < num_groups_; ++group) {
+      for (std::int64_t row = 0; row < rows_; ++row) set_grid(row, group, {grids_->scale(first_row_ + row, group), grids_->zero(first_row_ + row, group)});
+    }
+  }
+
+  void set_grid(std::int64_t row, std::int64_t group, QuantGrid grid) {
+    result_->scale(first_row_ + row, group) = grid.scale;
+    result_->zero(first_row_ + row, group) = grid.zero;
+    scales_.at(group, row) = to_float(grid.scale);
+    zeros_.at(group, row) = static_cast<float>(grid.zero);
   }
 
   void find_static_grids() {
@@ -180,6 +195,7 @@ class PanelSolver {
   const HessianFactor& factor_;
   const GptqOptions& options_;
   const GroupLayout& layout_;
+  const GroupQuantMatrix* grids_;
   std::int64_t rows_;
   std::int64_t num_groups_;
   Matrix<float> values_;           // [in, rows], by position
@@ -191,6 +207,31 @@ class PanelSolver {
   GroupQuantMatrix* result_ = nullptr;
   std::int64_t first_row_ = 0;
 };
+
+// Every panel of rows, on the layout's groups and, where they are given, on `grids`.
+Result<GptqResult> solve_panels(MatrixView<const float> w, const HessianFactor& factor, const GptqOptions& options,
+                                const GroupLayout& layout, const GroupQuantMatrix* grids, ThreadPool& pool) {
+  ASSAY_RETURN_IF_ERROR(check_finite("weight", w));
+  GptqResult result;
+  result.matrix = GroupQuantMatrix(options.grid.bits, w.rows, w.cols, layout.columns_per_group);
+  if (layout.column != factor.order) result.column_order = factor.order;
+  const auto num_panels = (w.rows + kPanelRows - 1) / kPanelRows;
+  std::atomic<std::int64_t> next{0};
+  pool.parallel_for(pool.num_threads(), 1, [&](WorkRange) {
+    for (auto panel = next.fetch_add(1); panel < num_panels; panel = next.fetch_add(1)) {
+      const auto begin = panel * kPanelRows;
+      PanelSolver solver(w.rows_between(begin, std::min(begin + kPanelRows, w.rows)), factor, options, layout, grids);
+      solver.solve(begin, result.matrix);
+    }
+  });
+  result.damp_used = factor.damp_used;
+  result.damp_retries = factor.damp_retries;
+  result.error = layer_error(w, result.matrix, result.column_order, factor.h, pool);
+  if (!std::isfinite(result.error.weight) || !std::isfinite(result.error.output)) {
+    return Error{ErrorCode::kCorrupt, "weights or Hessian too large: the error of the quantized layer is not a finite number"};
+  }
+  return result;
+}
 
 }  // namespace
 
@@ -209,29 +250,21 @@ Result<GptqResult> quantize_gptq(MatrixView<const float> w, const HessianFactor&
                                  ThreadPool& pool) {
   ASSAY_CHECK(w.cols == factor.h.cols && blas_is_single_threaded());
   ASSAY_RETURN_IF_ERROR(check_gptq_options(options));
-  ASSAY_RETURN_IF_ERROR(check_finite("weight", w));
   ASSAY_CHECK(options.order == factor.ordering);
   ASSAY_CHECK(options.order != ColumnOrder::kGroupAware || group_columns(options.group_size, w.cols) == factor.columns_per_group);
   const auto layout = lay_out_groups(factor, options);
-  GptqResult result;
-  result.matrix = GroupQuantMatrix(options.grid.bits, w.rows, w.cols, layout.columns_per_group);
-  if (layout.column != factor.order) result.column_order = factor.order;
-  const auto num_panels = (w.rows + kPanelRows - 1) / kPanelRows;
-  std::atomic<std::int64_t> next{0};
-  pool.parallel_for(pool.num_threads(), 1, [&](WorkRange) {
-    for (auto panel = next.fetch_add(1); panel < num_panels; panel = next.fetch_add(1)) {
-      const auto begin = panel * kPanelRows;
-      PanelSolver solver(w.rows_between(begin, std::min(begin + kPanelRows, w.rows)), factor, options, layout);
-      solver.solve(begin, result.matrix);
-    }
-  });
-  result.damp_used = factor.damp_used;
-  result.damp_retries = factor.damp_retries;
-  result.error = layer_error(w, result.matrix, result.column_order, factor.h, pool);
-  if (!std::isfinite(result.error.weight) || !std::isfinite(result.error.output)) {
-    return Error{ErrorCode::kCorrupt, "weights or Hessian too large: the error of the quantized layer is not a finite number"};
-  }
-  return result;
+  return solve_panels(w, factor, options, layout, nullptr, pool);
+}
+
+Result<GptqResult> quantize_gptq_on_grids(MatrixView<const float> w, const HessianFactor& factor, const GroupQuantMatrix& grids,
+                                          const GptqOptions& options, ThreadPool& pool) {
+  ASSAY_CHECK(w.cols == factor.h.cols && blas_is_single_threaded());
+  ASSAY_CHECK(grids.rows() == w.rows && grids.cols() == w.cols && grids.bits() == options.grid.bits);
+  ASSAY_RETURN_IF_ERROR(check_gptq_options(options));
+  GptqOptions on_grids = options;
+  on_grids.static_groups = true;
+  on_grids.group_size = grids.group_size();
+  return solve_panels(w, factor, on_grids, lay_out_groups(factor, on_grids), &grids, pool);
 }
 
 }  // namespace assay

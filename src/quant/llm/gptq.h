@@ -71,4 +71,9 @@ Result<HessianFactor> prepare_hessian(MatrixView<const float> h, const GptqOptio
 Result<GptqResult> quantize_gptq(MatrixView<const float> w, const HessianFactor& factor, const GptqOptions& options,
                                  ThreadPool& pool);
 
+// The same where scales and zeros are given and codes alone are sought: those of `grids`, whose codes are not looked at and whose
+// columns are those of W. Of options only bits and block_size are read. REQUIRES: grids of W's shape and of options.grid.bits.
+Result<GptqResult> quantize_gptq_on_grids(MatrixView<const float> w, const HessianFactor& factor, const GroupQuantMatrix& grids,
+                                          const GptqOptions& options, ThreadPool& pool);
+
 }  // namespace assay

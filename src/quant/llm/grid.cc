@@ -132,14 +132,72 @@ QuantGrid search_mse(std::span<const float> values, ValueRange range, const Grid
   });
 }
 
-QuantGrid search_weighted(std::span<const float> values, std::span<const float> weights, ValueRange range,
-                          const GridOptions& options) {
-  ASSAY_CHECK(weights.size() == values.size());
+// Padded to whole Lanes; all 1 where all are 0.
+std::vector<float> usable_weights(std::span<const float> weights, std::size_t num_values) {
+  ASSAY_CHECK(weights.size() == num_values);
   auto weight = padded(weights);
   if (std::all_of(weight.begin(), weight.end(), [](float w) { return w == 0.0f; })) weight.assign(weight.size(), 1.0f);
+  return weight;
+}
+
+QuantGrid search_weighted(std::span<const float> values, std::span<const float> weights, ValueRange range,
+                          const GridOptions& options) {
+  const auto weight = usable_weights(weights, values.size());
   return search_grid(values, range, options, [&weight](Lanes& errors, std::size_t i) {
     for (std::size_t lane = 0; lane < kLanes; ++lane) errors[lane] *= errors[lane] * weight[i + lane];
   });
+}
+
+// The scale of least weighted error for the codes that `grid` gives; the same grid where no code is off zero.
+QuantGrid fit_scale(const std::vector<float>& values, const std::vector<float>& weights, QuantGrid grid, int bits) {
+  const float scale = to_float(grid.scale);
+  const float lowest = -static_cast<float>(grid.zero);
+  const float highest = static_cast<float>((1 << bits) - 1) + lowest;
+  Lanes products{}, squares{};
+  for (std::size_t i = 0; i < values.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const float step = nearest_step(values[i + lane], scale, lowest, highest);
+      products[lane] += weights[i + lane] * step * values[i + lane];
+      squares[lane] += weights[i + lane] * step * step;
+    }
+  }
+  const float product = std::accumulate(products.begin(), products.end(), 0.0f);
+  const float square = std::accumulate(squares.begin(), squares.end(), 0.0f);
+  return product > 0.0f && square > 0.0f ? QuantGrid{storable_scale(product / square), grid.zero} : grid;
+}
+
+QuantGrid search_joint(std::span<const float> values, std::span<const float> weights, ValueRange range, const GridOptions& options) {
+  constexpr int kScales = 24;
+  constexpr float kWidest = 1.2f;
+  constexpr float kNarrowest = 0.3f;
+  constexpr int kZerosAside = 4;
+  constexpr int kFits = 3;
+  const auto weight = usable_weights(weights, values.size());
+  const auto whole_lanes = padded(values);
+  const auto penalize = [&weight](Lanes& errors, std::size_t i) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) errors[lane] *= errors[lane] * weight[i + lane];
+  };
+  QuantGrid best = grid_of(range, options);
+  float best_error = grid_error(whole_lanes, best, options.bits, penalize);
+  const auto consider = [&](QuantGrid grid) {
+    const float error = grid_error(whole_lanes, grid, options.bits, penalize);
+    if (!(error < best_error)) return false;
+    best_error = error;
+    best = grid;
+    return true;
+  };
+  const QuantGrid whole = best;
+  const int first = options.sym ? whole.zero : std::max(options.min_zero, whole.zero - kZerosAside);
+  const int last = options.sym ? whole.zero : std::min((1 << options.bits) - 1, whole.zero + kZerosAside);
+  for (int zero = first; zero <= last; ++zero) {
+    for (int i = 0; i < kScales; ++i) {
+      const float factor = kWidest + (kNarrowest - kWidest) * static_cast<float>(i) / (kScales - 1);
+      consider({storable_scale(to_float(whole.scale) * factor), static_cast<std::uint8_t>(zero)});
+    }
+  }
+  for (int i = 0; i < kFits && consider(fit_scale(whole_lanes, weight, best, options.bits)); ++i) {
+  }
+  return best;
 }
 
 }  // namespace
@@ -153,6 +211,7 @@ QuantGrid find_grid(std::span<const float> values, std::span<const float> weight
   switch (options.search) {
     case ScaleSearch::kMse: return search_mse(values, range, options);
     case ScaleSearch::kWeighted: return search_weighted(values, weights, range, options);
+    case ScaleSearch::kJoint: return search_joint(values, weights, range, options);
     case ScaleSearch::kMinMax: break;
   }
   return grid_of(range, options);

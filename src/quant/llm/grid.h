@@ -8,12 +8,18 @@
 namespace assay {
 
 // How the scale is found. kMinMax covers every value. The searches try the shrunken ranges p * [lo, hi],
-// p = 1 - i / grid_steps for 0 <= i < max_shrink * grid_steps, and keep the one of least error.
+// p = 1 - i / grid_steps for 0 <= i < max_shrink * grid_steps, and keep the one of least error. kJoint tries scales and zeros
+// apart, so that ranges grow or shrink at either end.
 enum class ScaleSearch : std::uint8_t {
   kMinMax,
   kMse,       // sum_i |w_i - q_i|^norm, as IST-DASLab/gptq's `mse`
   kWeighted,  // sum_i h_i (w_i - q_i)^2, h = the diagonal of the Hessian
+  kJoint,     // the same sum, over pairs of a scale and a zero: up to 9 zeros about that of [lo, hi] (at 2 bits all),
+              // with 24 scales from 1.2 down to 0.3 of that of [lo, hi], the best of which is then fitted to its codes
 };
+
+// Whether a search needs the diagonal of the Hessian.
+inline bool weighs_errors(ScaleSearch search) { return search == ScaleSearch::kWeighted || search == ScaleSearch::kJoint; }
 
 struct GridOptions {
   int bits = 4;       // 2, 3, 4 or 8
@@ -36,7 +42,7 @@ struct QuantGrid {
 // The scale is rounded to float16 first and everything else follows from the rounded one, because a reader of the file has
 // nothing else: codes made with the unrounded scale would be up to half a step off at the far end of an 8-bit grid.
 // Scales outside of float16 become its largest or smallest positive value; a group of zeros gets scale 1.
-// weights: values.size() of them for kWeighted (all of them 0 counts as all 1), else ignored.
+// weights: values.size() of them for kWeighted and kJoint (all of them 0 counts as all 1), else ignored.
 // REQUIRES: values and weights finite, bits and min_zero as above. Source: IST-DASLab/gptq quant.py.
 QuantGrid find_grid(std::span<const float> values, std::span<const float> weights, const GridOptions& options);
 

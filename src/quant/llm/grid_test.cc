@@ -160,6 +160,30 @@ TEST(FindGrid, TheMseSearchFindsTheBestOfItsCandidates) {
   }
 }
 
+TEST(FindGrid, TheJointSearchIsAsGoodAsEveryScaleAndZeroItTries) {
+  for (const int min_zero : {0, 1}) {
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+      auto values = normals(33, seed, 0.02);
+      for (auto& value : values) value += 0.01f;  // so that zeros other than the middle are worth it
+      auto weights = normals(33, seed + 1000, 1.0);
+      for (auto& weight : weights) weight = weight * weight;
+      auto options = make_options(2, false, min_zero);
+      const auto plain = find_grid(values, {}, options);
+      options.search = ScaleSearch::kJoint;
+      const auto joint = find_grid(values, weights, options);
+      EXPECT_GE(joint.zero, min_zero);
+      const double found = error_of(values, weights, joint, 2, 2);
+      for (int zero = min_zero; zero < 4; ++zero) {
+        for (int i = 0; i < 24; ++i) {
+          const float scale = to_float(plain.scale) * (1.2f + (0.3f - 1.2f) * static_cast<float>(i) / 23);
+          const QuantGrid candidate{to_float16(scale), static_cast<std::uint8_t>(zero)};
+          EXPECT_LE(found, (1.0 + 100 * std::ldexp(1.0, -24)) * error_of(values, weights, candidate, 2, 2)) << zero << ", " << i << ", seed " << seed;
+        }
+      }
+    }
+  }
+}
+
 TEST(FindGrid, WeightsOfZeroCountAsEqualOnes) {
   const auto values = normals(40, 3, 1.0);
   auto options = make_options(2, false);

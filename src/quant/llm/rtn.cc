@@ -12,7 +12,7 @@ Result<GroupQuantMatrix> quantize_rtn(MatrixView<const float> w, std::int64_t gr
                                       std::span<const float> importance, ThreadPool& pool) {
   ASSAY_RETURN_IF_ERROR(check_grid_options(options, group_size));
   ASSAY_RETURN_IF_ERROR(check_finite("weight", w));
-  ASSAY_CHECK(importance.empty() ? options.search != ScaleSearch::kWeighted
+  ASSAY_CHECK(importance.empty() ? !weighs_errors(options.search)
                                  : static_cast<std::int64_t>(importance.size()) == w.cols);
   const auto columns_per_group = group_columns(group_size, w.cols);
   GroupQuantMatrix result(options.bits, w.rows, w.cols, columns_per_group);
