@@ -19,7 +19,8 @@ struct TrainingData {
   std::vector<std::size_t> train, held_out;  // indices into sequences; both not empty
 };
 
-// Every eighth sequence is held out, or the last where there are fewer. Errors: kInvalidArgument for fewer than two sequences.
+// Every eighth sequence is held out, or the last where there are fewer. Errors: kInvalidArgument for fewer
+// than two sequences.
 Result<TrainingData> divide_calibration(const CalibrationSet& calibration);
 
 // Some sequences side by side.
