@@ -6,8 +6,8 @@
 
 #include "base/rng.h"
 #include "engine/load.h"
-#include "flow/block_quantizer.h"
 #include "quant/llm/blas.h"
+#include "quant/llm/rtn.h"
 #include "support/testing.h"
 
 namespace assay {
@@ -60,15 +60,17 @@ TEST(RateFactor, RisesThenFallsToZero) {
   EXPECT_NEAR(rate_factor(99, 100), 0.01, 1e-6);
 }
 
-class TuneLlm : public testing::TestWithParam<std::string> {
+class TuneLlm : public testing::Test {
  protected:
-  TuneLlm() { use_single_threaded_blas(); }
+  explicit TuneLlm(std::string family = "llama-gqa") : family_(std::move(family)) {
+    use_single_threaded_blas();
+  }
 
   void SetUp() override {
-    auto loaded = load_model(golden("families/" + GetParam()));
+    auto loaded = load_model(golden("families/" + family_));
     ASSERT_THAT(loaded, IsOk());
     original_ = std::move(*loaded);
-    options_.blocks->epochs = 4;
+    options_.blocks->epochs = 3;
     options_.blocks->sequences_per_step = 3;
     options_.model->epochs = 3;
     options_.model->sequences_per_step = 3;
@@ -78,16 +80,15 @@ class TuneLlm : public testing::TestWithParam<std::string> {
 
   // Rounded to the nearest of four values in groups of eight.
   LanguageModel rounded() const {
-    auto model = load_model(golden("families/" + GetParam()));
+    auto model = load_model(golden("families/" + family_));
     ThreadPool pool(1);
-    LlmQuantizeOptions options;
-    options.gptq.grid.bits = 2;
-    options.gptq.grid.sym = false;
-    options.gptq.group_size = 8;
     for (auto& block : model->blocks) {
-      for (auto& linear : block.linears) {
-        if (linear)
-          EXPECT_THAT(quantize_linear_rtn(*linear, options, {runnable_kernels({})[0], &pool}), IsOk());
+      const BlockParameters weights = block_parameters(block, {runnable_kernels({})[0], &pool});
+      for (std::size_t i = 0; i < kNumSlots; ++i) {
+        if (!block.linears[i]) continue;
+        auto matrix = quantize_rtn(weights.linears[i].view(), 8, {.bits = 2, .sym = false}, {}, pool);
+        EXPECT_THAT(matrix, IsOk());
+        block.linears[i]->set_quantized(std::make_shared<GroupQuantMatrix>(*std::move(matrix)), {});
       }
     }
     return std::move(*model);
@@ -127,23 +128,29 @@ class TuneLlm : public testing::TestWithParam<std::string> {
     EXPECT_EQ(a.final_norm->weight, b.final_norm->weight);
   }
 
+  std::string family_;
   TempDir dir_;
   LanguageModel original_;
   TuneOptions options_;
 };
 
-TEST_P(TuneLlm, BringsBlocksAndDistributionsNearerToTheFloatModelOnHeldOutSequences) {
+class TuneEveryFamily : public TuneLlm, public testing::WithParamInterface<std::string> {
+ protected:
+  TuneEveryFamily() : TuneLlm(GetParam()) {}
+};
+
+TEST_P(TuneEveryFamily, BringsBlocksAndDistributionsNearerToTheFloatModelOnHeldOutSequences) {
   LanguageModel model = rounded();
   const auto report = tune(model, "run");
   ASSERT_THAT(report, IsOk());
   ASSERT_EQ(report->blocks.size(), model.blocks.size());
-  EXPECT_LT(report->blocks[0].error, 0.98 * report->blocks[0].start_error);
+  EXPECT_LT(report->blocks[0].error, 0.9 * report->blocks[0].start_error);
   for (const auto& block : report->blocks) EXPECT_LE(block.error, block.start_error);
-  EXPECT_LT(report->model->kl, 0.98 * report->model->start_kl);
+  EXPECT_LT(report->model->kl, report->model->start_kl);
 }
 
 // The report's figure is that of the weights that are written, as the engine computes with them.
-TEST_P(TuneLlm, ReportsTheDivergenceThatTheEngineMeasures) {
+TEST_F(TuneLlm, ReportsTheDivergenceThatTheEngineMeasures) {
   LanguageModel model = rounded();
   const auto report = tune(model, "run");
   ASSERT_THAT(report, IsOk());
@@ -176,7 +183,7 @@ TEST_P(TuneLlm, ReportsTheDivergenceThatTheEngineMeasures) {
   EXPECT_NEAR(report->model->kl, sum / static_cast<double>(rows), 1e-4 * report->model->kl);
 }
 
-TEST_P(TuneLlm, GivesTheSameModelForAnyNumberOfThreadsAndForRecomputedActivations) {
+TEST_F(TuneLlm, GivesTheSameModelForAnyNumberOfThreadsAndForRecomputedActivations) {
   LanguageModel one = rounded(), three = rounded(), recomputed = rounded();
   ASSERT_THAT(tune(one, "one", 1), IsOk());
   ASSERT_THAT(tune(three, "three", 3), IsOk());
@@ -197,14 +204,14 @@ class CallingProgress : public Progress {
   std::function<void(std::string_view, std::int64_t)> call_;
 };
 
-TEST_P(TuneLlm, GoesOnFromTheLastFinishedBlockAndTheLastSavedStepToTheSameModel) {
+TEST_F(TuneLlm, GoesOnFromTheLastFinishedBlockAndTheLastSavedStepToTheSameModel) {
   LanguageModel whole = rounded(), first = rounded(), second = rounded(), third = rounded();
   ASSERT_THAT(tune(whole, "whole"), IsOk());
   // A folder where the second block belongs makes the first run fail there.
   const fs::path block = dir_ / "cut" / "tuned-00001.safetensors",
                  state = dir_ / "cut" / "distill-state.safetensors";
   fs::create_directories(block / "in the way");
-  ASSERT_THAT(tune(first, "cut"), FailsWith(ErrorCode::kCorrupt, "tuned-00001"));
+  ASSERT_THAT(tune(first, "cut"), FailsWith(ErrorCode::kIo, "tuned-00001"));
   fs::remove_all(block);
   CallingProgress progress([&](std::string_view stage, std::int64_t done) {
     if (stage != "distilling" || done != 6) return;
@@ -221,7 +228,7 @@ TEST_P(TuneLlm, GoesOnFromTheLastFinishedBlockAndTheLastSavedStepToTheSameModel)
   expect_same(whole, third);
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, TuneLlm, testing::Values("llama-gqa", "gemma3"),
+INSTANTIATE_TEST_SUITE_P(Families, TuneEveryFamily, testing::Values("llama-gqa", "gemma3"),
                          [](const auto& test) { return test.param == "gemma3" ? "gemma3" : "llama"; });
 
 TEST(TuneLlmModels, AreRefusedWithoutGradientsAndBeforeQuantization) {
