@@ -44,6 +44,16 @@ Status check_layers(const LanguageModel& model, const LlmQuantizeOptions& option
   return {};
 }
 
+ordered_json to_json(const TrainingRates& rates) { return {rates.latent, rates.scale, rates.zero, rates.norm}; }
+
+// What the result of training depends on.
+ordered_json to_json(const TuneOptions& tune) {
+  ordered_json out = ordered_json::object();
+  if (tune.blocks) out["blocks"] = {tune.blocks->epochs, tune.blocks->sequences_per_step, to_json(tune.blocks->rates), tune.blocks->seed};
+  if (tune.model) out["model"] = {tune.model->epochs, tune.model->sequences_per_step, tune.model->rows_at_once, to_json(tune.model->rates), tune.model->seed};
+  return out;
+}
+
 // What identifies the run: a partial result of other settings, data or weights must not be continued.
 std::string fingerprint(const LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options) {
   const GptqOptions& g = options.gptq;
@@ -92,16 +102,6 @@ LanguageModel borrow(const LanguageModel& model) {
   out.blocks = model.blocks;
   out.final_norm = model.final_norm;
   out.head = model.head;
-  return out;
-}
-
-ordered_json to_json(const TrainingRates& rates) { return {rates.latent, rates.scale, rates.zero, rates.norm}; }
-
-// What the result of training depends on.
-ordered_json to_json(const TuneOptions& tune) {
-  ordered_json out = ordered_json::object();
-  if (tune.blocks) out["blocks"] = {tune.blocks->epochs, tune.blocks->sequences_per_step, to_json(tune.blocks->rates), tune.blocks->seed};
-  if (tune.model) out["model"] = {tune.model->epochs, tune.model->sequences_per_step, tune.model->rows_at_once, to_json(tune.model->rates), tune.model->seed};
   return out;
 }
 
