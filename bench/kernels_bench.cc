@@ -1,6 +1,7 @@
-// Linear layers against what the machine can do: operations per second and bytes read per second, both measured here, so
-// that the fractions hold on any machine. Weights of a product with one row rotate through copies larger than the caches,
-// as the layers of a model do. Where weights can be repacked, "rounded" means the repacked ones.
+// Linear layers against what the machine can do: operations per second and bytes read per second, both
+// measured here, so that the fractions hold on any machine. Weights of a product with one row rotate through
+// copies larger than the caches, as the layers of a model do. Where weights can be repacked, "rounded" means
+// the repacked ones.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/huge_bytes.h"
 #include "base/rng.h"
 #include "kernels/kernels.h"
 #include "machine_peaks.h"
@@ -34,7 +36,8 @@ struct Shape {
   std::int64_t cols;
 };
 
-// A matrix of random codes, or of bytes that are finite and small as floats, halves and scales, and copies of it.
+// A matrix of random codes, or of bytes that are finite and small as floats, halves and scales, and copies of
+// it.
 class Weights {
  public:
   Weights(const Format& format, const Shape& shape) : format_(format), shape_(shape) {
@@ -53,7 +56,10 @@ class Weights {
   }
   void pack() {
     ThreadPool pool(static_cast<int>(std::thread::hardware_concurrency()));
-    packed_.push_back(std::make_unique<PackedMatrix>(std::move(*PackedMatrix::pack(views_[0], pool))));
+    packed_.push_back(std::make_unique<PackedMatrix>(PackedMatrix::lay_out(views_[0])));
+    const std::uint64_t num_bytes = packed_.back()->num_bytes();
+    memory_.push_back(std::move(*HugeBytes::allocate(num_bytes)));
+    packed_.back()->fill(views_[0], {memory_.back().data(), num_bytes}, pool);
     if (views_[0].packed != nullptr) views_.push_back(views_[0]);
     views_.back().packed = packed_.back().get();
   }
@@ -62,8 +68,7 @@ class Weights {
   // Of one copy, as it is read.
   std::int64_t weight_bytes() const {
     const PackedMatrix* packed = views_[0].packed;
-    return packed != nullptr ? packed->panel_bytes() * packed->num_panels()
-                             : static_cast<std::int64_t>(views_[0].weight_bytes());
+    return static_cast<std::int64_t>(packed != nullptr ? packed->num_bytes() : views_[0].weight_bytes());
   }
 
  private:
@@ -98,6 +103,7 @@ class Weights {
   std::vector<std::vector<std::byte>> dense_;
   std::vector<std::unique_ptr<GroupQuantMatrix>> groups_;
   std::vector<std::unique_ptr<PackedMatrix>> packed_;
+  std::vector<HugeBytes> memory_;  // of packed_
   std::vector<WeightView> views_;
 };
 
@@ -113,9 +119,9 @@ struct Case {
   int threads;
 
   std::string name() const {
-    return "linear/" + format.name() + "/" + std::to_string(shape.rows) + "x" + std::to_string(shape.cols) + "/T" +
-           std::to_string(tokens) + (activations == Activations::kRounded ? "/rounded" : "/float") + "/threads" +
-           std::to_string(threads);
+    return "linear/" + format.name() + "/" + std::to_string(shape.rows) + "x" + std::to_string(shape.cols) +
+           "/T" + std::to_string(tokens) + (activations == Activations::kRounded ? "/rounded" : "/float") +
+           "/threads" + std::to_string(threads);
   }
 };
 
@@ -124,13 +130,15 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// Of the calls: seconds of the best one, since other processes only ever add time; and the share of what the processor does
-// in registers, measured before and after each call, the median of all. One thread is measured by the time that it ran.
+// Of the calls: seconds of the best one, since other processes only ever add time; and the share of what the
+// processor does in registers, measured before and after each call, the median of all. One thread is measured
+// by the time that it ran.
 struct Timing {
   double seconds = 1e30;
   double of_peak = 0;
 };
-Timing time_calls(benchmark::State& state, const Case& c, const std::vector<WeightView>& views, double (*peak_now)()) {
+Timing time_calls(benchmark::State& state, const Case& c, const std::vector<WeightView>& views,
+                  double (*peak_now)()) {
   const std::vector<float> x(static_cast<std::size_t>(c.tokens * c.shape.cols), 0.5f);
   std::vector<float> y(static_cast<std::size_t>(c.tokens * c.shape.rows));
   ThreadPool pool(c.threads);
@@ -165,7 +173,8 @@ void run_linear(benchmark::State& state, const Case& c) {
     state.counters["GB/s"] = bandwidth * 1e-9;
     state.counters["of_bandwidth"] = bandwidth / peak_bandwidth(c.threads);
   }
-  state.counters["GMAC/s"] = static_cast<double>(c.tokens * c.shape.rows * c.shape.cols) / timing.seconds * 1e-9;
+  state.counters["GMAC/s"] =
+      static_cast<double>(c.tokens * c.shape.rows * c.shape.cols) / timing.seconds * 1e-9;
   state.counters["of_peak"] = timing.of_peak;
 }
 

@@ -46,6 +46,7 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::release(ByteView range) const {
+  if (range.data() < bytes_.data() || range.data() + range.size() > bytes_.data() + bytes_.size()) return;
   // Only whole pages inside of the range: a page that is shared with a neighbour may still be in use.
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = (reinterpret_cast<std::uintptr_t>(range.data()) + page - 1) / page * page;

@@ -24,7 +24,7 @@ class MappedFile {
   ByteView bytes() const { return bytes_; }
 
   // Tells the kernel that this range will not be read again soon, so its pages stop counting as resident.
-  // The content stays readable. REQUIRES: `range` lies within bytes().
+  // The content stays readable. Nothing is done for a range that is no part of bytes().
   void release(ByteView range) const;
 
  private:

@@ -16,33 +16,54 @@ void count_attention(OperationScope& scope, const AttentionShape& shape,
                      std::span<const AttentionTask> tasks) {
   std::uint64_t bytes = 0, pairs = 0;
   for (const auto& task : tasks) {
-    const std::int64_t first = task.keys.rows - task.queries.rows;
-    const std::int64_t window = shape.window > 0 ? shape.window : task.keys.rows;
+    const std::int64_t first = task.keys.rows() - task.queries.rows;
+    const std::int64_t window = shape.window > 0 ? shape.window : task.keys.rows();
     for (std::int64_t i = 0; i < task.queries.rows; ++i)
       pairs += static_cast<std::uint64_t>(std::min(first + i + 1, window));
-    const std::int64_t seen = task.keys.rows - std::max<std::int64_t>(0, first + 1 - window);
-    bytes += static_cast<std::uint64_t>(seen * task.keys.cols) * sizeof(*task.keys.data) +
-             static_cast<std::uint64_t>(seen * task.values.cols) * sizeof(*task.values.data);
+    const std::int64_t seen = task.keys.rows() - std::max<std::int64_t>(0, first + 1 - window);
+    for (const KvView* view : {&task.keys, &task.values})
+      bytes += static_cast<std::uint64_t>(seen * view->cols() * view->value_bytes());
   }
   scope.count(0, bytes, 2 * pairs * static_cast<std::uint64_t>(shape.num_heads * shape.head_dim));
 }
 
+template <typename T>
+void grow(std::int64_t rows, std::int64_t cols, std::int64_t kept_rows, Matrix<T>& matrix) {
+  auto grown = Matrix<T>::unset(rows, cols);
+  std::copy_n(matrix.data(), kept_rows * cols, grown.data());
+  matrix = std::move(grown);
+}
+
 }  // namespace
 
-KvCache::KvCache(const ModelConfig& config)
-    : layers_(static_cast<std::size_t>(config.num_layers)), kv_dim_(config.kv_dim()) {}
+KvCache::KvCache(const ModelConfig& config, Activations activations)
+    : layers_(static_cast<std::size_t>(config.num_layers)),
+      holds_halves_(activations == Activations::kRounded),
+      kv_dim_(config.kv_dim()) {}
 
 void KvCache::reserve(std::int64_t positions) {
-  if (layers_.empty() || layers_[0].keys.rows() >= positions) return;
+  if (capacity_ >= positions) return;
   // Doubling keeps the copying linear in the final length.
-  const std::int64_t capacity = std::max<std::int64_t>({positions, 2 * layers_[0].keys.rows(), 64});
+  capacity_ = std::max<std::int64_t>({positions, 2 * capacity_, 64});
   for (auto& layer : layers_) {
-    for (Matrix<float>* old : {&layer.keys, &layer.values}) {
-      Matrix<float> grown(capacity, kv_dim_);
-      std::copy_n(old->data(), length_ * kv_dim_, grown.data());
-      *old = std::move(grown);
+    for (Rows* rows : {&layer.keys, &layer.values}) {
+      if (holds_halves_) {
+        grow(capacity_, kv_dim_, length_, rows->halves);
+      } else {
+        grow(capacity_, kv_dim_, length_, rows->floats);
+      }
     }
   }
+}
+
+KvView KvCache::append(const KernelContext& kernels, MatrixView<const float> values, Rows& rows) const {
+  const std::int64_t end = length_ + values.rows;
+  if (holds_halves_) {
+    round_to_halves(kernels, values, rows.halves.view().rows_between(length_, end));
+    return MatrixView<const Float16>(rows.halves.view()).rows_between(0, end);
+  }
+  std::copy_n(values.data, values.rows * kv_dim_, rows.floats.row(length_));
+  return MatrixView<const float>(rows.floats.view()).rows_between(0, end);
 }
 
 Forward::Forward(const LanguageModel& model, const KernelContext& kernels, OperationRecorder* recorder)
@@ -60,7 +81,7 @@ void Forward::apply(Operation operation, std::initializer_list<Output> outputs, 
       layers[count++] = {layer.weight, layer.bias, output.y};
       continue;
     }
-    Matrix<float> reordered(x.rows, x.cols);
+    auto reordered = Matrix<float>::unset(x.rows, x.cols);
     for (std::int64_t t = 0; t < x.rows; ++t) {
       float* row = reordered.row(t);
       for (std::int64_t c = 0; c < x.cols; ++c) row[c] = x.at(t, layer.column_order[static_cast<std::size_t>(c)]);
@@ -97,7 +118,7 @@ void Forward::add(MatrixView<const float> x, MatrixView<float> y) {
 
 void Forward::begin_block(std::int64_t layer, BlockState& state) {
   const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
-  state.inputs = Matrix<float>(state.hidden.rows(), model_.config.hidden_size);
+  state.inputs = Matrix<float>::unset(state.hidden.rows(), model_.config.hidden_size);
   if (model_.config.norm_before) {
     normalize(*block.at(NormSlot::kAttention), state.hidden.view(), state.inputs.view());
   } else {
@@ -128,11 +149,11 @@ void Forward::split_qkv(MatrixView<const float> fused, Matrix<float>& q, Matrix<
 
 void Forward::compute_qkv(const Block& block, MatrixView<const float> x, Matrix<float>& q, Matrix<float>& k, Matrix<float>& v) {
   const ModelConfig& config = model_.config;
-  q = Matrix<float>(x.rows, config.q_dim());
-  k = Matrix<float>(x.rows, config.kv_dim());
-  v = Matrix<float>(x.rows, config.kv_dim());
+  q = Matrix<float>::unset(x.rows, config.q_dim());
+  k = Matrix<float>::unset(x.rows, config.kv_dim());
+  v = Matrix<float>::unset(x.rows, config.kv_dim());
   if (const auto& fused = block.at(Slot::kQkv)) {
-    Matrix<float> qkv(x.rows, config.q_dim() + 2 * config.kv_dim());
+    auto qkv = Matrix<float>::unset(x.rows, config.q_dim() + 2 * config.kv_dim());
     apply(Operation::kQkv, *fused, x, qkv.view());
     split_qkv(qkv.view(), q, k, v);
   } else {
@@ -154,7 +175,7 @@ void Forward::rotate(std::int64_t layer, std::span<const SequenceRows> sequences
     const std::int64_t start = sequence.cache != nullptr ? sequence.cache->length() : 0;
     std::vector<std::int64_t> positions(static_cast<std::size_t>(sequence.num_rows));
     for (std::int64_t i = 0; i < sequence.num_rows; ++i) positions[static_cast<std::size_t>(i)] = start + i;
-    Matrix<float> angles(sequence.num_rows, rope.rotary_dim);
+    auto angles = Matrix<float>::unset(sequence.num_rows, rope.rotary_dim);
     fill_rope_angles(rope, positions, start + sequence.num_rows, angles.view());
     const std::int64_t end = sequence.first_row + sequence.num_rows;
     apply_rope(kernels_, q.view().rows_between(sequence.first_row, end), config.head_dim, rope.rotary_dim, angles.view());
@@ -169,19 +190,17 @@ void Forward::attend(std::int64_t layer, std::span<const SequenceRows> sequences
   compute_qkv(block, state.inputs.view(), q, k, v);
   rotate(layer, sequences, q, k);
   OperationScope scope(recorder_, Operation::kAttention);
-  state.inputs = Matrix<float>(q.rows(), config.q_dim());
+  state.inputs = Matrix<float>::unset(q.rows(), config.q_dim());
   std::vector<AttentionTask> tasks;
   for (const auto& sequence : sequences) {
     const std::int64_t begin = sequence.first_row, end = begin + sequence.num_rows;
-    AttentionTask task{q.view().rows_between(begin, end), k.view().rows_between(begin, end), v.view().rows_between(begin, end),
-                       state.inputs.view().rows_between(begin, end)};
+    AttentionTask task{q.view().rows_between(begin, end), MatrixView<const float>(k.view()).rows_between(begin, end),
+                       MatrixView<const float>(v.view()).rows_between(begin, end), state.inputs.view().rows_between(begin, end)};
     if (sequence.cache != nullptr) {
       KvCache& cache = *sequence.cache;
       auto& stored = cache.layers_[static_cast<std::size_t>(layer)];
-      std::copy_n(k.row(begin), sequence.num_rows * config.kv_dim(), stored.keys.row(cache.length()));
-      std::copy_n(v.row(begin), sequence.num_rows * config.kv_dim(), stored.values.row(cache.length()));
-      task.keys = stored.keys.view().rows_between(0, cache.length() + sequence.num_rows);
-      task.values = stored.values.view().rows_between(0, cache.length() + sequence.num_rows);
+      task.keys = cache.append(kernels_, k.view().rows_between(begin, end), stored.keys);
+      task.values = cache.append(kernels_, v.view().rows_between(begin, end), stored.values);
     }
     tasks.push_back(task);
   }
@@ -194,11 +213,11 @@ void Forward::attend(std::int64_t layer, std::span<const SequenceRows> sequences
 void Forward::project(std::int64_t layer, BlockState& state) {
   const ModelConfig& config = model_.config;
   const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
-  Matrix<float> projected(state.hidden.rows(), config.hidden_size);
+  auto projected = Matrix<float>::unset(state.hidden.rows(), config.hidden_size);
   apply(Operation::kOutput, *block.at(Slot::kO), state.inputs.view(), projected.view());
   if (const auto& norm = block.at(NormSlot::kPostAttention))
     normalize(*norm, projected.view(), projected.view());
-  state.inputs = Matrix<float>(state.hidden.rows(), config.hidden_size);
+  state.inputs = Matrix<float>::unset(state.hidden.rows(), config.hidden_size);
   const NormWeights& norm = *block.at(config.norm_before ? NormSlot::kMlp : NormSlot::kAttention);
   if (config.parallel_residual) {
     normalize(norm, state.hidden.view(), state.inputs.view());
@@ -214,9 +233,9 @@ void Forward::expand(std::int64_t layer, BlockState& state) {
   const ModelConfig& config = model_.config;
   const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
   const std::int64_t rows = state.inputs.rows(), width = config.intermediate_size;
-  Matrix<float> expanded(rows, width);
+  auto expanded = Matrix<float>::unset(rows, width);
   if (const auto& fused = block.at(Slot::kGateUp)) {
-    Matrix<float> both(rows, 2 * width);
+    auto both = Matrix<float>::unset(rows, 2 * width);
     apply(Operation::kGateUp, *fused, state.inputs.view(), both.view());
     const MatrixView<const float> view = both.view();
     OperationScope scope(recorder_, Operation::kActivation);
@@ -225,7 +244,7 @@ void Forward::expand(std::int64_t layer, BlockState& state) {
                      view.cols_between(width, 2 * width), expanded.view());
   } else {
     if (const auto& gate_layer = block.at(Slot::kGate)) {
-      Matrix<float> gate(rows, width);
+      auto gate = Matrix<float>::unset(rows, width);
       apply(Operation::kGateUp, {{*gate_layer, gate.view()}, {*block.at(Slot::kUp), expanded.view()}},
             state.inputs.view());
       OperationScope scope(recorder_, Operation::kActivation);
@@ -243,7 +262,7 @@ void Forward::expand(std::int64_t layer, BlockState& state) {
 
 void Forward::finish_block(std::int64_t layer, BlockState& state) {
   const Block& block = model_.blocks[static_cast<std::size_t>(layer)];
-  Matrix<float> contracted(state.hidden.rows(), model_.config.hidden_size);
+  auto contracted = Matrix<float>::unset(state.hidden.rows(), model_.config.hidden_size);
   apply(Operation::kDown, *block.at(Slot::kDown), state.inputs.view(), contracted.view());
   if (const auto& norm = block.at(NormSlot::kPostMlp)) normalize(*norm, contracted.view(), contracted.view());
   add(contracted.view(), state.hidden.view());
@@ -256,7 +275,7 @@ Result<Matrix<float>> Forward::embed(std::span<const std::int32_t> tokens,
   const OperationScope scope(recorder_, Operation::kEmbedding);
   const ModelConfig& config = model_.config;
   const auto rows = static_cast<std::int64_t>(tokens.size());
-  Matrix<float> embedded(rows, config.embedding_dim);
+  auto embedded = Matrix<float>::unset(rows, config.embedding_dim);
   for (std::int64_t t = 0; t < rows; ++t) {
     const std::int32_t id = tokens[static_cast<std::size_t>(t)];
     if (id < 0 || id >= config.vocab_size) {
@@ -269,7 +288,7 @@ Result<Matrix<float>> Forward::embed(std::span<const std::int32_t> tokens,
     for (std::int64_t i = 0; i < rows * config.embedding_dim; ++i) embedded.data()[i] *= config.embedding_scale;
   }
   if (model_.project_in) {
-    Matrix<float> projected(rows, config.hidden_size);
+    auto projected = Matrix<float>::unset(rows, config.hidden_size);
     apply(Operation::kEmbedding, *model_.project_in, embedded.view(), projected.view());
     embedded = std::move(projected);
   }
@@ -310,18 +329,18 @@ Result<Matrix<float>> Forward::hidden_states(std::span<const std::int32_t> token
 
 Matrix<float> Forward::logits(MatrixView<const float> hidden) {
   const ModelConfig& config = model_.config;
-  Matrix<float> normalized(hidden.rows, config.hidden_size);
+  auto normalized = Matrix<float>::unset(hidden.rows, config.hidden_size);
   if (model_.final_norm) {
     normalize(*model_.final_norm, hidden, normalized.view());
   } else {
     for (std::int64_t t = 0; t < hidden.rows; ++t) std::copy_n(hidden.row(t), hidden.cols, normalized.row(t));
   }
   if (model_.project_out) {
-    Matrix<float> projected(hidden.rows, config.embedding_dim);
+    auto projected = Matrix<float>::unset(hidden.rows, config.embedding_dim);
     apply(Operation::kHead, *model_.project_out, normalized.view(), projected.view());
     normalized = std::move(projected);
   }
-  Matrix<float> out(hidden.rows, config.vocab_size);
+  auto out = Matrix<float>::unset(hidden.rows, config.vocab_size);
   const OperationScope scope(recorder_, Operation::kHead);
   apply(Operation::kHead, model_.output_head(), normalized.view(), out.view());
   if (config.final_softcap > 0) {

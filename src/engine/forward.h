@@ -15,22 +15,32 @@
 
 namespace assay {
 
-// Keys and values of one running sequence, per layer. Grows as needed up to the model's longest context.
+// Keys and values of one running sequence, per layer: floats, or IEEE halves where the inputs of layers are rounded
+// anyway. Grows as needed up to the model's longest context.
 class KvCache {
  public:
-  explicit KvCache(const ModelConfig& config);
+  KvCache(const ModelConfig& config, Activations activations);
   std::int64_t length() const { return length_; }
   void clear() { length_ = 0; }
 
  private:
   friend class Forward;
   void reserve(std::int64_t positions);
-  struct Layer {
-    Matrix<float> keys;    // (capacity, kv_dim)
-    Matrix<float> values;
+  // (capacity, kv_dim), one of them.
+  struct Rows {
+    Matrix<float> floats;
+    Matrix<Float16> halves;
   };
+  struct Layer {
+    Rows keys;
+    Rows values;
+  };
+  // Writes `values` behind what `rows` holds, and gives all of it.
+  KvView append(const KernelContext& kernels, MatrixView<const float> values, Rows& rows) const;
   std::vector<Layer> layers_;
+  bool holds_halves_ = false;
   std::int64_t kv_dim_ = 0;
+  std::int64_t capacity_ = 0;
   std::int64_t length_ = 0;
 };
 

@@ -119,7 +119,7 @@ TEST_P(EveryCheckpoint, GivesTheSameLogitsTokenByTokenThroughTheCache) {
   const auto ids = values<std::int32_t>(golden_, "ids_0");
   const auto exact = values<double>(golden_, "logits64_0");
   Forward forward(model_, {table_, &pool_});
-  KvCache cache(model_.config);
+  KvCache cache(model_.config, Activations::kFloat);
   const std::size_t prompt = 11;
   const auto vocabulary = static_cast<std::size_t>(model_.config.vocab_size);
   for (std::size_t t = prompt; t <= ids.size(); ++t) {
@@ -147,7 +147,7 @@ TEST_P(EveryCheckpoint, StaysNearThemWithRoundedInputAndRepackedWeights) {
   const auto ids = values<std::int32_t>(golden_, "ids_0");
   const auto exact = values<double>(golden_, "logits64_0");
   Forward forward(model_, {table_, &pool_, Activations::kRounded});
-  KvCache cache(model_.config);
+  KvCache cache(model_.config, Activations::kRounded);
   const auto vocabulary = static_cast<std::size_t>(model_.config.vocab_size);
   for (std::size_t t = 11; t <= ids.size(); ++t) {
     const auto chunk = t == 11 ? std::span(ids).first(11) : std::span(ids).subspan(t - 1, 1);

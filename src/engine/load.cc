@@ -206,10 +206,7 @@ class Loader {
   }
 
   void release(const TensorView& stored) const {
-    for (const auto& file : checkpoint_.files) {
-      const ByteView all = file.bytes();
-      if (stored.bytes.data() >= all.data() && stored.bytes.data() + stored.bytes.size() <= all.data() + all.size()) file.release(stored.bytes);
-    }
+    for (const auto& file : checkpoint_.files) file.release(stored.bytes);
   }
 
   Checkpoint& checkpoint_;

@@ -128,9 +128,11 @@ TEST(ModelSize, CountsEveryParameterOnce) {
   EXPECT_EQ(model_size(*model).parameters, 2 * 101 * 32 + 3 * (per_layer + 2 * 32) + 32);
 }
 
-TEST(PackWeights, RepacksEveryMatrixThatHasAPackedFormAndKeepsTheRest) {
+TEST(PackWeights, RepacksEveryMatrixThatHasAPackedFormAndCopiesDenseOnes) {
   auto model = load_model(golden("families/llama-gqa"));
   ASSERT_THAT(model, IsOk());
+  const auto untouched = load_model(golden("families/llama-gqa"));
+  ASSERT_THAT(untouched, IsOk());
   // Rows of 32 columns can be repacked as soon as they are quantized; 56 is not a multiple of 32.
   Linear& query = *model->blocks[1].at(Slot::kQ);
   query.set_quantized(std::make_shared<const GroupQuantMatrix>(4, query.weight.rows, query.weight.cols, 32), {});
@@ -140,7 +142,13 @@ TEST(PackWeights, RepacksEveryMatrixThatHasAPackedFormAndKeepsTheRest) {
   ASSERT_TRUE(pack_weights(*model, pool).has_value());
   EXPECT_NE(query.weight.packed, nullptr);
   EXPECT_EQ(down.weight.packed, nullptr);
-  EXPECT_EQ(model->blocks[0].at(Slot::kQ)->weight.packed, nullptr) << "a float matrix has none";
+  EXPECT_EQ(down.resident, nullptr) << "groups without a packed form stay where they are";
+  const Linear& dense = *model->blocks[0].at(Slot::kQ);
+  EXPECT_EQ(dense.weight.packed, nullptr) << "a float matrix has none";
+  const Linear& original = *untouched->blocks[0].at(Slot::kQ);
+  ASSERT_NE(dense.resident, nullptr);
+  EXPECT_GE(reinterpret_cast<const std::uint8_t*>(dense.weight.data), dense.resident->data());
+  EXPECT_EQ(std::memcmp(dense.weight.data, original.weight.data, original.weight.weight_bytes()), 0);
   const PackedMatrix* first = query.weight.packed;
   ASSERT_TRUE(pack_weights(*model, pool).has_value());
   EXPECT_EQ(query.weight.packed, first) << "what is repacked stays";
@@ -156,6 +164,7 @@ TEST(PackWeights, AreForgottenWhereTheMatrixIsReplaced) {
   ASSERT_TRUE(pack_weights(*model, pool).has_value());
   query.set_quantized(codes, {});
   EXPECT_EQ(query.weight.packed, nullptr);
+  EXPECT_EQ(query.resident, nullptr);
 }
 
 }  // namespace

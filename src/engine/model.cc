@@ -1,12 +1,56 @@
 #include "engine/model.h"
 
+#include <cstring>
 #include <utility>
 
 namespace assay {
 namespace {
 
+constexpr std::uint64_t kAlignment = 64;
+
 std::uint64_t parameters_of(const Linear& linear) {
   return static_cast<std::uint64_t>(linear.weight.rows * linear.weight.cols) + linear.bias.size();
+}
+
+// Where a matrix goes.
+struct Placement {
+  Linear* linear;
+  std::shared_ptr<PackedMatrix> packed;  // null: its values are copied
+  std::uint64_t offset;
+};
+
+template <typename Visit>
+void for_each_read_per_token(LanguageModel& model, Visit visit) {
+  for (auto& block : model.blocks) {
+    for (auto& linear : block.linears) {
+      if (linear) visit(*linear);
+    }
+  }
+  for (auto* outer : {&model.project_in, &model.project_out, &model.head}) {
+    if (*outer) visit(**outer);
+  }
+  if (!model.head) visit(model.embedding);
+}
+
+void place(const Placement& placement, const std::shared_ptr<HugeBytes>& memory, const LanguageModel& model, ThreadPool& pool) {
+  Linear& linear = *placement.linear;
+  std::uint8_t* out = memory->data() + placement.offset;
+  if (placement.packed) {
+    placement.packed->fill(linear.weight, {out, placement.packed->num_bytes()}, pool);
+    linear.packed = placement.packed;
+    linear.weight.packed = linear.packed.get();
+  } else {
+    const std::byte* from = linear.weight.data;
+    const auto row_bytes = static_cast<std::size_t>(linear.weight.row_bytes);
+    pool.parallel_for(linear.weight.rows, 1, [&](WorkRange range) {
+      const auto begin = static_cast<std::size_t>(range.begin) * row_bytes;
+      std::memcpy(out + begin, from + begin, static_cast<std::size_t>(range.end - range.begin) * row_bytes);
+    });
+    for (const auto& file : model.files) file.release({from, static_cast<std::size_t>(linear.weight.rows) * row_bytes});
+    linear.weight.data = reinterpret_cast<const std::byte*>(out);
+    linear.copied.reset();
+  }
+  linear.resident = memory;
 }
 
 }  // namespace
@@ -21,26 +65,29 @@ void Linear::set_quantized(std::shared_ptr<const GroupQuantMatrix> matrix, std::
   weight = quantized->view();
   copied.reset();
   packed.reset();
+  resident.reset();
 }
 
 Status pack_weights(LanguageModel& model, ThreadPool& pool) {
-  const auto pack = [&](Linear& linear) -> Status {
-    if (linear.packed || !PackedMatrix::is_packable(linear.weight)) return {};
-    auto packed = PackedMatrix::pack(linear.weight, pool);
-    if (!packed) return packed.error().with_context(linear.name);
-    linear.packed = std::make_shared<const PackedMatrix>(std::move(*packed));
-    linear.weight.packed = linear.packed.get();
-    return {};
-  };
-  for (auto& block : model.blocks) {
-    for (auto& linear : block.linears) {
-      if (linear) ASSAY_RETURN_IF_ERROR(pack(*linear));
+  std::vector<Placement> placements;
+  std::uint64_t size = 0;
+  for_each_read_per_token(model, [&](Linear& linear) {
+    if (linear.resident) return;
+    placements.push_back({&linear, nullptr, size});
+    std::uint64_t bytes = linear.weight.weight_bytes();
+    if (PackedMatrix::is_packable(linear.weight)) {
+      placements.back().packed = std::make_shared<PackedMatrix>(PackedMatrix::lay_out(linear.weight));
+      bytes = placements.back().packed->num_bytes();
+    } else if (!linear.weight.is_dense()) {
+      placements.pop_back();
+      return;
     }
-  }
-  for (auto* outer : {&model.project_in, &model.project_out, &model.head}) {
-    if (*outer) ASSAY_RETURN_IF_ERROR(pack(**outer));
-  }
-  return model.head ? Status{} : pack(model.embedding);
+    size += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  });
+  ASSAY_TRY(HugeBytes allocated, HugeBytes::allocate(size));
+  const auto memory = std::make_shared<HugeBytes>(std::move(allocated));
+  for (const auto& placement : placements) place(placement, memory, model, pool);
+  return {};
 }
 
 ModelSize model_size(const LanguageModel& model) {

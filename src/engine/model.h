@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/huge_bytes.h"
 #include "base/mapped_file.h"
 #include "base/thread_pool.h"
 #include "engine/family.h"
@@ -16,8 +17,8 @@
 
 namespace assay {
 
-// One weight matrix [outputs, inputs] with its bias. The view points into a mapped file, or into `quantized` or
-// `copied`, which then own the bytes.
+// One weight matrix [outputs, inputs] with its bias. The view points into a mapped file, or into `quantized`, `copied`
+// or `resident`, which then own the bytes.
 struct Linear {
   std::string name;                         // of the module in the Hugging Face checkpoint, without ".weight"
   WeightView weight;
@@ -26,6 +27,7 @@ struct Linear {
   std::shared_ptr<const GroupQuantMatrix> quantized;
   std::shared_ptr<const std::vector<std::byte>> copied;
   std::shared_ptr<const PackedMatrix> packed;  // what weight.packed points to
+  std::shared_ptr<const HugeBytes> resident;   // holds the panels of `packed`, or else the values of a dense matrix
 
   // Of the weights as they are stored, with bias and order.
   std::uint64_t stored_bytes() const;
@@ -73,8 +75,9 @@ struct LanguageModel {
   }
 };
 
-// Repacks, beside what is there, every matrix that has a packed form and none yet, so that Activations::kRounded computes
-// with integers. Takes as much memory again as those matrices. Errors: kResourceLimit.
+// Puts what generating a token reads into one mapping of huge pages: repacked, beside what is there, where a matrix has a
+// packed form, so that Activations::kRounded computes with integers, else copied as it is. What is there already stays.
+// Takes as much memory again as the matrices with a packed form. Errors: kResourceLimit.
 Status pack_weights(LanguageModel& model, ThreadPool& pool);
 
 // How many bytes the weights take as they are stored: what must be shipped to run the model, tokenizer apart.

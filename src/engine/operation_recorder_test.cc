@@ -25,7 +25,7 @@ struct RecordedToken {
   RecordedToken(const LanguageModel& model, std::span<const std::int32_t> prompt) {
     ThreadPool pool(2);
     const KernelContext kernels{runnable_kernels({}).front(), &pool};
-    KvCache cache(model.config);
+    KvCache cache(model.config, kernels.activations);
     EXPECT_THAT(Forward(model, kernels).next_logits(prompt, cache), IsOk());
     const std::vector<std::int32_t> token{3};
     const auto begin = std::chrono::steady_clock::now();

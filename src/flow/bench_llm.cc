@@ -46,7 +46,7 @@ Status process_prompt(const LanguageModel& model, const KernelContext& kernels,
                       std::span<const std::int32_t> tokens, OperationRecorder* recorder) {
   ASSAY_RETURN_IF_ERROR(check_interrupt());
   Forward forward(model, kernels, recorder);
-  KvCache cache(model.config);
+  KvCache cache(model.config, kernels.activations);
   ASSAY_RETURN_IF_ERROR(forward.next_logits(tokens, cache));
   return {};
 }
@@ -54,7 +54,7 @@ Status process_prompt(const LanguageModel& model, const KernelContext& kernels,
 Status generate_tokens(const LanguageModel& model, const KernelContext& kernels,
                        std::span<const std::int32_t> tokens, OperationRecorder* recorder) {
   Forward forward(model, kernels, recorder);
-  KvCache cache(model.config);
+  KvCache cache(model.config, kernels.activations);
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (i % kInterruptTokens == 0) ASSAY_RETURN_IF_ERROR(check_interrupt());
     ASSAY_RETURN_IF_ERROR(forward.next_logits(tokens.subspan(i, 1), cache));

@@ -114,7 +114,7 @@ Result<Generation> generate(const LanguageModel& model, const Tokenizer& tokeniz
   if (result.prompt_ids.empty())
     return Error{ErrorCode::kInvalidArgument, "the prompt has no tokens; give some text to continue"};
   Forward forward(model, kernels);
-  KvCache cache(model.config);
+  KvCache cache(model.config, kernels.activations);
   auto start = Clock::now();
   ASSAY_TRY(Matrix<float> logits, read_prompt(forward, cache, result.prompt_ids));
   result.prompt_seconds = seconds_since(start);

@@ -31,6 +31,12 @@ struct Keys {
   std::int64_t end;
 };
 
+// Some rows of keys or values.
+struct Rows {
+  const float* data;
+  std::int64_t stride;
+};
+
 // Rows are pairs of a query and a head, in this order.
 class Block {
  public:
@@ -50,11 +56,18 @@ class Block {
     return (unit_.first_head + row % unit_.num_heads) * shape_.head_dim;
   }
   std::int64_t query(std::int64_t row) const { return unit_.first + row / unit_.num_heads; }
-  const float* key(std::int64_t j) const { return task_.keys.row(j) + kv_column(); }
-  const float* value(std::int64_t j) const { return task_.values.row(j) + kv_column(); }
   float* out(std::int64_t row) const { return task_.out.row(query(row)) + column(row); }
   // What any of `count` rows sees.
   Keys visible(std::int64_t row, std::int64_t count) const;
+  // Row j of the view's columns of these heads.
+  template <typename T>
+  const T* row(const MatrixView<const T>& view, std::int64_t j) const {
+    return view.row(j) + kv_column();
+  }
+  const std::uint16_t* half_row(const KvView& view, std::int64_t j) const {
+    return &row(view.halves, j)->bits;
+  }
+  Rows as_floats(const KvView& view, Keys keys, const Memory& memory) const;
   void turn_queries(Memory& memory) const;
   void score(Keys keys, Memory& memory) const;
   void soften(Keys keys, Memory& memory) const;
@@ -76,6 +89,7 @@ struct Block::Memory {
         block_keys(kBlockKeys / table.tile_rows * table.tile_rows),
         queries(rows * head_dim),
         keys(block_keys * head_dim),
+        floats(block_keys * head_dim),
         scores(block_keys * rows),
         sums(rows * head_dim),
         row_values(5 * rows) {
@@ -95,13 +109,14 @@ struct Block::Memory {
   std::int64_t block_keys;
   Scratch<float> queries;  // [panel of tile_cols rows][head_dim][tile_cols]
   Scratch<float> keys;     // [head_dim][block_keys]
+  Scratch<float> floats;   // [block_keys][head_dim]: keys, then values that are halves
   Scratch<float> scores;   // [block_keys][rows]
   Scratch<float> sums;     // [rows][head_dim]: the weighted values so far
   Scratch<float> row_values;
 };
 
 Keys Block::visible(std::int64_t row, std::int64_t count) const {
-  const std::int64_t offset = task_.keys.rows - task_.queries.rows;
+  const std::int64_t offset = task_.keys.rows() - task_.queries.rows;
   const std::int64_t first = offset + query(row), last = offset + query(row + count - 1);
   return {shape_.window > 0 ? std::max<std::int64_t>(0, first - shape_.window + 1) : 0, last + 1};
 }
@@ -118,11 +133,25 @@ void Block::turn_queries(Memory& memory) const {
   }
 }
 
+Rows Block::as_floats(const KvView& view, Keys keys, const Memory& memory) const {
+  if (!view.are_halves()) return {row(view.floats, keys.begin), view.floats.stride};
+  const std::int64_t dim = shape_.head_dim;
+  WeightRows rows{};
+  rows.data = reinterpret_cast<const std::uint8_t*>(half_row(view, keys.begin));
+  rows.row_bytes = view.halves.stride * view.value_bytes();
+  rows.cols = dim;
+  rows.format = WeightFormat::kF16;
+  const DequantizeFn dequantize = table_.dequantize[static_cast<int>(rows.format)];
+  for (std::int64_t j = 0; j < keys.end - keys.begin; ++j)
+    dequantize(rows, j, 0, dim, memory.floats.get() + j * dim);
+  return {memory.floats.get(), dim};
+}
+
 // scores[j, row] = k_j . q_row, but for tiles that nobody sees.
 void Block::score(Keys keys, Memory& memory) const {
   const std::int64_t dim = shape_.head_dim;
-  table_.transpose(key(keys.begin), task_.keys.stride, keys.end - keys.begin, dim, memory.keys.get(),
-                   memory.block_keys);
+  const Rows rows = as_floats(task_.keys, keys, memory);
+  table_.transpose(rows.data, rows.stride, keys.end - keys.begin, dim, memory.keys.get(), memory.block_keys);
   const std::vector<float> zeros(static_cast<std::size_t>(table_.tile_cols));
   for (std::int64_t row = 0; row < num_rows(); row += table_.tile_cols) {
     const std::int64_t count = std::min<std::int64_t>(table_.tile_cols, num_rows() - row);
@@ -157,6 +186,7 @@ void Block::weigh(Keys keys, Memory& memory) const {
     float* sums = memory.sums.get() + row * dim;
     table_.scale(sums, factor, dim, sums);
   }
+  const Rows values = as_floats(task_.values, keys, memory);
   for (std::int64_t row = 0; row < num_rows(); row += table_.tile_rows) {
     const std::int64_t count = std::min<std::int64_t>(table_.tile_rows, num_rows() - row);
     const Keys seen = clip(visible(row, count), keys);
@@ -164,9 +194,9 @@ void Block::weigh(Keys keys, Memory& memory) const {
     for (std::int64_t c = 0; c < dim; c += table_.tile_cols) {
       const std::int64_t columns = std::min<std::int64_t>(table_.tile_cols, dim - c);
       table_.multiply_tile({memory.scores.get() + (seen.begin - keys.begin) * memory.rows + row, memory.rows,
-                            value(seen.begin) + c, task_.values.stride, seen.end - seen.begin, nullptr,
-                            memory.sums.get() + row * dim + c, dim, static_cast<int>(count),
-                            static_cast<int>(columns)});
+                            values.data + (seen.begin - keys.begin) * values.stride + c, values.stride,
+                            seen.end - seen.begin, nullptr, memory.sums.get() + row * dim + c, dim,
+                            static_cast<int>(count), static_cast<int>(columns)});
     }
   }
 }
@@ -201,24 +231,34 @@ void Block::attend_one() const {
     }
   };
   for_blocks([&](std::int64_t head, std::int64_t first, std::int64_t count, float* s) {
-    table_.scores(task_.queries.row(unit_.first) + column(head), key(first), task_.keys.stride, count, dim,
-                  s);
+    const float* q = task_.queries.row(unit_.first) + column(head);
+    if (task_.keys.are_halves()) {
+      table_.scores_halves(q, half_row(task_.keys, first), task_.keys.halves.stride, count, dim, s);
+    } else {
+      table_.scores(q, row(task_.keys.floats, first), task_.keys.floats.stride, count, dim, s);
+    }
   });
   for (std::int64_t head = 0; head < unit_.num_heads; ++head) {
     table_.softmax({scores.get() + head * num_keys, num_keys, shape_.scale, shape_.softcap});
     std::fill_n(out(head), dim, 0.0f);
   }
   for_blocks([&](std::int64_t head, std::int64_t first, std::int64_t count, const float* p) {
-    table_.weigh(p, value(first), task_.values.stride, count, dim, out(head));
+    if (task_.values.are_halves()) {
+      table_.weigh_halves(p, half_row(task_.values, first), task_.values.halves.stride, count, dim,
+                          out(head));
+    } else {
+      table_.weigh(p, row(task_.values.floats, first), task_.values.floats.stride, count, dim, out(head));
+    }
   });
 }
 
 void check_shapes(const AttentionShape& shape, const AttentionTask& task) {
   ASSAY_CHECK(shape.num_kv_heads > 0 && shape.num_heads % shape.num_kv_heads == 0);
   ASSAY_CHECK(task.queries.cols == shape.num_heads * shape.head_dim && task.out.cols == task.queries.cols);
-  ASSAY_CHECK(task.keys.cols == shape.num_kv_heads * shape.head_dim && task.values.cols == task.keys.cols);
-  ASSAY_CHECK(task.out.rows == task.queries.rows && task.values.rows == task.keys.rows);
-  ASSAY_CHECK(task.keys.rows >= task.queries.rows);
+  ASSAY_CHECK(task.keys.cols() == shape.num_kv_heads * shape.head_dim &&
+              task.values.cols() == task.keys.cols());
+  ASSAY_CHECK(task.out.rows == task.queries.rows && task.values.rows() == task.keys.rows());
+  ASSAY_CHECK(task.keys.rows() >= task.queries.rows);
 }
 
 // Heads of one kv head go together, except that single queries are spread over more threads.

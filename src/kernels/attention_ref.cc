@@ -3,23 +3,37 @@
 #include <cmath>
 
 #include "kernels/kernel_table.h"
+#include "tensor/float16.h"
 
 namespace assay {
 namespace {
 
-void scores(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys,
-            std::int64_t head_dim, float* out) {
+float value_of(float value) { return value; }
+float value_of(std::uint16_t half) { return to_float(Float16{half}); }
+
+template <typename T>
+void scores(const float* q, const T* keys, std::int64_t stride, std::int64_t num_keys, std::int64_t head_dim,
+            float* out) {
   for (std::int64_t j = 0; j < num_keys; ++j) {
     float sum = 0;
-    for (std::int64_t i = 0; i < head_dim; ++i) sum += q[i] * keys[j * stride + i];
+    for (std::int64_t i = 0; i < head_dim; ++i) sum += q[i] * value_of(keys[j * stride + i]);
     out[j] = sum;
   }
 }
 
-void weigh(const float* p, const float* values, std::int64_t stride, std::int64_t num_keys,
-           std::int64_t head_dim, float* out) {
+template <typename T>
+void weigh(const float* p, const T* values, std::int64_t stride, std::int64_t num_keys, std::int64_t head_dim,
+           float* out) {
   for (std::int64_t j = 0; j < num_keys; ++j) {
-    for (std::int64_t c = 0; c < head_dim; ++c) out[c] += p[j] * values[j * stride + c];
+    for (std::int64_t c = 0; c < head_dim; ++c) out[c] += p[j] * value_of(values[j * stride + c]);
+  }
+}
+
+void to_halves(const float* x, std::int64_t count, std::uint16_t* out) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    // Written so that NaN passes.
+    const float value = x[i] > kLargestHalf ? kLargestHalf : x[i] < -kLargestHalf ? -kLargestHalf : x[i];
+    out[i] = to_float16(value).bits;
   }
 }
 
@@ -75,8 +89,11 @@ void scale(const float* x, float factor, std::int64_t count, float* y) {
 }  // namespace
 
 void use_attention_reference(KernelTable& table) {
-  table.scores = scores;
-  table.weigh = weigh;
+  table.scores = scores<float>;
+  table.weigh = weigh<float>;
+  table.scores_halves = scores<std::uint16_t>;
+  table.weigh_halves = weigh<std::uint16_t>;
+  table.to_halves = to_halves;
   table.softmax = softmax;
   table.softmax_block = softmax_block;
   table.scale = scale;

@@ -8,9 +8,30 @@
 namespace assay {
 namespace {
 
-// kKeys keys at once, so that their sums do not wait for each other.
-template <typename S, int kKeys>
-void score_keys(const float* q, const float* keys, std::int64_t stride, std::int64_t head_dim, float* out) {
+template <typename S>
+typename S::Float load_values(const float* p) {
+  return S::load(p);
+}
+template <typename S>
+typename S::Float load_values(const std::uint16_t* p) {
+  return S::from_halves(reinterpret_cast<const std::uint8_t*>(p));
+}
+// n < kLanes values, then zeros.
+template <typename S>
+typename S::Float load_values(const float* p, int n) {
+  return S::load_first(p, n, 0.0f);
+}
+template <typename S>
+typename S::Float load_values(const std::uint16_t* p, int n) {
+  std::uint16_t values[S::kLanes] = {};
+  for (int i = 0; i < n; ++i) values[i] = p[i];
+  return load_values<S>(values);
+}
+
+// kKeys keys at once, so that their sums do not wait for each other. Of keys and values, T is float or an
+// IEEE half's bits.
+template <typename S, int kKeys, typename T>
+void score_keys(const float* q, const T* keys, std::int64_t stride, std::int64_t head_dim, float* out) {
   typename S::Float sums[kKeys];
 #pragma GCC unroll 8
   for (int j = 0; j < kKeys; ++j) sums[j] = S::set(0.0f);
@@ -18,21 +39,21 @@ void score_keys(const float* q, const float* keys, std::int64_t stride, std::int
   for (; i + S::kLanes <= head_dim; i += S::kLanes) {
     const auto query = S::load(q + i);
 #pragma GCC unroll 8
-    for (int j = 0; j < kKeys; ++j) sums[j] = S::fma(query, S::load(keys + j * stride + i), sums[j]);
+    for (int j = 0; j < kKeys; ++j) sums[j] = S::fma(query, load_values<S>(keys + j * stride + i), sums[j]);
   }
   if (i < head_dim) {
     const int rest = static_cast<int>(head_dim - i);
     const auto query = S::load_first(q + i, rest, 0.0f);
 #pragma GCC unroll 8
     for (int j = 0; j < kKeys; ++j)
-      sums[j] = S::fma(query, S::load_first(keys + j * stride + i, rest, 0.0f), sums[j]);
+      sums[j] = S::fma(query, load_values<S>(keys + j * stride + i, rest), sums[j]);
   }
 #pragma GCC unroll 8
   for (int j = 0; j < kKeys; ++j) out[j] = S::sum(sums[j]);
 }
 
-template <typename S>
-void scores_simd(const float* q, const float* keys, std::int64_t stride, std::int64_t num_keys,
+template <typename S, typename T>
+void scores_simd(const float* q, const T* keys, std::int64_t stride, std::int64_t num_keys,
                  std::int64_t head_dim, float* out) {
   constexpr int kKeys = 8;
   std::int64_t j = 0;
@@ -43,13 +64,13 @@ void scores_simd(const float* q, const float* keys, std::int64_t stride, std::in
 
 // kVectors vectors of columns, so that their sums do not wait for each other; the last one has `last`
 // columns.
-template <typename S, int kVectors, bool kPartial>
-void weigh_columns(const float* p, const float* values, std::int64_t stride, std::int64_t num_keys, int last,
+template <typename S, int kVectors, bool kPartial, typename T>
+void weigh_columns(const float* p, const T* values, std::int64_t stride, std::int64_t num_keys, int last,
                    float* out) {
   typename S::Float sums[kVectors];
-  const auto load = [last](const float* from, int v) {
-    if (kPartial && v == kVectors - 1) return S::load_first(from + v * S::kLanes, last, 0.0f);
-    return S::load(from + v * S::kLanes);
+  const auto load = [last](const auto* from, int v) {
+    if (kPartial && v == kVectors - 1) return load_values<S>(from + v * S::kLanes, last);
+    return load_values<S>(from + v * S::kLanes);
   };
 #pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) sums[v] = load(out, v);
@@ -68,8 +89,8 @@ void weigh_columns(const float* p, const float* values, std::int64_t stride, std
   }
 }
 
-template <typename S>
-void weigh_simd(const float* p, const float* values, std::int64_t stride, std::int64_t num_keys,
+template <typename S, typename T>
+void weigh_simd(const float* p, const T* values, std::int64_t stride, std::int64_t num_keys,
                 std::int64_t head_dim, float* out) {
   constexpr int kVectors = 8;
   std::int64_t c = 0;
@@ -79,6 +100,18 @@ void weigh_simd(const float* p, const float* values, std::int64_t stride, std::i
     weigh_columns<S, 1, false>(p, values + c, stride, num_keys, 0, out + c);
   if (c < head_dim)
     weigh_columns<S, 1, true>(p, values + c, stride, num_keys, static_cast<int>(head_dim - c), out + c);
+}
+
+template <typename S>
+void to_halves_simd(const float* x, std::int64_t count, std::uint16_t* out) {
+  const auto largest = S::set(kLargestHalf), smallest = S::set(-kLargestHalf);
+  const auto clamp = [&](auto v) { return S::min(largest, S::max(smallest, v)); };
+  std::int64_t i = 0;
+  for (; i + S::kLanes <= count; i += S::kLanes) S::to_halves(out + i, clamp(S::load(x + i)));
+  if (i == count) return;
+  std::uint16_t rest[S::kLanes];
+  S::to_halves(rest, clamp(S::load_first(x + i, static_cast<int>(count - i), 0.0f)));
+  for (int j = 0; j < count - i; ++j) out[i + j] = rest[j];
 }
 
 template <typename S>
@@ -177,8 +210,11 @@ void scale_simd(const float* x, float factor, std::int64_t count, float* y) {
 
 template <typename S>
 void use_attention(KernelTable& table) {
-  table.scores = scores_simd<S>;
-  table.weigh = weigh_simd<S>;
+  table.scores = scores_simd<S, float>;
+  table.weigh = weigh_simd<S, float>;
+  table.scores_halves = scores_simd<S, std::uint16_t>;
+  table.weigh_halves = weigh_simd<S, std::uint16_t>;
+  table.to_halves = to_halves_simd<S>;
   table.softmax = softmax_simd<S>;
   table.softmax_block = softmax_block_simd<S>;
   table.scale = scale_simd<S>;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/kernels_testing.h"
+#include "tensor/float16.h"
 
 namespace assay {
 namespace {
@@ -27,8 +28,8 @@ struct Sequence {
         out(q.size()) {}
   AttentionTask task() {
     return {{q.data(), num_queries, query_cols},
-            {k.data(), num_keys, kv_cols},
-            {v.data(), num_keys, kv_cols},
+            MatrixView<const float>(k.data(), num_keys, kv_cols),
+            MatrixView<const float>(v.data(), num_keys, kv_cols),
             {out.data(), num_queries, query_cols}};
   }
   std::int64_t query_cols, kv_cols, num_queries, num_keys;
@@ -54,7 +55,8 @@ void expect_query(const AttentionShape& shape, Sequence& s, std::int64_t i, std:
   for (std::int64_t p = first; p <= own; ++p) {
     double score = 0, magnitude = 0;
     for (std::int64_t c = 0; c < dim; ++c) {
-      const double term = static_cast<double>(task.queries.at(i, head * dim + c)) * task.keys.at(p, kv + c);
+      const double term =
+          static_cast<double>(task.queries.at(i, head * dim + c)) * task.keys.floats.at(p, kv + c);
       score += term;
       magnitude += std::abs(term);
     }
@@ -71,7 +73,8 @@ void expect_query(const AttentionShape& shape, Sequence& s, std::int64_t i, std:
   for (std::int64_t c = 0; c < dim; ++c) {
     double value = 0, magnitude = 0;
     for (std::size_t j = 0; j < scores.size(); ++j) {
-      const double term = scores[j] / sum * task.values.at(first + static_cast<std::int64_t>(j), kv + c);
+      const double term =
+          scores[j] / sum * task.values.floats.at(first + static_cast<std::int64_t>(j), kv + c);
       value += term;
       magnitude += std::abs(term);
     }
@@ -157,8 +160,8 @@ TEST_P(Attention, GivesAQueryTheSameBitsInAnyBlockOfSeveral) {
     std::vector<float> part(static_cast<std::size_t>(2 * s.query_cols));
     for (std::int64_t first = 0; first + 2 <= 230; first += 11) {
       const AttentionTask task{all.queries.rows_between(first, first + 2),
-                               all.keys.rows_between(0, first + 2),
-                               all.values.rows_between(0, first + 2),
+                               all.keys.floats.rows_between(0, first + 2),
+                               all.values.floats.rows_between(0, first + 2),
                                {part.data(), 2, s.query_cols}};
       attention(context(), shape, std::span(&task, 1));
       EXPECT_TRUE(same_bits(
@@ -175,6 +178,67 @@ TEST_P(Attention, PassesNanOnToTheQueriesThatSeeIt) {
   attention(context(), shape, std::span(&task, 1));
   for (std::size_t i = 0; i < 4; ++i) {
     for (std::size_t c = 0; c < 16; ++c) EXPECT_EQ(std::isnan(s.out[i * 16 + c]), i >= 2) << i;
+  }
+}
+
+TEST_P(Attention, GivesForHalvesTheBitsThatTheirValuesGiveAsFloats) {
+  for (const auto& [heads, kv_heads, dim] :
+       {std::tuple<int, int, int>{4, 2, 16}, {3, 1, 20}, {6, 3, 7}, {2, 2, 144}}) {
+    for (const auto& [tokens, positions] : {std::pair<int, int>{1, 1}, {1, 230}, {70, 70}, {64, 300}}) {
+      AttentionShape shape = shape_of(heads, kv_heads, dim);
+      shape.window = 150;
+      Sequence s(shape, tokens, positions, 11);
+      const std::int64_t cols = s.kv_cols;
+      Matrix<Float16> keys(positions, cols), values(positions, cols);
+      round_to_halves(context(), {s.k.data(), positions, cols}, keys.view());
+      round_to_halves(context(), {s.v.data(), positions, cols}, values.view());
+      for (std::size_t i = 0; i < s.k.size(); ++i) {
+        s.k[i] = to_float(keys.values()[i]);
+        s.v[i] = to_float(values.values()[i]);
+      }
+      AttentionTask task = s.task();
+      attention(context(), shape, std::span(&task, 1));
+      const std::vector<float> expected = s.out;
+      task.keys = MatrixView<const Float16>(keys.view());
+      task.values = MatrixView<const Float16>(values.view());
+      attention(context(), shape, std::span(&task, 1));
+      EXPECT_TRUE(same_bits(s.out, expected))
+          << heads << " heads of " << dim << ", " << tokens << " of " << positions;
+    }
+  }
+}
+
+TEST_P(Attention, RoundsToTheNearestHalfAndSaturates) {
+  std::vector<float> x = {0.0f,
+                          -0.0f,
+                          1.0f,
+                          0x1.002p0f,
+                          0x1.006p0f,
+                          0x1.004p0f,
+                          65504.0f,
+                          65519.0f,
+                          65520.0f,
+                          -1e30f,
+                          0x1p-24f,
+                          0x1p-25f,
+                          0x1.8p-25f,
+                          -0x1p-15f,
+                          std::numeric_limits<float>::infinity(),
+                          std::numeric_limits<float>::quiet_NaN()};
+  const auto more = normal_values(1001, 12);
+  for (std::size_t i = 0; i < more.size(); ++i)
+    x.push_back(more[i] * std::ldexp(1.0f, static_cast<int>(i % 45) - 28));
+  const auto count = static_cast<std::int64_t>(x.size());
+  Matrix<Float16> halves(1, count);
+  round_to_halves(context(), {x.data(), 1, count}, halves.view());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const float half = to_float(halves.values()[i]);
+    if (std::isnan(x[i])) {
+      EXPECT_TRUE(std::isnan(half));
+    } else {
+      EXPECT_EQ(half, to_float(to_float16(std::clamp(x[i], -65504.0f, 65504.0f)))) << x[i];
+      EXPECT_EQ(std::signbit(half), std::signbit(x[i]));
+    }
   }
 }
 

@@ -9,9 +9,6 @@
 namespace assay {
 namespace {
 
-// Ahead of what a product reads from memory: without it a core waits for it a quarter of the time.
-constexpr std::int64_t kPrefetchBytes = 1024;
-
 // sum_i values(i) x[i] over `count` values; values gives kLanes of them, or fewer and zeros. begin_round(i)
 // is told which values come next.
 template <typename S, typename Load, typename Begin>
@@ -59,7 +56,7 @@ void dot_plain(const WeightRows& w, std::int64_t begin, std::int64_t end, const 
     const auto prefetch = [row](std::int64_t i) {
 #pragma GCC unroll 4
       for (int at = 0; at < 4 * S::kLanes * kBytes; at += 64)
-        __builtin_prefetch(row + kBytes * i + kPrefetchBytes + at);
+        __builtin_prefetch(row + kBytes * i + S::kPrefetchBytes + at);
     };
     const auto values = [&](std::int64_t i) { return convert(row + kBytes * i); };
     const auto whole = dot_values<S>(x.x, w.cols, values, prefetch);

@@ -25,6 +25,12 @@ bool same_shape(const MatrixView<A>& a, const MatrixView<B>& b) {
 
 }  // namespace
 
+void round_to_halves(const KernelContext& context, MatrixView<const float> x, MatrixView<Float16> out) {
+  ASSAY_CHECK(same_shape(x, out));
+  for_rows(context, x.rows, x.cols,
+           [&](std::int64_t r) { context.table->to_halves(x.row(r), x.cols, &out.row(r)->bits); });
+}
+
 void rms_norm(const KernelContext& context, MatrixView<const float> x, std::span<const float> weight,
               float epsilon, MatrixView<float> y) {
   ASSAY_CHECK(same_shape(x, y) && static_cast<std::int64_t>(weight.size()) == x.cols);

@@ -156,6 +156,15 @@ using ScoresFn = void (*)(const float* q, const float* keys, std::int64_t stride
 // j.
 using WeighFn = void (*)(const float* p, const float* values, std::int64_t stride, std::int64_t num_keys,
                          std::int64_t head_dim, float* out);
+// The same with keys and values that are IEEE halves.
+using ScoresHalvesFn = void (*)(const float* q, const std::uint16_t* keys, std::int64_t stride,
+                                std::int64_t num_keys, std::int64_t head_dim, float* out);
+using WeighHalvesFn = void (*)(const float* p, const std::uint16_t* values, std::int64_t stride,
+                               std::int64_t num_keys, std::int64_t head_dim, float* out);
+// out[i] = the nearest IEEE half of x[i], ties to even; beyond the largest one, that. NaN stays NaN. No
+// instruction set may differ from the reference in a bit, but for those of a NaN.
+using ToHalvesFn = void (*)(const float* x, std::int64_t count, std::uint16_t* out);
+inline constexpr float kLargestHalf = 65504.0f;
 // s[0, count) becomes softmax(cap(scale * s)) where cap is softcap * tanh(. / softcap) if softcap > 0.
 struct SoftmaxRow {
   float* s;
@@ -220,6 +229,9 @@ struct KernelTable {
   int packed_tile_panels;
   ScoresFn scores;
   WeighFn weigh;
+  ScoresHalvesFn scores_halves;
+  WeighHalvesFn weigh_halves;
+  ToHalvesFn to_halves;
   SoftmaxFn softmax;
   SoftmaxBlockFn softmax_block;
   ScaleFn scale;

@@ -101,12 +101,30 @@ void activate(const KernelContext& context, Activation f, MatrixView<float> x);
 void gated_activation(const KernelContext& context, Activation f, MatrixView<const float> gate,
                       MatrixView<const float> up, MatrixView<float> out);
 
-// Causal attention of one sequence. Query i stands at position keys.rows - queries.rows + i and sees the keys
-// at positions p with own - window < p <= own (window 0: all p <= own).
+// Keys or values of consecutive positions, borrowed: rows of floats or of IEEE halves.
+struct KvView {
+  MatrixView<const float> floats;
+  MatrixView<const Float16> halves;  // where floats.data is null
+
+  KvView() = default;
+  KvView(MatrixView<const float> values) : floats(values) {}    // NOLINT
+  KvView(MatrixView<const Float16> values) : halves(values) {}  // NOLINT
+  bool are_halves() const { return floats.data == nullptr; }
+  std::int64_t rows() const { return are_halves() ? halves.rows : floats.rows; }
+  std::int64_t cols() const { return are_halves() ? halves.cols : floats.cols; }
+  std::int64_t value_bytes() const { return are_halves() ? sizeof(Float16) : sizeof(float); }
+};
+
+// out[r, c] = the nearest IEEE half of x[r, c], ties to even; beyond the largest half, that. NaN stays NaN.
+// Same bits for every instruction set. Same shape; out overlaps nothing.
+void round_to_halves(const KernelContext& context, MatrixView<const float> x, MatrixView<Float16> out);
+
+// Causal attention of one sequence. Query i stands at position keys.rows() - queries.rows + i and sees the
+// keys at positions p with own - window < p <= own (window 0: all p <= own).
 struct AttentionTask {
   MatrixView<const float> queries;  // (T, num_heads * head_dim)
-  MatrixView<const float> keys;     // (P, num_kv_heads * head_dim), P >= T
-  MatrixView<const float> values;   // (P, num_kv_heads * head_dim)
+  KvView keys;                      // (P, num_kv_heads * head_dim), P >= T
+  KvView values;                    // (P, num_kv_heads * head_dim)
   MatrixView<float> out;            // (T, num_heads * head_dim)
 };
 struct AttentionShape {
@@ -120,8 +138,9 @@ struct AttentionShape {
 // out = softmax(mask(softcap(scale * Q K^T))) V for every task; the tasks are independent of each other, also
 // in their bits, which do not depend on the number of threads either; nor do those of a query on the others,
 // except that T == 1 sums in another order than T > 1: the latter goes by blocks of keys, in memory that does
-// not grow with P. out overlaps nothing. A NaN among keys reaches the queries that see it; one among values
-// may reach all queries of its task. Numerics: docs/numerics.md#attention.
+// not grow with P. Halves give the bits that the floats of their values give. out overlaps nothing. A NaN
+// among keys reaches the queries that see it; one among values may reach all queries of its task. Numerics:
+// docs/numerics.md#attention.
 void attention(const KernelContext& context, const AttentionShape& shape,
                std::span<const AttentionTask> tasks);
 

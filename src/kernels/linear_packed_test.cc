@@ -1,11 +1,13 @@
+#include "kernels/linear_packed.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "base/huge_bytes.h"
 #include "base/rng.h"
 #include "kernels/kernel_table.h"
 #include "kernels/kernels_testing.h"
-#include "kernels/linear_packed.h"
 #include "tensor/packed_matrix.h"
 
 namespace assay {
@@ -15,11 +17,14 @@ namespace {
 struct Packed {
   TestWeights weights;
   PackedMatrix matrix;
+  HugeBytes memory;
 
-  Packed(TestWeights from, ThreadPool& pool) : weights(std::move(from)) {
-    auto packed = PackedMatrix::pack(weights.view, pool);
-    EXPECT_TRUE(packed) << packed.error().message;
-    matrix = std::move(*packed);
+  Packed(TestWeights from, ThreadPool& pool)
+      : weights(std::move(from)), matrix(PackedMatrix::lay_out(weights.view)) {
+    auto allocated = HugeBytes::allocate(matrix.num_bytes());
+    EXPECT_TRUE(allocated) << allocated.error().message;
+    memory = std::move(*allocated);
+    matrix.fill(weights.view, {memory.data(), matrix.num_bytes()}, pool);
   }
   WeightView view() const {
     WeightView view = weights.view;

@@ -11,6 +11,8 @@ namespace {
 struct Simd {
   using Float = __m256;
   static constexpr int kLanes = 8;
+  // How far ahead of what a product reads from memory to ask for it.
+  static constexpr std::int64_t kPrefetchBytes = 1024;
   // 6 x 2 sums, 2 vectors of weights and one value of x: 15 of 16 registers.
   static constexpr int kTileRows = 6;
   static constexpr int kTileVectors = 2;
@@ -61,6 +63,11 @@ struct Simd {
   }
   static Float from_halves(const std::uint8_t* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  // kLanes IEEE halves, to nearest.
+  static void to_halves(std::uint16_t* p, Float v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
   static Float from_brains(const std::uint8_t* p) {
     const __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));

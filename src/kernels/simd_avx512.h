@@ -11,6 +11,8 @@ namespace {
 struct Simd {
   using Float = __m512;
   static constexpr int kLanes = 16;
+  // How far ahead of what a product reads from memory to ask for it; a sixth faster than 1024 on a Xeon.
+  static constexpr std::int64_t kPrefetchBytes = 4096;
   // 14 x 2 sums, 2 vectors of weights and one value of x: 31 of 32 registers. Per column there are 28
   // multiply-adds to 16 loads, so the multiplier is the limit; and 28 independent sums cover the 4 cycles of
   // a multiply-add.
@@ -56,6 +58,11 @@ struct Simd {
   }
   static Float from_halves(const std::uint8_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  // kLanes IEEE halves, to nearest.
+  static void to_halves(std::uint16_t* p, Float v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
   static Float from_brains(const std::uint8_t* p) {
     const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));

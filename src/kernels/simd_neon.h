@@ -12,6 +12,8 @@ namespace {
 struct Simd {
   using Float = float32x4_t;
   static constexpr int kLanes = 4;
+  // How far ahead of what a product reads from memory to ask for it.
+  static constexpr std::int64_t kPrefetchBytes = 1024;
   // 6 x 4 sums, 4 vectors of weights and one value of x: 29 of 32 registers.
   static constexpr int kTileRows = 6;
   static constexpr int kTileVectors = 4;
@@ -67,6 +69,8 @@ struct Simd {
     return vcvtq_f32_u32(vmovl_u16(vget_low_u16(words)));
   }
   static Float from_halves(const std::uint8_t* p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }
+  // kLanes IEEE halves, to nearest.
+  static void to_halves(std::uint16_t* p, Float v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
   static Float from_brains(const std::uint8_t* p) {
     return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(p)), 16));
   }

@@ -10,37 +10,43 @@ namespace {
 
 using Chunk = std::array<std::uint8_t, kChunk>;
 
-void pack_planes(int bits_per_code, int planes, const Chunk& q, std::uint8_t* out) {
-  const int plane = static_cast<int>(kChunk) / planes;
-  for (int i = 0; i < plane; ++i) {
+// Bounds that the compiler knows, so that it makes vectors of the loops: a model has a thousand million codes.
+template <int kBits>
+void pack_planes(const Chunk& q, std::uint8_t* out) {
+  constexpr int kPlanes = 8 / kBits, kPlane = static_cast<int>(kChunk) / kPlanes;
+  for (int i = 0; i < kPlane; ++i) {
     unsigned byte = 0;
-    for (int p = 0; p < planes; ++p) byte |= static_cast<unsigned>(q[static_cast<std::size_t>(p * plane + i)]) << (p * bits_per_code);
+    for (int p = 0; p < kPlanes; ++p) byte |= static_cast<unsigned>(q[static_cast<std::size_t>(p * kPlane + i)]) << (p * kBits);
     out[i] = static_cast<std::uint8_t>(byte);
   }
 }
 
-void unpack_planes(int bits_per_code, int planes, const std::uint8_t* in, Chunk& q) {
-  const int plane = static_cast<int>(kChunk) / planes;
-  const unsigned mask = (1u << bits_per_code) - 1u;
-  for (int i = 0; i < plane; ++i) {
-    for (int p = 0; p < planes; ++p) {
-      q[static_cast<std::size_t>(p * plane + i)] = static_cast<std::uint8_t>((in[i] >> (p * bits_per_code)) & mask);
-    }
+template <int kBits>
+void unpack_planes(const std::uint8_t* in, Chunk& q) {
+  constexpr int kPlanes = 8 / kBits, kPlane = static_cast<int>(kChunk) / kPlanes;
+  constexpr unsigned kMask = (1u << kBits) - 1u;
+  for (int p = 0; p < kPlanes; ++p) {
+    for (int i = 0; i < kPlane; ++i)
+      q[static_cast<std::size_t>(p * kPlane + i)] = static_cast<std::uint8_t>((in[i] >> (p * kBits)) & kMask);
   }
 }
 
 void pack_chunk(int bits, const Chunk& q, std::uint8_t* out) {
-  if (bits != 3) return pack_planes(bits, 8 / bits, q, out);
+  if (bits == 2) return pack_planes<2>(q, out);
+  if (bits == 4) return pack_planes<4>(q, out);
+  if (bits == 8) return pack_planes<8>(q, out);
   Chunk low;
   for (std::size_t i = 0; i < q.size(); ++i) low[i] = q[i] & 3u;
-  pack_planes(2, 4, low, out);
+  pack_planes<2>(low, out);
   std::fill_n(out + 16, 8, std::uint8_t{0});
   for (std::size_t i = 0; i < q.size(); ++i) out[16 + i / 8] |= static_cast<std::uint8_t>((q[i] >> 2) << (i % 8));
 }
 
 void unpack_chunk(int bits, const std::uint8_t* in, Chunk& q) {
-  if (bits != 3) return unpack_planes(bits, 8 / bits, in, q);
-  unpack_planes(2, 4, in, q);
+  if (bits == 4) return unpack_planes<4>(in, q);
+  if (bits == 8) return unpack_planes<8>(in, q);
+  unpack_planes<2>(in, q);
+  if (bits == 2) return;
   for (std::size_t i = 0; i < q.size(); ++i) q[i] |= static_cast<std::uint8_t>(((in[16 + i / 8] >> (i % 8)) & 1u) << 2);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "tensor/ggml_blocks.h"
@@ -140,7 +141,7 @@ bool PackedMatrix::is_packable(const WeightView& weight) {
   }
 }
 
-Result<PackedMatrix> PackedMatrix::pack(const WeightView& weight, ThreadPool& pool) {
+PackedMatrix PackedMatrix::lay_out(const WeightView& weight) {
   ASSAY_CHECK(is_packable(weight));
   PackedMatrix packed;
   packed.rows_ = weight.rows;
@@ -164,17 +165,21 @@ Result<PackedMatrix> PackedMatrix::pack(const WeightView& weight, ThreadPool& po
                                                                                : 2 * values;
   packed.codes_begin_ = packed.offsets_begin_ + up_to_cache_line(offset_bytes);
   packed.panel_bytes_ = packed.codes_begin_ + packed.num_units() * packed.bits_ * 64;
-  ASSAY_TRY(packed.bytes_,
-            HugeBytes::allocate(static_cast<std::uint64_t>(packed.panel_bytes_ * packed.num_panels())));
-  // Each thread writes, and so places, what it will read: linear() splits panels the same way.
-  pool.parallel_for(packed.num_panels(), 1, [&](WorkRange range) {
-    for (std::int64_t panel = range.begin; panel < range.end; ++panel) packed.write_panel(weight, panel);
-  });
   return packed;
 }
 
-void PackedMatrix::write_panel(const WeightView& weight, std::int64_t panel) {
-  std::uint8_t* out = bytes_.data() + panel * panel_bytes_;
+void PackedMatrix::fill(const WeightView& weight, std::span<std::uint8_t> memory, ThreadPool& pool) {
+  ASSAY_CHECK(weight.rows == rows_ && weight.cols == cols_ && memory.size() == num_bytes());
+  ASSAY_CHECK(reinterpret_cast<std::uintptr_t>(memory.data()) % 64 == 0);
+  panels_ = memory.data();
+  // Each thread writes, and so places, what it will read: linear() splits panels the same way.
+  pool.parallel_for(num_panels(), 1, [&](WorkRange range) {
+    for (std::int64_t panel = range.begin; panel < range.end; ++panel)
+      write_panel(weight, panel, memory.data() + panel * panel_bytes_);
+  });
+}
+
+void PackedMatrix::write_panel(const WeightView& weight, std::int64_t panel, std::uint8_t* out) const {
   RowParts parts;
   parts.codes.resize(static_cast<std::size_t>(cols_));
   for (auto* halves : {&parts.scales, &parts.minimums})

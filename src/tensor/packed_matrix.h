@@ -2,10 +2,8 @@
 // same for every instruction set.
 #pragma once
 #include <cstdint>
-#include <optional>
+#include <span>
 
-#include "base/huge_bytes.h"
-#include "base/result.h"
 #include "base/thread_pool.h"
 #include "tensor/group_quant.h"
 
@@ -35,15 +33,21 @@ enum class PackedOffsets : std::uint8_t {
 };
 inline constexpr int kNumPackedOffsets = 3;
 
-// Owns a repacked matrix. Immutable.
+// A repacked matrix in memory that it borrows, so that all matrices of a model can share one mapping of huge
+// pages.
 class PackedMatrix {
  public:
   // Whether `weight` has a packed form: groups of tensor/group_quant.h of a multiple of 32 columns (or one
   // group), Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0, the number of columns being a multiple of 32. The five-bit types
   // take 8 bits.
   static bool is_packable(const WeightView& weight);
-  // REQUIRES: is_packable. Errors: kResourceLimit.
-  static Result<PackedMatrix> pack(const WeightView& weight, ThreadPool& pool);
+  // The layout of `weight`; no panels yet. REQUIRES: is_packable.
+  static PackedMatrix lay_out(const WeightView& weight);
+  // Writes the panels of `weight`, of which this is the layout, to `memory`, which must stay as long as they
+  // are read. REQUIRES: memory holds num_bytes() zeros from a multiple of 64 bytes on.
+  void fill(const WeightView& weight, std::span<std::uint8_t> memory, ThreadPool& pool);
+
+  std::uint64_t num_bytes() const { return static_cast<std::uint64_t>(panel_bytes_ * num_panels()); }
 
   std::int64_t rows() const { return rows_; }
   std::int64_t cols() const { return cols_; }
@@ -57,10 +61,10 @@ class PackedMatrix {
   std::int64_t panel_bytes() const { return panel_bytes_; }
   std::int64_t offsets_begin() const { return offsets_begin_; }  // in bytes from the begin of a panel
   std::int64_t codes_begin() const { return codes_begin_; }
-  const std::uint8_t* panels() const { return bytes_.data(); }
+  const std::uint8_t* panels() const { return panels_; }
 
  private:
-  void write_panel(const WeightView& weight, std::int64_t panel);
+  void write_panel(const WeightView& weight, std::int64_t panel, std::uint8_t* out) const;
 
   std::int64_t rows_ = 0;
   std::int64_t cols_ = 0;
@@ -71,7 +75,7 @@ class PackedMatrix {
   std::int64_t panel_bytes_ = 0;
   std::int64_t offsets_begin_ = 0;
   std::int64_t codes_begin_ = 0;
-  HugeBytes bytes_;
+  const std::uint8_t* panels_ = nullptr;
 };
 
 }  // namespace assay

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <type_traits>
 
 namespace assay {
 
@@ -21,20 +22,38 @@ using UnitCodes = std::array<std::uint8_t, kMaxUnitCodes>;
 // REQUIRES: bits in {2, 3, 4, 8}.
 inline GptqUnit gptq_unit(int bits) { return bits == 3 ? GptqUnit{3, 3, 32} : GptqUnit{bits, 1, 32 / bits}; }
 
-// words has unit.num_words entries, codes unit.num_codes; the rest of the arrays is left alone.
-inline void unpack_unit(const GptqUnit& unit, const UnitWords& words, UnitCodes& codes) {
-  const std::uint64_t mask = (std::uint64_t{1} << unit.bits) - 1;
-  std::uint64_t window = 0;  // the next `available` bits of the stream
-  int available = 0;
-  std::size_t next = 0;
-  for (int k = 0; k < unit.num_codes; ++k) {
-    if (available < unit.bits) {
-      window |= static_cast<std::uint64_t>(words[next++]) << available;
-      available += 32;
-    }
-    codes[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>(window & mask);
-    window >>= unit.bits;
-    available -= unit.bits;
+// words has num_words entries, codes num_codes; the rest of the arrays is left alone. With the number of bits
+// known to the compiler, for a model has a thousand million codes.
+template <int kBits>
+inline void unpack_unit(const UnitWords& words, std::uint8_t* codes) {
+  constexpr std::uint32_t kMask = (1u << kBits) - 1;
+  if constexpr (kBits != 3) {
+#pragma GCC unroll 16
+    for (int k = 0; k < 32 / kBits; ++k)
+      codes[k] = static_cast<std::uint8_t>((words[0] >> (k * kBits)) & kMask);
+  } else {
+    const std::uint64_t low = words[0] | static_cast<std::uint64_t>(words[1])
+                                             << 32;  // codes 0 to 20, and a bit of 21
+    const std::uint64_t high = low >> 63 | static_cast<std::uint64_t>(words[2]) << 1;
+#pragma GCC unroll 21
+    for (int k = 0; k < 21; ++k) codes[k] = static_cast<std::uint8_t>((low >> (k * 3)) & kMask);
+#pragma GCC unroll 11
+    for (int k = 21; k < 32; ++k) codes[k] = static_cast<std::uint8_t>((high >> ((k - 21) * 3)) & kMask);
+  }
+}
+
+// Calls body(std::integral_constant<int, bits>).
+template <typename Body>
+auto for_bits(int bits, Body body) {
+  switch (bits) {
+    case 2:
+      return body(std::integral_constant<int, 2>());
+    case 3:
+      return body(std::integral_constant<int, 3>());
+    case 4:
+      return body(std::integral_constant<int, 4>());
+    default:
+      return body(std::integral_constant<int, 8>());
   }
 }
 

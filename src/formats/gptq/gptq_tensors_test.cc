@@ -92,7 +92,7 @@ TEST(GptqUnit, PacksThreeBitsAsAutoGptqDoes) {
   pack_unit(gptq_unit(3), codes, words);
   EXPECT_EQ(words, expected);
   UnitCodes again{};
-  unpack_unit(gptq_unit(3), words, again);
+  unpack_unit<3>(words, again.data());
   EXPECT_EQ(again, codes);
 }
 

@@ -163,7 +163,7 @@ void decode_zeros(const GptqUnit& unit, GptqFormat format, UnitWords& words, Uni
   // Adding a one to every field at once lets a carry undo the borrow that the same subtraction made where z
   // was 0.
   if (adds_one && unit.num_words == 1) words[0] += 0xffffffffu / largest;
-  unpack_unit(unit, words, codes);
+  for_bits(unit.bits, [&](auto bits) { unpack_unit<bits.value>(words, codes.data()); });
   if (adds_one && unit.num_words > 1) {
     for (std::uint8_t& code : codes) code = static_cast<std::uint8_t>((code + 1) & largest);
   }
@@ -191,9 +191,10 @@ Status unpack_zeros(const TensorView& qzeros, const Layout& layout, GptqFormat f
   return {};
 }
 
+template <int kBits>
 void unpack_codes_of(const TensorView& qweight, const Layout& layout,
                      const std::vector<std::int32_t>& destinations, GroupQuantMatrix& matrix) {
-  const GptqUnit& unit = layout.unit;
+  const GptqUnit unit = gptq_unit(kBits);
   const std::int64_t units = layout.in / unit.num_codes;
   std::vector<std::uint8_t> rows(static_cast<std::size_t>(kBlock * layout.in));
   UnitWords words{};
@@ -206,13 +207,13 @@ void unpack_codes_of(const TensorView& qweight, const Layout& layout,
           words[static_cast<std::size_t>(w)] =
               load<std::uint32_t>(qweight, (u * unit.num_words + w) * layout.out + begin + o);
         }
-        unpack_unit(unit, words, codes);
         std::uint8_t* row = rows.data() + o * layout.in;
         const std::int64_t first = u * unit.num_codes;
         if (destinations.empty()) {
-          std::copy_n(codes.data(), unit.num_codes, row + first);
+          unpack_unit<kBits>(words, row + first);
           continue;
         }
+        unpack_unit<kBits>(words, codes.data());
         for (int k = 0; k < unit.num_codes; ++k) {
           row[destinations[static_cast<std::size_t>(first + k)]] = codes[static_cast<std::size_t>(k)];
         }
@@ -238,7 +239,9 @@ Result<UnpackedGptq> unpack_gptq(const GptqTensors& tensors, int bits, std::int6
   UnpackedGptq unpacked{GroupQuantMatrix(bits, layout.out, layout.in, layout.group_size), {}};
   ASSAY_RETURN_IF_ERROR(unpack_scales(tensors.scales, layout, unpacked.matrix));
   ASSAY_RETURN_IF_ERROR(unpack_zeros(tensors.qzeros, layout, format, unpacked.matrix));
-  unpack_codes_of(tensors.qweight, layout, destinations, unpacked.matrix);
+  for_bits(bits, [&](auto width) {
+    unpack_codes_of<width.value>(tensors.qweight, layout, destinations, unpacked.matrix);
+  });
   unpacked.column_order.resize(destinations.size());
   for (std::size_t c = 0; c < destinations.size(); ++c) {
     unpacked.column_order[static_cast<std::size_t>(destinations[c])] = static_cast<std::int32_t>(c);
