@@ -323,8 +323,8 @@ Status BlockQuantizer::pass_through(std::int64_t layer, Progress& progress) {
     with_float_block(layer, [&] { run_stages(reference); });
     ASSAY_RETURN_IF_ERROR(float_store_->store(i, std::move(reference)));
   }
-  ASSAY_TRY(const auto error, finish_block(layer));
-  (void)error;
+  const auto finished = finish_block(layer);
+  if (!finished) return finished.error();
   report_progress(layer, kNumStages + 1, progress);
   return {};
 }
