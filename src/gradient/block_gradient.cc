@@ -151,8 +151,9 @@ void BlockGradient::forward(const BlockParameters& weights, MatrixView<const flo
   std::vector<AttentionTask> tasks;
   for (const auto& sequence : sequences) {
     const std::int64_t begin = sequence.first_row, end = begin + sequence.num_rows;
-    tasks.push_back({tape.queries.view().rows_between(begin, end), tape.keys.view().rows_between(begin, end),
-                     tape.values.view().rows_between(begin, end),
+    tasks.push_back({tape.queries.view().rows_between(begin, end),
+                     MatrixView<const float>(tape.keys.view()).rows_between(begin, end),
+                     MatrixView<const float>(tape.values.view()).rows_between(begin, end),
                      tape.attended.view().rows_between(begin, end)});
   }
   attention(kernels_, attention_shape(), tasks);
