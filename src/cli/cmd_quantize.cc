@@ -219,6 +219,28 @@ std::string step_table(const std::vector<LayerReport>& layers) {
   return table.render() + "\n";
 }
 
+void add_training_lines(const TuneReport& tuning, std::vector<std::pair<std::string, std::string>>& lines) {
+  if (!tuning.blocks.empty()) {
+    lines.emplace_back("blocks", fmt::format("error behind the last one {:.3f} from {:.3f}, held out", tuning.blocks.back().error,
+                                             tuning.blocks.back().start_error));
+  }
+  if (tuning.model) {
+    lines.emplace_back("distillation", fmt::format("KL divergence {:.3f} from {:.3f} nats per token, held out", tuning.model->kl,
+                                                   tuning.model->start_kl));
+  }
+}
+
+ordered_json tuning_json(const std::optional<TuneReport>& tuning) {
+  if (!tuning) return nullptr;
+  ordered_json json{{"seconds", tuning->seconds}, {"resumed_blocks", tuning->resumed_blocks}, {"blocks", ordered_json::array()}, {"distillation", nullptr}};
+  for (const auto& block : tuning->blocks)
+    json["blocks"].push_back({{"start_error", block.start_error}, {"error", block.error}, {"steps", block.steps}, {"seconds", block.seconds}});
+  if (const auto& model = tuning->model) {
+    json["distillation"] = {{"start_kl", model->start_kl}, {"kl", model->kl}, {"steps", model->steps}, {"resumed_steps", model->resumed_steps}, {"seconds", model->seconds}};
+  }
+  return json;
+}
+
 std::string summary_text(const Options& options, const LlmQuantizeReport& report, const ModelSize& before) {
   const GptqOptions& gptq = options.quantize.gptq;
   std::vector<std::pair<std::string, std::string>> lines{
@@ -240,6 +262,7 @@ std::string summary_text(const Options& options, const LlmQuantizeReport& report
     for (const auto& [bits, count] : layers_with) counts += fmt::format("{}{} with {} bits", counts.empty() ? "" : ", ", count, bits);
     lines.emplace_back("layers", fmt::format("{}; at most {} bits for each weight of the blocks on average", counts, *options.layers.average_bits));
   }
+  if (report.tuning) add_training_lines(*report.tuning, lines);
   if (report.resumed_blocks > 0)
     lines.emplace_back("resumed", fmt::format("{} blocks were done already", report.resumed_blocks));
   return labelled(lines);
@@ -261,6 +284,13 @@ void choose_best(Options& options) {
   closed.refit = takes("refit");
   closed.fit = takes("fit");
   closed.restart = takes("restart");
+  const auto trains = [&](const char* step, int effort) {
+    return options.steps.empty() ? options.effort.value_or(1) >= effort : takes(step);
+  };
+  TuneOptions tune;
+  if (!trains("blocks", 2)) tune.blocks.reset();
+  if (!trains("distill", 3)) tune.model.reset();
+  if (tune.blocks || tune.model) options.quantize.tune = tune;
   if (takes("grid")) gptq.grid.search = ScaleSearch::kJoint;
   // Columns stay in their groups, which the steps after GPTQ rely on.
   if (options.act_order || gptq.order == ColumnOrder::kActivation) gptq.static_groups = true;
@@ -314,6 +344,7 @@ Status run(Options options, Session& session) {
                              {"source_bytes", before.total_bytes},
                              {"output_bytes", report.output_bytes},
                              {"block_errors", report.block_errors},
+                             {"training", tuning_json(report.tuning)},
                              {"layers", layers_json(report.layers)}});
 }
 
@@ -371,15 +402,16 @@ void add_gptq_options(CLI::App& command, Options& options) {
 void add_best_options(CLI::App& command, Options& options) {
   auto* effort =
       command
-          .add_option("--effort", options.effort, "of --method best: 0: better grids alone, 1: all its steps [1]")
+          .add_option("--effort", options.effort, "of --method best: 0: better grids alone, 1: all steps in closed form, 2: and every block trained, "
+                      "3: and the whole model [1]")
           ->type_name("N")
-          ->check(CLI::Range(0, 1).description(""));
+          ->check(CLI::Range(0, 3).description(""));
   command
       .add_option("--steps", options.steps,
                   "of --method best: which of its steps are taken, separated by commas; none: GPTQ alone [all]")
-      ->type_name("targets,tokens,grid,descent,refit,fit,restart")
+      ->type_name("targets,tokens,grid,descent,refit,fit,restart,blocks,distill")
       ->delimiter(',')
-      ->check(CLI::IsMember({"targets", "tokens", "grid", "descent", "refit", "fit", "restart", "none"}).description(""))
+      ->check(CLI::IsMember({"targets", "tokens", "grid", "descent", "refit", "fit", "restart", "blocks", "distill", "none"}).description(""))
       ->excludes(effort);
   command
       .add_option("--target-strength", options.quantize.closed_form.target_strength,

@@ -3,6 +3,7 @@
 #include "quant/llm/blas.h"
 
 int main(int argc, char** argv) {
+  assay::restart_with_known_blas_core(argv);
   assay::install_interrupt_handler();
   assay::use_single_threaded_blas();
   assay::cli::CommandLine line;

@@ -44,6 +44,16 @@ Status check_layers(const LanguageModel& model, const LlmQuantizeOptions& option
   return {};
 }
 
+ordered_json to_json(const TrainingRates& rates) { return {rates.latent, rates.scale, rates.zero, rates.norm}; }
+
+// What the result of training depends on.
+ordered_json to_json(const TuneOptions& tune) {
+  ordered_json out = ordered_json::object();
+  if (tune.blocks) out["blocks"] = {tune.blocks->epochs, tune.blocks->sequences_per_step, to_json(tune.blocks->rates), tune.blocks->seed};
+  if (tune.model) out["model"] = {tune.model->epochs, tune.model->sequences_per_step, tune.model->rows_at_once, to_json(tune.model->rates), tune.model->seed};
+  return out;
+}
+
 // What identifies the run: a partial result of other settings, data or weights must not be continued.
 std::string fingerprint(const LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options) {
   const GptqOptions& g = options.gptq;
@@ -71,7 +81,22 @@ std::string fingerprint(const LanguageModel& model, const CalibrationSet& calibr
                                {"target_strength", c.target_strength.value_or(-1.0)}, {"shrinkage", c.shrinkage},
                                {"max_rounds", c.max_rounds}, {"min_gain", c.min_gain}};
   }
+  if (options.tune) settings["tune"] = to_json(*options.tune);
   return settings.dump();
+}
+
+// The same model without the files that its weights lie in, which stay with `model`: what remains of it when that is quantized.
+LanguageModel borrow(const LanguageModel& model) {
+  LanguageModel out;
+  out.config = model.config;
+  out.embedding = model.embedding;
+  out.positions = model.positions;
+  out.project_in = model.project_in;
+  out.project_out = model.project_out;
+  out.blocks = model.blocks;
+  out.final_norm = model.final_norm;
+  out.head = model.head;
+  return out;
 }
 
 GptqConfig checkpoint_config(const LanguageModel& model, const LlmQuantizeOptions& options) {
@@ -161,12 +186,16 @@ Status quantize_blocks_calibrated(LanguageModel& model, const CalibrationSet& ca
 
 Status quantize_model(LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options, const KernelContext& kernels,
                       QuantizeResume& resume, Progress& progress, LlmQuantizeReport& report) {
+  const std::optional<LanguageModel> original = options.tune ? std::optional(borrow(model)) : std::nullopt;
   if (needs_calibration(options)) {
     report.calibration_sequences = static_cast<std::int64_t>(calibration.sequences.size());
     report.calibration_tokens = calibration.num_tokens();
     ASSAY_RETURN_IF_ERROR(quantize_blocks_calibrated(model, calibration, options, kernels, resume, progress, report));
   } else {
     ASSAY_RETURN_IF_ERROR(quantize_blocks_rtn(model, options, kernels, progress, report));
+  }
+  if (original) {
+    ASSAY_TRY(report.tuning, tune_llm(*original, model, calibration, *options.tune, resume.folder(), kernels, progress));
   }
   if (options.embedding_bits) ASSAY_RETURN_IF_ERROR(quantize_embeddings(model, options, kernels, report.layers));
   return {};
@@ -193,7 +222,7 @@ GptqOptions gptq_options_of(const LlmQuantizeOptions& options, const std::string
 }
 
 bool needs_calibration(const LlmQuantizeOptions& options) {
-  return options.method != LlmMethod::kRtn || weighs_errors(options.gptq.grid.search);
+  return options.method != LlmMethod::kRtn || options.tune || weighs_errors(options.gptq.grid.search);
 }
 
 Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const fs::path& source, const fs::path& out, const CalibrationSet& calibration,

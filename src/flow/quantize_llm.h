@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "engine/model.h"
 #include "flow/calibration.h"
+#include "flow/tune_llm.h"
 #include "kernels/kernels.h"
 #include "quant/llm/allocate_bits.h"
 #include "quant/llm/closed_form.h"
@@ -31,6 +32,7 @@ struct LlmQuantizeOptions {
   bool true_sequential = true;         // o sees quantized q, k, v; down sees quantized gate and up
   std::optional<int> embedding_bits;   // 8 or 4: embedding and head, too, round to nearest; other loaders cannot read it
   std::uint64_t activation_memory_bytes = std::uint64_t{4} << 30;  // calibration activations beyond this go to disk
+  std::optional<TuneOptions> tune;     // train the quantized blocks afterwards; needs calibration data
   bool restart = false;                // forget what an interrupted run left
 };
 
@@ -64,6 +66,7 @@ struct LlmQuantizeReport {
   std::vector<double> block_errors;    // kBest: BlockReport::held_out_error of each block
   std::int64_t calibration_sequences = 0, calibration_tokens = 0;
   std::int64_t resumed_blocks = 0;     // taken over from an interrupted run
+  std::optional<TuneReport> tuning;
   double seconds = 0;
   ModelSize size;                      // as the folder stores it: float16 scales, packed zero points
   std::uint64_t output_bytes = 0;      // of the .safetensors file

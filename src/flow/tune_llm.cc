@@ -1,0 +1,67 @@
+#include "flow/tune_llm.h"
+
+#include <chrono>
+#include <cstdio>
+#include <utility>
+
+#include "base/elapsed.h"
+#include "flow/training_files.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path block_path(const fs::path& folder, std::int64_t layer) {
+  char name[48];
+  std::snprintf(name, sizeof(name), "tuned-%05d.safetensors", static_cast<int>(layer));
+  return folder / name;
+}
+
+Status tune_blocks(const LanguageModel& original, LanguageModel& quantized, const TrainingData& data,
+                   const ReconstructOptions& options, const fs::path& folder, const KernelContext& kernels,
+                   Progress& progress, TuneReport& report) {
+  BlockStreams streams;
+  ASSAY_TRY(streams.original, Forward(original, kernels).embed(data.tokens, data.sequences));
+  streams.quantized = streams.original;
+  const std::int64_t layers = quantized.config.num_layers;
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    const fs::path path = block_path(folder, layer);
+    const auto block = static_cast<std::size_t>(layer);
+    if (fs::exists(path)) {
+      ASSAY_RETURN_IF_ERROR(load_quantized_blocks(path, quantized, block, block + 1));
+      ++report.resumed_blocks;
+      if (fs::exists(block_path(folder, layers - 1))) continue;  // nobody needs the streams any more
+      ASSAY_RETURN_IF_ERROR(pass_block(original, layer, data, kernels, streams.original));
+      ASSAY_RETURN_IF_ERROR(pass_block(quantized, layer, data, kernels, streams.quantized));
+    } else {
+      ASSAY_TRY(const ReconstructReport row,
+                reconstruct_block(original, quantized, layer, data, options, kernels, streams));
+      ASSAY_RETURN_IF_ERROR(save_quantized_blocks(path, quantized, block, block + 1));
+      report.blocks.push_back(row);
+    }
+    progress.update("reconstructing blocks", layer + 1, layers);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<TuneReport> tune_llm(const LanguageModel& original, LanguageModel& quantized,
+                            const CalibrationSet& calibration, const TuneOptions& options,
+                            const fs::path& folder, const KernelContext& kernels, Progress& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  ASSAY_TRY(const TrainingData data, divide_calibration(calibration));
+  TuneReport report;
+  if (options.blocks)
+    ASSAY_RETURN_IF_ERROR(
+        tune_blocks(original, quantized, data, *options.blocks, folder, kernels, progress, report));
+  if (options.model) {
+    ASSAY_TRY(report.model,
+              distill_model(original, quantized, data, *options.model, folder, kernels, progress));
+  }
+  report.seconds = seconds_since(start);
+  return report;
+}
+
+}  // namespace assay

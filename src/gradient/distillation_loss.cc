@@ -1,0 +1,77 @@
+#include "gradient/distillation_loss.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "gradient/products.h"
+#include "kernels/kernel_table.h"
+
+namespace assay {
+namespace {
+
+constexpr std::int64_t kRows = 256;
+
+void cap(std::span<float> logits, float softcap) {
+  for (float& logit : logits) logit = softcap * std::tanh(logit / softcap);
+}
+
+// Turns `probabilities`, a copy of logits, into their softmax; returns log sum exp of the logits.
+double softmax_of(const KernelTable& table, std::span<const float> logits, std::span<float> probabilities) {
+  const auto largest = static_cast<std::size_t>(std::ranges::max_element(logits) - logits.begin());
+  table.softmax({probabilities.data(), static_cast<std::int64_t>(probabilities.size()), 1.0f, 0.0f});
+  return logits[largest] - std::log(static_cast<double>(probabilities[largest]));
+}
+
+// KL of one row of logits; `student` becomes factor times the gradient with respect to the head's output.
+double row_loss(const KernelTable& table, float softcap, std::span<float> teacher, std::span<float> student,
+                float factor, std::vector<float>& p, std::vector<float>& q) {
+  if (softcap > 0) {
+    cap(teacher, softcap);
+    cap(student, softcap);
+  }
+  p.assign(teacher.begin(), teacher.end());
+  q.assign(student.begin(), student.end());
+  const double teacher_norm = softmax_of(table, teacher, p), student_norm = softmax_of(table, student, q);
+  double along = 0;
+  for (std::size_t i = 0; i < p.size(); ++i) along += static_cast<double>(p[i]) * (teacher[i] - student[i]);
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const float slope = softcap > 0 ? 1.0f - student[i] * student[i] / (softcap * softcap) : 1.0f;
+    student[i] = factor * (q[i] - p[i]) * slope;
+  }
+  return along - teacher_norm + student_norm;
+}
+
+}  // namespace
+
+double distillation_loss(const DistillationHead& head, MatrixView<const float> teacher,
+                         MatrixView<const float> student, float factor, MatrixView<float> dstudent,
+                         const KernelContext& kernels) {
+  ASSAY_CHECK(teacher.rows == student.rows && teacher.cols == student.cols &&
+              student.cols == head.weight.cols);
+  const std::int64_t vocabulary = head.weight.rows, block = std::min(kRows, student.rows);
+  Matrix<float> teacher_logits(block, vocabulary), student_logits(block, vocabulary);
+  std::vector<double> losses(static_cast<std::size_t>(student.rows));
+  for (std::int64_t begin = 0; begin < student.rows; begin += kRows) {
+    const std::int64_t end = std::min(begin + kRows, student.rows), rows = end - begin;
+    const auto t = teacher_logits.view().rows_between(0, rows),
+               s = student_logits.view().rows_between(0, rows);
+    multiply_forward(teacher.rows_between(begin, end), head.weight, t, Accumulate::kNo, *kernels.pool);
+    multiply_forward(student.rows_between(begin, end), head.weight, s, Accumulate::kNo, *kernels.pool);
+    const auto width = static_cast<std::size_t>(vocabulary);
+    kernels.pool->parallel_for(rows, 1, [&](WorkRange range) {
+      std::vector<float> p, q;
+      for (std::int64_t i = range.begin; i < range.end; ++i)
+        losses[static_cast<std::size_t>(begin + i)] =
+            row_loss(*kernels.table, head.softcap, {t.row(i), width}, {s.row(i), width}, factor, p, q);
+    });
+    if (dstudent.rows > 0)
+      multiply_to_input(s, head.weight, dstudent.rows_between(begin, end), Accumulate::kNo, *kernels.pool);
+  }
+  double sum = 0;
+  for (const double loss : losses) sum += loss;
+  return sum;
+}
+
+}  // namespace assay

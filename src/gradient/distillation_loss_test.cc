@@ -1,0 +1,81 @@
+#include "gradient/distillation_loss.h"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/rng.h"
+#include "gradient/gradient_testing.h"
+#include "support/testing.h"
+
+namespace assay {
+namespace {
+
+constexpr std::int64_t kRows = 300, kWidth = 12, kVocabulary = 41;  // more rows than logits exist at a time
+
+std::vector<double> log_softmax(const DoubleMatrix& head, const std::vector<double>& x, double softcap) {
+  std::vector<double> logits;
+  double sum = 0;
+  for (const auto& row : head) {
+    double logit = 0;
+    for (std::size_t c = 0; c < row.size(); ++c) logit += row[c] * x[c];
+    if (softcap > 0) logit = softcap * std::tanh(logit / softcap);
+    logits.push_back(logit);
+    sum += std::exp(logit);
+  }
+  for (double& logit : logits) logit -= std::log(sum);
+  return logits;
+}
+
+double reference_kl(const DoubleMatrix& head, const std::vector<double>& teacher,
+                    const std::vector<double>& student, double softcap) {
+  const auto p = log_softmax(head, teacher, softcap), q = log_softmax(head, student, softcap);
+  double kl = 0;
+  for (std::size_t i = 0; i < p.size(); ++i) kl += std::exp(p[i]) * (p[i] - q[i]);
+  return kl;
+}
+
+TEST(DistillationLoss, AndItsGradientEqualTheReferenceInDouble) {
+  openblas_set_num_threads(1);
+  ThreadPool pool(2);
+  const KernelContext kernels{&select_kernels(detect_cpu_features()), &pool};
+  const Matrix<float> head = normal_matrix(kVocabulary, kWidth, kGradientSeed),
+                      teacher = normal_matrix(kRows, kWidth, kGradientSeed + 1),
+                      student = normal_matrix(kRows, kWidth, kGradientSeed + 2);
+  for (const float softcap : {0.0f, 3.0f}) {
+    Matrix<float> gradient(kRows, kWidth);
+    const double loss = distillation_loss({head.view(), softcap}, teacher.view(), student.view(), 0.5f,
+                                          gradient.view(), kernels);
+    const DoubleMatrix weights = to_double(head), from = to_double(teacher);
+    DoubleMatrix to = to_double(student);
+    double expected = 0;
+    for (std::size_t t = 0; t < kRows; ++t) expected += reference_kl(weights, from[t], to[t], softcap);
+    // Each row: logits of a few units in float, their differences weighed by probabilities.
+    EXPECT_NEAR(loss, expected, kRows * 64 * 0x1p-24) << "seed " << kGradientSeed;
+    Rng rng(kGradientSeed);
+    for (int i = 0; i < 200; ++i) {
+      const auto t = static_cast<std::size_t>(rng.below(kRows)),
+                 c = static_cast<std::size_t>(rng.below(kWidth));
+      const double slope =
+          central_difference(to[t][c], [&] { return reference_kl(weights, from[t], to[t], softcap); });
+      EXPECT_NEAR(gradient.at(static_cast<std::int64_t>(t), static_cast<std::int64_t>(c)), 0.5 * slope,
+                  128 * 0x1p-24)
+          << "seed " << kGradientSeed;
+    }
+  }
+}
+
+TEST(DistillationLoss, IsZeroWithoutGradientForATeacherOfItself) {
+  openblas_set_num_threads(1);
+  ThreadPool pool(2);
+  const KernelContext kernels{&select_kernels(detect_cpu_features()), &pool};
+  const Matrix<float> head = normal_matrix(kVocabulary, kWidth, kGradientSeed),
+                      x = normal_matrix(5, kWidth, kGradientSeed + 1);
+  Matrix<float> gradient(5, kWidth);
+  EXPECT_EQ(distillation_loss({head.view(), 0}, x.view(), x.view(), 1, gradient.view(), kernels), 0);
+  EXPECT_TRUE(std::ranges::all_of(gradient.values(), [](float g) { return g == 0; }));
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,155 @@
+#include "gradient/fake_quant.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/check.h"
+#include "tensor/float16.h"
+
+namespace assay {
+namespace {
+
+// A scale must stay invertible; below this float16 has too few bits left to train one.
+constexpr float kLeastScale = 0x1.0p-20f;
+// How far inside of its code's cell a latent weight starts, so that rounding errors of latent / s do not flip
+// it.
+constexpr float kMargin = 1e-3f;
+// From zero, in steps: within what round_nearest takes.
+constexpr float kFarthest = 0x1p16f;
+
+// To nearest, ties to even, for |x| < 2^22; vectorizes where std::nearbyint does not.
+float round_nearest(float x) {
+  constexpr float kShift = 0x1.8p23f;
+  return (x + kShift) - kShift;
+}
+
+}  // namespace
+
+FakeQuant::FakeQuant(const GroupQuantMatrix& start, std::vector<std::int32_t> order)
+    : bits_(start.bits()),
+      group_size_(start.group_size()),
+      order_(std::move(order)),
+      start_scales_(start.rows(), start.num_groups()) {
+  for (std::int64_t r = 0; r < start.rows(); ++r) {
+    for (std::int64_t g = 0; g < start.num_groups(); ++g)
+      start_scales_.at(r, g) = std::max(to_float(start.scale(r, g)), kLeastScale);
+  }
+}
+
+FakeQuant FakeQuant::create(const GroupQuantMatrix& start, std::vector<std::int32_t> order,
+                            MatrixView<const float> weight, QuantParameters& parameters) {
+  ASSAY_CHECK(weight.rows == start.rows() && weight.cols == start.cols());
+  FakeQuant quant(start, std::move(order));
+  const auto largest = static_cast<float>((1 << start.bits()) - 1);
+  parameters = {Matrix<float>(start.rows(), start.cols()), Matrix<float>(start.rows(), start.num_groups()),
+                Matrix<float>(start.rows(), start.num_groups())};
+  std::vector<std::uint8_t> codes(static_cast<std::size_t>(start.cols()));
+  for (std::int64_t r = 0; r < start.rows(); ++r) {
+    start.get_row(r, codes);
+    for (std::int64_t c = 0; c < start.cols(); ++c) {
+      const std::int64_t g = c / start.group_size();
+      const auto code = static_cast<float>(codes[static_cast<std::size_t>(c)]);
+      const auto zero = static_cast<float>(start.zero(r, g));
+      const float w = weight.at(r, quant.source(c)) / quant.start_scales_.at(r, g) + zero;
+      // The outermost codes also stand for everything beyond them.
+      const float low = code == 0 ? -kFarthest : code - 0.5f + kMargin;
+      const float high = code == largest ? kFarthest : code + 0.5f - kMargin;
+      parameters.latent.at(r, c) = std::clamp(w, low, high) - zero;
+    }
+    for (std::int64_t g = 0; g < start.num_groups(); ++g) {
+      parameters.scales.at(r, g) = 1.0f;
+      parameters.zeros.at(r, g) = static_cast<float>(start.zero(r, g));
+    }
+  }
+  return quant;
+}
+
+FakeQuant::Group FakeQuant::group_of(const QuantParameters& parameters, std::int64_t r,
+                                     std::int64_t g) const {
+  const float start = start_scales_.at(r, g);
+  const float scale = to_float(to_float16(std::max(start * parameters.scales.at(r, g), kLeastScale)));
+  const auto largest = static_cast<float>((1 << bits_) - 1);
+  return {scale, start / scale, start, std::clamp(round_nearest(parameters.zeros.at(r, g)), 0.0f, largest)};
+}
+
+void FakeQuant::simulate(const QuantParameters& parameters, MatrixView<float> weights,
+                         ThreadPool& pool) const {
+  const std::int64_t cols = parameters.latent.cols();
+  const auto largest = static_cast<float>((1 << bits_) - 1);
+  pool.parallel_for(weights.rows, 1, [&](WorkRange range) {
+    std::vector<float> ordered(static_cast<std::size_t>(cols));
+    for (std::int64_t r = range.begin; r < range.end; ++r) {
+      const float* latent = parameters.latent.row(r);
+      float* out = order_.empty() ? weights.row(r) : ordered.data();
+      for (std::int64_t begin = 0, g = 0; begin < cols; begin += group_size_, ++g) {
+        const Group group = group_of(parameters, r, g);
+        const std::int64_t end = std::min(begin + group_size_, cols);
+        for (std::int64_t c = begin; c < end; ++c) {
+          const float code = round_nearest(latent[c] * group.inverse) + group.zero;
+          out[c] = group.scale * (std::min(std::max(code, 0.0f), largest) - group.zero);
+        }
+      }
+      for (std::int64_t c = 0; !order_.empty() && c < cols; ++c) weights.at(r, source(c)) = out[c];
+    }
+  });
+}
+
+void FakeQuant::gradient(const QuantParameters& parameters, MatrixView<const float> dweights,
+                         QuantParameters& gradients, ThreadPool& pool) const {
+  const std::int64_t cols = parameters.latent.cols();
+  const auto largest = static_cast<float>((1 << bits_) - 1);
+  pool.parallel_for(dweights.rows, 1, [&](WorkRange range) {
+    std::vector<float> ordered(static_cast<std::size_t>(cols));
+    for (std::int64_t r = range.begin; r < range.end; ++r) {
+      for (std::int64_t c = 0; c < cols; ++c)
+        ordered[static_cast<std::size_t>(c)] = dweights.at(r, source(c));
+      const float *latent = parameters.latent.row(r), *dw = ordered.data();
+      float* dlatent = gradients.latent.row(r);
+      for (std::int64_t begin = 0, g = 0; begin < cols; begin += group_size_, ++g) {
+        const Group group = group_of(parameters, r, g);
+        const std::int64_t end = std::min(begin + group_size_, cols);
+        float dscale = 0, dzero = 0;
+        for (std::int64_t c = begin; c < end; ++c) {
+          const float steps = latent[c] * group.inverse;
+          const float code = round_nearest(steps) + group.zero;
+          const float kept = std::min(std::max(code, 0.0f), largest);
+          const float inside = kept == code ? 1.0f : 0.0f;
+          dlatent[c] += inside * dw[c] * group.start_scale;
+          dscale += dw[c] * (kept - group.zero - inside * steps);
+          dzero -= (1.0f - inside) * dw[c];
+        }
+        gradients.scales.at(r, g) += dscale * group.start_scale;
+        gradients.zeros.at(r, g) += dzero * group.scale;
+      }
+    }
+  });
+}
+
+GroupQuantMatrix FakeQuant::export_matrix(const QuantParameters& parameters) const {
+  const std::int64_t rows = parameters.latent.rows(), cols = parameters.latent.cols();
+  const auto largest = static_cast<float>((1 << bits_) - 1);
+  GroupQuantMatrix out(bits_, rows, cols, group_size_);
+  std::vector<std::uint8_t> codes(static_cast<std::size_t>(cols));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t g = 0; g < out.num_groups(); ++g) {
+      const Group group = group_of(parameters, r, g);
+      out.scale(r, g) = to_float16(group.scale);
+      out.zero(r, g) = static_cast<std::uint8_t>(group.zero);
+      for (std::int64_t c = g * group_size_; c < std::min((g + 1) * group_size_, cols); ++c) {
+        const float code = round_nearest(parameters.latent.at(r, c) * group.inverse) + group.zero;
+        codes[static_cast<std::size_t>(c)] = static_cast<std::uint8_t>(std::clamp(code, 0.0f, largest));
+      }
+    }
+    out.set_row(r, codes);
+  }
+  return out;
+}
+
+QuantParameters zeros_like(const QuantParameters& parameters) {
+  return {Matrix<float>(parameters.latent.rows(), parameters.latent.cols()),
+          Matrix<float>(parameters.scales.rows(), parameters.scales.cols()),
+          Matrix<float>(parameters.zeros.rows(), parameters.zeros.cols())};
+}
+
+}  // namespace assay
