@@ -1,6 +1,7 @@
 #include "flow/stage_moments.h"
 
 #include "base/rng.h"
+#include "quant/llm/blas.h"
 #include "support/testing.h"
 
 namespace assay {
@@ -25,7 +26,12 @@ Matrix<float> last_row_twice(const Matrix<float>& a) {
   return b;
 }
 
-TEST(StageMoments, ARowOfWeightTwoCountsLikeTwoRows) {
+class StageMomentsOf : public testing::Test {
+ protected:
+  void SetUp() override { use_single_threaded_blas(); }
+};
+
+TEST_F(StageMomentsOf, ARowOfWeightTwoCountsLikeTwoRows) {
   ThreadPool pool(1);
   const BlockState quantized = state(5, 1), reference = state(5, 2);
   StageMoments weighted(kInputs, true, kOutputs), repeated(kInputs, true, kOutputs);
@@ -41,7 +47,7 @@ TEST(StageMoments, ARowOfWeightTwoCountsLikeTwoRows) {
   expect_same(a.residual, b.residual);
 }
 
-TEST(StageMoments, StreamsThatAgreeHaveNoDrift) {
+TEST_F(StageMomentsOf, StreamsThatAgreeHaveNoDrift) {
   ThreadPool pool(1);
   const BlockState both = state(20, 3);
   StageMoments moments(kInputs, true, kOutputs);
@@ -51,7 +57,7 @@ TEST(StageMoments, StreamsThatAgreeHaveNoDrift) {
   for (const float value : result.residual.values()) EXPECT_EQ(value, 0.0f);
 }
 
-TEST(StageMoments, WithoutAFloatStreamThereIsTheHessianAlone) {
+TEST_F(StageMomentsOf, WithoutAFloatStreamThereIsTheHessianAlone) {
   ThreadPool pool(1);
   StageMoments moments(kInputs, false, std::nullopt);
   EXPECT_TRUE(moments.empty());

@@ -237,7 +237,8 @@ TEST_F(TinyModel, QuantizesAsWellAsItCanAndSaysWhatEachStepDid) {
   EXPECT_EQ(result["block_errors"].size(), 2);
   std::vector<std::string> steps;
   for (const auto& step : result["layers"][0]["steps"]) steps.push_back(step["step"]);
-  EXPECT_THAT(steps, testing::IsSupersetOf({"targets", "gptq", "descent", "refit", "fit"}));
+  // A step is listed where it gained something. The rows here have one group, whose scale "refit" leaves nothing to improve.
+  EXPECT_THAT(steps, testing::IsSupersetOf({"targets", "gptq", "descent", "refit"}));
 }
 
 TEST_F(TinyModel, TakesTheStepsThatAreNamedAlone) {
