@@ -1,10 +1,14 @@
+#include <sys/resource.h>
+
 #include <atomic>
+#include <memory>
 #include <numeric>
 #include <vector>
 
 #include "base/atomic_file.h"
 #include "base/bytes.h"
 #include "base/cpu_features.h"
+#include "base/heap.h"
 #include "base/huge_bytes.h"
 #include "base/mapped_file.h"
 #include "base/rng.h"
@@ -102,6 +106,27 @@ TEST(ThreadPool, CountsTheCallsForWhichThreadsMeet) {
   }
   EXPECT_EQ(pool.meetings(), 2u);
   EXPECT_EQ(alone.meetings(), 0u);
+}
+
+TEST(KeepFreedMemory, GivesBlocksAgainWithoutNewPages) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers have an allocator of their own";
+#endif
+  keep_freed_memory();
+  const auto faults_of_a_round = [] {
+    rusage before{}, after{};
+    getrusage(RUSAGE_SELF, &before);
+    std::vector<std::unique_ptr<char[]>> blocks;
+    for (int i = 0; i < 8; ++i) {
+      blocks.push_back(std::make_unique_for_overwrite<char[]>(8 << 20));
+      for (int at = 0; at < (8 << 20); at += 4096) blocks.back()[at] = 1;
+    }
+    blocks.clear();
+    getrusage(RUSAGE_SELF, &after);
+    return after.ru_minflt - before.ru_minflt;
+  };
+  faults_of_a_round();
+  EXPECT_LT(faults_of_a_round(), 1000) << "of 16384 pages";
 }
 
 TEST(HugeBytes, AreZeroAlignedToAHugePageAndWritable) {

@@ -1,9 +1,11 @@
+#include "base/heap.h"
 #include "base/interrupt.h"
 #include "cli/commands.h"
 #include "quant/llm/blas.h"
 
 int main(int argc, char** argv) {
   assay::restart_with_known_blas_core(argv);
+  assay::keep_freed_memory();
   assay::install_interrupt_handler();
   assay::use_single_threaded_blas();
   assay::cli::CommandLine line;

@@ -14,7 +14,7 @@ namespace assay {
 struct ReconstructOptions {
   std::int64_t epochs = 2;  // how often each training sequence is seen; 0: nothing is trained
   std::int64_t sequences_per_step = 4;
-  TrainingRates rates{.latent = 0.02f, .scale = 0.005f, .zero = 0.0f, .norm = 0.005f};
+  TrainingRates rates{.latent = 0.04f, .scale = 0.01f, .zero = 0.0f, .norm = 0.01f};
   std::uint64_t seed = 0;
 };
 
