@@ -24,7 +24,7 @@ struct LambadaRun {
 struct LambadaOptions {
   std::vector<int> top_k{1, 5, 10};
   std::int64_t limit = 0;             // the first so many examples; 0: all
-  std::int64_t batch_tokens = 1024;   // examples of like length are computed together up to so many tokens
+  std::int64_t batch_tokens = 512;    // examples of like length are computed together up to so many tokens
 };
 
 // Batches never change a result: every row of the computation is independent of its batch.
