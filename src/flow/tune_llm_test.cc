@@ -72,6 +72,8 @@ class TuneLlm : public testing::Test {
     original_ = std::move(*loaded);
     options_.blocks->epochs = 3;
     options_.blocks->sequences_per_step = 3;
+    // Rates that fit the few tokens here, whatever the defaults are.
+    options_.blocks->rates = {.latent = 0.02f, .scale = 0.005f, .zero = 0.0f, .norm = 0.005f};
     options_.model->epochs = 3;
     options_.model->sequences_per_step = 3;
     options_.model->rows_at_once = 32;
