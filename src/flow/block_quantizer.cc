@@ -15,7 +15,7 @@ namespace {
 
 // Rows computed at once: enough to amortize unpacking weights, few enough that a stage's buffers stay small.
 constexpr std::int64_t kChunkRows = 2048;
-constexpr std::int64_t kNumStages = 4;
+constexpr auto kNumStages = static_cast<std::int64_t>(kNumBlockStages);
 // One sequence of so many judges what the others solved.
 constexpr std::size_t kHoldOutEvery = 8;
 
@@ -101,20 +101,6 @@ Result<BlockQuantizer> BlockQuantizer::create(LanguageModel& model, std::vector<
     ASSAY_RETURN_IF_ERROR(store.store(i, BlockState{std::move(embedded), {}}));
   }
   return BlockQuantizer(model, std::move(float_blocks), options, kernels, std::move(chunks), std::move(store), std::move(float_store));
-}
-
-std::span<const Slot> BlockQuantizer::slots_of(Stage stage) {
-  static constexpr Slot kAttentionInput[] = {Slot::kQ, Slot::kK, Slot::kV, Slot::kQkv};
-  static constexpr Slot kAttentionOutput[] = {Slot::kO};
-  static constexpr Slot kMlpInput[] = {Slot::kGate, Slot::kUp, Slot::kGateUp};
-  static constexpr Slot kMlpOutput[] = {Slot::kDown};
-  switch (stage) {
-    case Stage::kAttentionInput: return kAttentionInput;
-    case Stage::kAttentionOutput: return kAttentionOutput;
-    case Stage::kMlpInput: return kMlpInput;
-    case Stage::kMlpOutput: return kMlpOutput;
-  }
-  return {};
 }
 
 // Computes what the layers of `stage` will read.

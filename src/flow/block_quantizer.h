@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "engine/forward.h"
 #include "flow/activation_store.h"
+#include "flow/block_stream.h"
 #include "flow/quantize_llm.h"
 #include "flow/stage_moments.h"
 
@@ -35,7 +36,7 @@ class BlockQuantizer {
     std::int64_t num_rows = 0;
     bool held_out = false;  // judges steps, never solves
   };
-  enum class Stage { kAttentionInput, kAttentionOutput, kMlpInput, kMlpOutput };
+  using Stage = BlockStage;
   // Of the sequences that solve and of those held out.
   struct SplitMoments {
     StageMoments solving, held_out;
@@ -49,7 +50,6 @@ class BlockQuantizer {
   // Calls `run` while the float block stands in the model.
   template <typename Run>
   void with_float_block(std::int64_t layer, Run run);
-  static std::span<const Slot> slots_of(Stage stage);
   SplitMoments make_moments(Stage stage, std::int64_t layer) const;
   Status collect_all_stages(std::int64_t layer, std::vector<SplitMoments>& moments);
   // By how much the error of each row of `reference`, which stands at `stage`, counts; empty: all alike.
