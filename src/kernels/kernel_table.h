@@ -130,9 +130,9 @@ struct SpreadPanel {
 };
 using SpreadFn = void (*)(const PackedPanels& weight, std::int64_t panel, std::int64_t first_unit,
                           std::int64_t num_units, const SpreadPanel& out);
-// y[t, r] = start[r] + sum_c W[r, c] x[t, c] over the units of the panels, which follow each other; start
-// null: onto what y holds.
-inline constexpr std::int64_t kMostTileUnits = 16;
+// y[t, r] = start[t * start_stride + r] + sum_c W[r, c] x[t, c] over the units of the panels, which follow
+// each other.
+inline constexpr std::int64_t kMostTileUnits = 24;
 inline constexpr int kMostTilePanels = 2;
 struct PackedTile {
   SpreadPanel panels[kMostTilePanels];
@@ -142,7 +142,8 @@ struct PackedTile {
   RoundedVector x;  // of row 0, at the first of the units
   std::int64_t q_stride;
   std::int64_t scales_stride;  // of scales, sums and q_sums
-  const float* start;          // 16 values per panel
+  const float* start;          // 16 values per panel; may be y
+  std::int64_t start_stride;   // 0: the same for all rows
   float* y;                    // 16 values per panel and row
   std::int64_t y_stride;
   int num_rows;  // of x, at most KernelTable::packed_tile_rows

@@ -3,8 +3,8 @@
 //
 // One row: a thread reads its panels front to back. Many rows: as many rows of x as stay in the second cache
 // at a time. A thread spreads kDepthUnits units of a panel or two, which stay in the first cache, and
-// multiplies them with these rows before it goes on. Their sums are kept apart until they are complete: rows
-// of y lie far from each other.
+// multiplies them with these rows before it goes on. Sums that are not complete are kept apart: rows of y lie
+// far from each other.
 #include "kernels/linear_packed.h"
 
 #include <algorithm>
@@ -115,12 +115,21 @@ class RowBlock {
   }
 
  private:
+  struct Sums {
+    float* values;  // of row begin_
+    std::int64_t stride;
+  };
+
   void multiply_panels(std::int64_t panel, int num_panels) const {
     const std::int64_t first = panel * kPanelRows;
     const std::int64_t width = num_panels * kPanelRows;
     const std::int64_t count = std::min(width, matrix_.rows() - first);
     float start[kMostTilePanels * kPanelRows] = {};
     if (!layer_.bias.empty()) std::copy_n(layer_.bias.data() + first, count, start);
+    // Tiles write whole panels.
+    const bool fits = count == width;
+    const Sums apart{sums_.get(), width};
+    const Sums result = fits ? Sums{layer_.y.row(begin_) + first, layer_.y.stride} : apart;
     const PackedPanels weight = panels_of(matrix_);
     const SpreadFn spread = table_.spread[kind_of(matrix_)];
     PackedTile tile{};
@@ -128,27 +137,31 @@ class RowBlock {
     tile.zero = matrix_.zero();
     tile.q_stride = x_.stride();
     tile.scales_stride = x_.units();
-    tile.y_stride = width;
+    Sums from{start, 0};
     for (std::int64_t unit = 0; unit < x_.units(); unit += kDepthUnits) {
       tile.num_units = std::min(kDepthUnits, x_.units() - unit);
-      tile.start = unit == 0 ? start : nullptr;
       for (int i = 0; i < num_panels; ++i) {
         tile.panels[i] = spread_[i].panel();
         spread(weight, panel + i, unit, tile.num_units, tile.panels[i]);
       }
-      multiply_tiles(tile, unit);
+      const Sums to = unit + tile.num_units == x_.units() ? result : apart;
+      multiply_tiles(tile, unit, from, to);
+      from = to;
     }
-    for (std::int64_t t = begin_; t < end_; ++t)
-      std::copy_n(sums_.get() + (t - begin_) * width, count, layer_.y.row(t) + first);
+    for (std::int64_t t = begin_; !fits && t < end_; ++t)
+      std::copy_n(apart.values + (t - begin_) * apart.stride, count, layer_.y.row(t) + first);
   }
 
   // The units that `tile` holds, which begin at `unit`.
-  void multiply_tiles(PackedTile& tile, std::int64_t unit) const {
+  void multiply_tiles(PackedTile& tile, std::int64_t unit, Sums from, Sums to) const {
     const std::int64_t tile_rows = table_.packed_tile_rows;
+    tile.start_stride = from.stride;
+    tile.y_stride = to.stride;
     for (std::int64_t t = begin_; t < end_; t += tile_rows) {
       tile.num_rows = static_cast<int>(std::min(tile_rows, end_ - t));
       tile.x = x_.from(t, unit);
-      tile.y = sums_.get() + (t - begin_) * tile.y_stride;
+      tile.start = from.values + (t - begin_) * from.stride;
+      tile.y = to.values + (t - begin_) * to.stride;
       table_.multiply_packed_tile[kind_of(matrix_)](tile);
     }
   }

@@ -298,7 +298,7 @@ void multiply_rows(const PackedTile& tile) {
   FloatPair sums[kRows];
 #pragma GCC unroll 6
   for (int t = 0; t < kRows; ++t) {
-    const float* start = tile.start != nullptr ? tile.start : tile.y + t * tile.y_stride;
+    const float* start = tile.start + t * tile.start_stride;
     sums[t] = {_mm256_loadu_ps(start), _mm256_loadu_ps(start + 8)};
   }
   for (std::int64_t u = 0; u < tile.num_units; ++u) {

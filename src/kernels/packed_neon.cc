@@ -186,8 +186,7 @@ void multiply_rows(const PackedTile& tile) {
   const SpreadPanel& panel = tile.panels[0];
   for (int i = 0; i < kQuarters; ++i) {
     float32x4_t sums[kRows];
-    for (int t = 0; t < kRows; ++t)
-      sums[t] = vld1q_f32((tile.start != nullptr ? tile.start : tile.y + t * tile.y_stride) + 4 * i);
+    for (int t = 0; t < kRows; ++t) sums[t] = vld1q_f32(tile.start + t * tile.start_stride + 4 * i);
     for (std::int64_t u = 0; u < tile.num_units; ++u) {
       const std::uint8_t* codes = panel.codes + u * kParts * 512 + 16 * i;
       const std::int8_t* q = tile.x.q + 32 * u;

@@ -97,7 +97,7 @@ void multiply_packed_tile(const PackedTile& tile) {
         sum += static_cast<float>(product) * tile.panels[0].scales[u * kRows + r] * scales[u];
         sum += tile.panels[0].offsets[u * kRows + r] * sums[u];
       }
-      y[r] = (tile.start != nullptr ? tile.start[r] : y[r]) + sum;
+      y[r] = tile.start[t * tile.start_stride + r] + sum;
     }
   }
 }

@@ -9,7 +9,6 @@
 namespace assay {
 namespace {
 
-
 // 2 x 7 sums of integers, as many of floats, 2 vectors of codes and one of input: 31 of 32 registers.
 constexpr int kTilePanels = 2;
 constexpr int kTileRows = 7;
@@ -193,21 +192,26 @@ constexpr std::int32_t kLargeBits = 0x4b400000;
 // Of the rows of a tile.
 template <int kRows>
 struct InputFactors {
-  alignas(64) float scales[kRows][kMostTileUnits];
-  alignas(64) float shifts[kRows][kMostTileUnits];  // -kLarge * scale
-  alignas(
-      64) std::int32_t starts[kRows][kMostTileUnits];  // kLargeBits, and what a zero common to all takes away
+  static constexpr std::int64_t kWidth = (kMostTileUnits + 15) / 16 * 16;
+  alignas(64) float scales[kRows][kWidth];
+  alignas(64) float shifts[kRows][kWidth];         // -kLarge * scale
+  alignas(64) std::int32_t starts[kRows][kWidth];  // kLargeBits, and what a zero common to all takes away
 
   InputFactors(const PackedTile& tile, int zero) {
-    const auto mask = static_cast<__mmask16>((1u << tile.num_units) - 1u);
-    for (int t = 0; t < kRows; ++t) {
-      const __m512i bits = _mm512_maskz_loadu_epi32(mask, tile.x.scales + t * tile.scales_stride);
-      const __m512 scale = _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(~3)));
-      const __m512i sums = _mm512_maskz_loadu_epi32(mask, tile.x.q_sums + t * tile.scales_stride);
-      _mm512_store_ps(scales[t], scale);
-      _mm512_store_ps(shifts[t], _mm512_mul_ps(scale, _mm512_set1_ps(-kLarge)));
-      _mm512_store_si512(starts[t], _mm512_sub_epi32(_mm512_set1_epi32(kLargeBits),
-                                                     _mm512_mullo_epi32(sums, _mm512_set1_epi32(zero))));
+    for (std::int64_t u = 0; u < tile.num_units; u += 16) {
+      const std::int64_t left = tile.num_units - u;
+      const auto mask = static_cast<__mmask16>(left < 16 ? (1u << left) - 1u : 0xffffu);
+      for (int t = 0; t < kRows; ++t) {
+        const std::int64_t at = t * tile.scales_stride + u;
+        const __m512i bits = _mm512_maskz_loadu_epi32(mask, tile.x.scales + at);
+        const __m512 scale = _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(~3)));
+        const __m512i sums = _mm512_maskz_loadu_epi32(mask, tile.x.q_sums + at);
+        _mm512_store_ps(scales[t] + u, scale);
+        _mm512_store_ps(shifts[t] + u, _mm512_mul_ps(scale, _mm512_set1_ps(-kLarge)));
+        _mm512_store_si512(starts[t] + u,
+                           _mm512_sub_epi32(_mm512_set1_epi32(kLargeBits),
+                                            _mm512_mullo_epi32(sums, _mm512_set1_epi32(zero))));
+      }
     }
   }
 };
@@ -218,7 +222,7 @@ void multiply_rows(const PackedTile& tile) {
   __m512 sums[kRows][kPanels];
 #pragma GCC unroll 7
   for (int t = 0; t < kRows; ++t) {
-    const float* start = tile.start != nullptr ? tile.start : tile.y + t * tile.y_stride;
+    const float* start = tile.start + t * tile.start_stride;
 #pragma GCC unroll 2
     for (int p = 0; p < kPanels; ++p) sums[t][p] = _mm512_loadu_ps(start + 16 * p);
   }
