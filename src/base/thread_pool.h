@@ -1,4 +1,4 @@
-// A fixed set of threads that split a range into equal contiguous parts.
+// A fixed set of threads that split a range into equal contiguous parts, or take turns at it.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -17,9 +17,9 @@ struct WorkRange {
   int thread;  // in [0, num_threads)
 };
 
-// Static partition: which indices a thread gets depends on the range and the number of threads alone, so a body whose
+// parallel_for has a static partition: which indices a thread gets depends on the range and the number of threads alone, so a body whose
 // result for an index does not depend on the partition gives the same bits for any number of threads.
-// Thread safety: parallel_for must be called from one thread at a time and not from inside of a body.
+// Thread safety: both must be called from one thread at a time and not from inside of a body.
 class ThreadPool {
  public:
   // num_threads >= 1 counts the calling thread, which works too.
@@ -36,6 +36,11 @@ class ThreadPool {
   // Calls `body` at most once per thread, parts being multiples of `granularity` long (the last may be shorter);
   // returns when all are done. Empty ranges call nothing. The body must not throw.
   void parallel_for(std::int64_t count, std::int64_t granularity, const std::function<void(WorkRange)>& body);
+
+  // body(i) for every i in [0, count), each thread taking the next i when it is free: for parts of unlike cost, or
+  // threads that others slow down. Which thread gets an i is left to chance, so what is done for it must not depend on
+  // that. Each turn costs an atomic addition and a call. Otherwise as parallel_for.
+  void take_turns(std::int64_t count, const std::function<void(std::int64_t)>& body);
 
  private:
   void worker(int thread);

@@ -80,6 +80,7 @@ Status run_calibration(const Options& options, Session& session) {
                              {"sequence_length", settings.sequence_length},
                              {"tokens", result.tokens},
                              {"temperature", settings.temperature},
+                             {"stories", settings.stories},
                              {"seed", settings.seed},
                              {"activations", to_string(options.activations)},
                              {"computed_tokens", result.computed},
@@ -144,17 +145,22 @@ void add_generate(CommandLine& line) {
   auto* stream = command.add_flag("--stream,!--no-stream", options->stream,
                                   "print the text as it comes [on a terminal]");
   add_activations(command, options->activations, Activations::kRounded);
-  auto* sequences =
-      command
-          .add_option("--sequences", options->calibration.sequences,
-                      "instead of continuing a prompt, write so many texts that begin with a random token")
-          ->type_name("N")
-          ->check(CLI::Range(1, 1 << 24).description(""));
+  auto* sequences = command
+                        .add_option("--sequences", options->calibration.sequences,
+                                    "instead of continuing a prompt, write so many texts to calibrate with")
+                        ->type_name("N")
+                        ->check(CLI::Range(1, 1 << 24).description(""));
   command
       .add_option("--sequence-length", options->calibration.sequence_length,
                   "tokens of each of --sequences [256]")
       ->type_name("N")
       ->check(CLI::Range(2, 1 << 24).description(""))
+      ->needs(sequences);
+  command
+      .add_option("--stories", options->calibration.stories,
+                  "share of --sequences that begin as a story does instead of with a random token [0.8]")
+      ->type_name("SHARE")
+      ->check(CLI::Range(0.0, 1.0).description(""))
       ->needs(sequences);
   auto* out = command
                   .add_option("-o,--out", options->out,

@@ -15,6 +15,7 @@
 #include "flow/fold_weights.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
+#include "flow/self_calibration.h"
 
 namespace assay::cli {
 namespace {
@@ -22,6 +23,9 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::size_t kWorstLayers = 10;
+// Of training. Many small steps take a model further than few large ones over the same tokens.
+constexpr std::int64_t kTokensPerStep = 512;
+constexpr std::int64_t kTokensOfEffort2 = 1 << 18, kTokensOfEffort3 = 1 << 20;
 
 struct Options {
   std::string model, out, calibration_file;
@@ -32,6 +36,7 @@ struct Options {
   std::optional<std::int64_t> group_size;
   std::optional<ScaleSearch> search;
   std::optional<int> effort;
+  std::optional<std::int64_t> samples, sequence_length;
   std::vector<std::string> steps;
   LayerOptions layers;
   LlmQuantizeOptions quantize;
@@ -73,6 +78,22 @@ bool reads_calibration(const Options& options) {
 std::string calibration_name(const Options& options) {
   if (!reads_calibration(options)) return "none";
   return options.calibration_file.empty() ? kBuiltinCalibrationName : options.calibration_file;
+}
+
+// Training is worth text like that which the model will read, of which the built-in one is no sample: without a file the
+// model writes its own beside the result, where the next run finds it.
+Status write_own_calibration(Options& options, const std::filesystem::path& path, const LanguageModel& model, Session& session) {
+  if (!options.quantize.tune || !options.calibration_file.empty()) return {};
+  options.calibration_file = options.out + ".calibration.json";
+  if (std::filesystem::exists(options.calibration_file)) return {};
+  ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
+  const SelfCalibrationOptions own{.sequences = options.calibration.samples,
+                                   .sequence_length = options.calibration.sequence_length,
+                                   .seed = options.calibration.seed};
+  session.note("no --calibration: the model writes its own text to " + options.calibration_file + "\n");
+  ASSAY_TRY(const auto run, write_self_calibration(model, tokenizer, options.model, own, options.calibration_file, session.kernels(), session.progress()));
+  session.note(fmt::format("{}: {} tokens in {:.0f} s\n", options.calibration_file, run.computed, run.seconds));
+  return {};
 }
 
 Result<CalibrationSet> read_calibration(const Options& options, const std::filesystem::path& path,
@@ -126,7 +147,8 @@ ordered_json settings_json(const Options& options) {
     json["average_bits"] = *options.layers.average_bits;
     json["sensitivity"] = options.layers.sensitivity_file;
   }
-  if (options.quantize.method == LlmMethod::kBest) {
+  if (options.quantize.method == LlmMethod::kBest) json["solve_codes"] = options.quantize.solve_codes;
+  if (solves_codes(options.quantize)) {
     const ClosedFormOptions& closed = options.quantize.closed_form;
     json["steps"] = {{"targets", closed.targets}, {"tokens", options.quantize.equal_tokens}, {"descent", closed.descent}, {"refit", closed.refit}, {"fit", closed.fit}, {"restart", closed.restart}};
     json["target_strength"] = closed.target_strength ? ordered_json(*closed.target_strength) : ordered_json("held-out");
@@ -278,19 +300,28 @@ void choose_best(Options& options) {
     return options.effort.value_or(1) > 0 || std::string_view(step) == "grid";
   };
   ClosedFormOptions& closed = options.quantize.closed_form;
+  const auto trains = [&](const char* step, int effort) {
+    return options.steps.empty() ? options.effort.value_or(1) >= effort : takes(step);
+  };
+  TuneOptions tune;
+  if (options.steps.empty() || !takes("blocks")) tune.blocks.reset();
+  if (!trains("distill", 2)) tune.model.reset();
+  if (tune.model && !options.sequence_length) options.calibration.sequence_length = 256;
+  if (tune.model) tune.model->sequences_per_step = std::max<std::int64_t>(1, kTokensPerStep / options.calibration.sequence_length);
+  if (tune.blocks || tune.model) options.quantize.tune = tune;
+  if (tune.model && !options.samples) {
+    const std::int64_t tokens = options.effort == 2 ? kTokensOfEffort2 : kTokensOfEffort3;
+    options.calibration.samples = std::max<std::int64_t>(2, tokens / options.calibration.sequence_length);
+  }
+  // Training starts from the nearest values unless a step that solves for codes is named.
+  const auto solves = [&](const std::string& step) { return step != "grid" && step != "blocks" && step != "distill"; };
+  options.quantize.solve_codes = !options.quantize.tune || std::any_of(options.steps.begin(), options.steps.end(), solves);
   closed.targets = takes("targets");
   options.quantize.equal_tokens = takes("tokens");
   closed.descent = takes("descent");
   closed.refit = takes("refit");
   closed.fit = takes("fit");
   closed.restart = takes("restart");
-  const auto trains = [&](const char* step, int effort) {
-    return options.steps.empty() ? options.effort.value_or(1) >= effort : takes(step);
-  };
-  TuneOptions tune;
-  if (!trains("blocks", 2)) tune.blocks.reset();
-  if (!trains("distill", 3)) tune.model.reset();
-  if (tune.blocks || tune.model) options.quantize.tune = tune;
   if (takes("grid")) gptq.grid.search = ScaleSearch::kJoint;
   // Columns stay in their groups, which the steps after GPTQ rely on.
   if (options.act_order || gptq.order == ColumnOrder::kActivation) gptq.static_groups = true;
@@ -298,6 +329,8 @@ void choose_best(Options& options) {
 
 Status run(Options options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
+  if (options.samples) options.calibration.samples = *options.samples;
+  if (options.sequence_length) options.calibration.sequence_length = *options.sequence_length;
   options.tflite.calibration = options.calibration_file;
   options.tflite.samples = options.calibration.samples;
   if (is_tflite(path.string()))
@@ -321,6 +354,7 @@ Status run(Options options, Session& session) {
   if (options.layers.average_bits) {
     ASSAY_TRY(options.quantize.layers, layers_of_their_own(options.layers, model, options.quantize.gptq));
   }
+  ASSAY_RETURN_IF_ERROR(write_own_calibration(options, path, model, session));
   ASSAY_TRY(const CalibrationSet calibration, read_calibration(options, path, model));
   const ModelSize before = model_size(model);
   if (options.layers.fold) {
@@ -402,16 +436,17 @@ void add_gptq_options(CLI::App& command, Options& options) {
 void add_best_options(CLI::App& command, Options& options) {
   auto* effort =
       command
-          .add_option("--effort", options.effort, "of --method best: 0: better grids alone, 1: all steps in closed form, 2: and every block trained, "
-                      "3: and the whole model [1]")
+          .add_option("--effort", options.effort, "of --method best: 0: better grids alone, 1: all steps in closed form; instead of these training, on 2: a quarter "
+                      "of a million tokens, 3: a million [1]")
           ->type_name("N")
           ->check(CLI::Range(0, 3).description(""));
   command
       .add_option("--steps", options.steps,
-                  "of --method best: which of its steps are taken, separated by commas; none: GPTQ alone [all]")
-      ->type_name("targets,tokens,grid,descent,refit,fit,restart,blocks,distill")
+                  "of --method best: which of its steps are taken, separated by commas; none: GPTQ alone. Training (blocks, distill) "
+                  "with no other step than grid starts from the nearest values [those of --effort]")
+      ->type_name("targets,tokens,grid,gptq,descent,refit,fit,restart,blocks,distill")
       ->delimiter(',')
-      ->check(CLI::IsMember({"targets", "tokens", "grid", "descent", "refit", "fit", "restart", "blocks", "distill", "none"}).description(""))
+      ->check(CLI::IsMember({"targets", "tokens", "grid", "gptq", "descent", "refit", "fit", "restart", "blocks", "distill", "none"}).description(""))
       ->excludes(effort);
   command
       .add_option("--target-strength", options.quantize.closed_form.target_strength,
@@ -425,13 +460,13 @@ void add_calibration_options(CLI::App& command, Options& options) {
   auto& calibration = options.calibration;
   command
       .add_option("--calibration", options.calibration_file,
-                  "text, lines of {\"text\": ...}, or JSON token ids [built-in text]; for a .tflite model a folder "
+                  "text, lines of {\"text\": ...}, or JSON token ids [built-in text; for training text that the model writes]; for a .tflite model a folder "
                   "of pictures")
       ->type_name("PATH");
-  command.add_option("--samples", calibration.samples, "at most so many sequences or pictures [128]")
+  command.add_option("--samples", options.samples, "at most so many sequences or pictures [128; for training as many as --effort says]")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << 24).description(""));
-  command.add_option("--sequence-length", calibration.sequence_length, "at most so many tokens each [512]")
+  command.add_option("--sequence-length", options.sequence_length, "at most so many tokens each [512; for training 256]")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << 24).description(""));
   command.add_option("--seed", calibration.seed, "which parts of the text are taken [0]")->type_name("N");

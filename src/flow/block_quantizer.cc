@@ -65,13 +65,13 @@ BlockQuantizer::BlockQuantizer(LanguageModel& model, std::vector<Block> float_bl
 
 Result<BlockQuantizer> BlockQuantizer::create(LanguageModel& model, std::vector<Block> float_blocks, const CalibrationSet& calibration,
                                               const LlmQuantizeOptions& options, const KernelContext& kernels, const std::filesystem::path& folder) {
-  const bool best = options.method == LlmMethod::kBest;
+  const bool solves = solves_codes(options);
   std::vector<Chunk> chunks;
   std::vector<std::vector<std::int32_t>> tokens;
   for (const bool held_out : {false, true}) {
     bool first = true;
     for (std::size_t i = 0; i < calibration.sequences.size(); ++i) {
-      if ((best && i % kHoldOutEvery == kHoldOutEvery - 1) != held_out) continue;
+      if ((solves && i % kHoldOutEvery == kHoldOutEvery - 1) != held_out) continue;
       const auto& sequence = calibration.sequences[i];
       const auto length = static_cast<std::int64_t>(sequence.size());
       if (first || chunks.back().num_rows + length > kChunkRows) {
@@ -87,10 +87,10 @@ Result<BlockQuantizer> BlockQuantizer::create(LanguageModel& model, std::vector<
   const ModelConfig& config = model.config;
   const std::int64_t widest = std::max({config.intermediate_size, config.q_dim(), config.hidden_size});
   const std::uint64_t bytes = static_cast<std::uint64_t>(config.hidden_size + widest) * sizeof(float) * static_cast<std::uint64_t>(calibration.num_tokens());
-  const std::uint64_t memory = best ? options.activation_memory_bytes / 2 : options.activation_memory_bytes;
+  const std::uint64_t memory = solves ? options.activation_memory_bytes / 2 : options.activation_memory_bytes;
   ASSAY_TRY(ActivationStore store, ActivationStore::create(chunks.size(), bytes, memory, folder));
   std::optional<ActivationStore> float_store;
-  if (best) {
+  if (solves) {
     ASSAY_TRY(ActivationStore second, ActivationStore::create(chunks.size(), bytes, memory, folder));
     float_store.emplace(std::move(second));
   }
@@ -103,7 +103,6 @@ Result<BlockQuantizer> BlockQuantizer::create(LanguageModel& model, std::vector<
   return BlockQuantizer(model, std::move(float_blocks), options, kernels, std::move(chunks), std::move(store), std::move(float_store));
 }
 
-// Computes what the layers of `stage` will read.
 void BlockQuantizer::run_stage(Stage stage, std::int64_t layer, const Chunk& chunk, BlockState& state) {
   switch (stage) {
     case Stage::kAttentionInput: return forward_.begin_block(layer, state);
@@ -119,6 +118,15 @@ void BlockQuantizer::with_float_block(std::int64_t layer, Run run) {
   std::swap(model_.blocks[i], float_blocks_[i]);
   run();
   std::swap(model_.blocks[i], float_blocks_[i]);
+}
+
+template <typename Run>
+void BlockQuantizer::on_stream(std::int64_t layer, Run run) {
+  if (inputs_are_float()) {
+    with_float_block(layer, run);
+  } else {
+    run();
+  }
 }
 
 BlockQuantizer::SplitMoments BlockQuantizer::make_moments(Stage stage, std::int64_t layer) const {
@@ -143,7 +151,7 @@ Status BlockQuantizer::collect_all_stages(std::int64_t layer, std::vector<SplitM
     ASSAY_TRY(BlockState entering, store_.take(i));
     BlockState state = entering;
     for (std::int64_t stage = 0; stage < kNumStages; ++stage) {
-      run_stage(static_cast<Stage>(stage), layer, chunks_[i], state);
+      on_stream(layer, [&] { run_stage(static_cast<Stage>(stage), layer, chunks_[i], state); });
       moments[static_cast<std::size_t>(stage)].solving.add(state, *kernels_.pool);
     }
     ASSAY_RETURN_IF_ERROR(store_.store(i, std::move(entering)));
@@ -172,7 +180,7 @@ Status BlockQuantizer::collect_stage(Stage stage, std::int64_t layer, SplitMomen
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     ASSAY_TRY(BlockState state, store_.take(i));
-    run_stage(stage, layer, chunks_[i], state);
+    on_stream(layer, [&] { run_stage(stage, layer, chunks_[i], state); });
     if (has_float_stream()) {
       ASSAY_TRY(BlockState reference, float_store_->take(i));
       with_float_block(layer, [&] { run_stage(stage, layer, chunks_[i], reference); });
@@ -192,7 +200,7 @@ Result<LayerReport> BlockQuantizer::quantize_linear(Linear& linear, const LayerM
   ASSAY_TRY(const Matrix<float> w, dequantize_dense(linear, kernels_));
   LayerReport report{linear.name, gptq.grid.bits, w.rows(), w.cols()};
   GptqResult result;
-  if (options_.method == LlmMethod::kBest) {
+  if (solves_codes(options_)) {
     ASSAY_TRY(ClosedFormResult best, quantize_closed_form(w.view(), *factor, moments, held_out, gptq, options_.closed_form, *kernels_.pool));
     result = std::move(best.gptq);
     report.target_strength = best.target_strength;
@@ -229,7 +237,7 @@ Status BlockQuantizer::quantize_stage(Stage stage, std::int64_t layer, const Spl
     if (!linear) continue;
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     const GptqOptions gptq = gptq_options_of(options_, linear->name);
-    if (options_.method != LlmMethod::kRtn && (!factor || factor_group_size != gptq.group_size)) {
+    if ((options_.method == LlmMethod::kGptq || solves_codes(options_)) && (!factor || factor_group_size != gptq.group_size)) {
       auto prepared = prepare_hessian(moments.hessian.view(), gptq);
       if (!prepared) return prepared.error().with_context(linear->name);
       factor = *std::move(prepared);
@@ -248,7 +256,7 @@ Result<std::optional<double>> BlockQuantizer::finish_block(std::int64_t layer) {
   const bool any_held_out = std::any_of(chunks_.begin(), chunks_.end(), [](const Chunk& chunk) { return chunk.held_out; });
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     ASSAY_TRY(BlockState state, store_.take(i));
-    forward_.finish_block(layer, state);
+    on_stream(layer, [&] { forward_.finish_block(layer, state); });
     state.inputs = Matrix<float>();
     if (has_float_stream()) {
       ASSAY_TRY(BlockState reference, float_store_->take(i));
@@ -302,7 +310,7 @@ Status BlockQuantizer::pass_through(std::int64_t layer, Progress& progress) {
       for (std::int64_t stage = 0; stage < kNumStages; ++stage) run_stage(static_cast<Stage>(stage), layer, chunks_[i], state);
     };
     ASSAY_TRY(BlockState state, store_.take(i));
-    run_stages(state);
+    on_stream(layer, [&] { run_stages(state); });
     ASSAY_RETURN_IF_ERROR(store_.store(i, std::move(state)));
     if (!has_float_stream()) continue;
     ASSAY_TRY(BlockState reference, float_store_->take(i));

@@ -46,10 +46,16 @@ class BlockQuantizer {
                  std::vector<Chunk> chunks, ActivationStore store, std::optional<ActivationStore> float_store);
 
   bool has_float_stream() const { return float_store_.has_value(); }
+  // Whether layers are quantized on what the float model's layers read.
+  bool inputs_are_float() const { return options_.method == LlmMethod::kBest && !options_.solve_codes; }
+  // Computes what the layers of `stage` will read.
   void run_stage(Stage stage, std::int64_t layer, const Chunk& chunk, BlockState& state);
   // Calls `run` while the float block stands in the model.
   template <typename Run>
   void with_float_block(std::int64_t layer, Run run);
+  // Calls `run` while the block whose activations `store_` carries stands in the model.
+  template <typename Run>
+  void on_stream(std::int64_t layer, Run run);
   SplitMoments make_moments(Stage stage, std::int64_t layer) const;
   Status collect_all_stages(std::int64_t layer, std::vector<SplitMoments>& moments);
   // By how much the error of each row of `reference`, which stands at `stage`, counts; empty: all alike.

@@ -14,13 +14,13 @@
 namespace assay {
 
 struct DistillOptions {
-  std::int64_t epochs = 2;
-  std::int64_t sequences_per_step = 4;
+  std::int64_t epochs = 1;
+  std::int64_t sequences_per_step = 2;
   std::int64_t rows_at_once = 1024;  // of a step that are computed together
   std::uint64_t activation_memory_bytes =
       std::uint64_t{4} << 30;  // what blocks keep for the backward pass; beyond it they compute it again
-  std::int64_t steps_between_saves = 25;
-  TrainingRates rates{.latent = 0.02f, .scale = 0.002f, .zero = 0.0f, .norm = 0.002f};
+  std::int64_t steps_between_saves = 50;
+  TrainingRates rates{.latent = 0.0025f, .scale = 0.001f, .zero = 0.0f, .norm = 0.0002f};
   std::uint64_t seed = 0;
 };
 

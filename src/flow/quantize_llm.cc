@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
+constexpr std::int64_t kTokensBeforeTraining = 65536;
 // The embedding is looked up row by row, so its error is not weighed by calibration: fine groups keep it small.
 constexpr std::int64_t kEmbeddingGroupSize = 32;
 
@@ -76,7 +77,8 @@ std::string fingerprint(const LanguageModel& model, const CalibrationSet& calibr
                               {"calibration", calibration.hash},
                               {"layers", layers},
                               {"weights", weights_hash(model)}};
-  if (options.method == LlmMethod::kBest) {
+  if (options.method == LlmMethod::kBest) settings["solve_codes"] = options.solve_codes;
+  if (solves_codes(options)) {
     settings["closed_form"] = {{"equal_tokens", options.equal_tokens}, {"targets", c.targets}, {"descent", c.descent}, {"refit", c.refit}, {"fit", c.fit}, {"restart", c.restart}, {"max_restarts", c.max_restarts},
                                {"target_strength", c.target_strength.value_or(-1.0)}, {"shrinkage", c.shrinkage},
                                {"max_rounds", c.max_rounds}, {"min_gain", c.min_gain}};
@@ -155,6 +157,18 @@ Status quantize_blocks_rtn(LanguageModel& model, const LlmQuantizeOptions& optio
   return {};
 }
 
+// Second moments of inputs settle long before training has enough text.
+CalibrationSet first_tokens(const CalibrationSet& calibration, std::int64_t most) {
+  CalibrationSet out;
+  out.hash = calibration.hash;
+  for (const auto& sequence : calibration.sequences) {
+    most -= static_cast<std::int64_t>(sequence.size());
+    if (most < 0 && !out.sequences.empty()) break;
+    out.sequences.push_back(sequence);
+  }
+  return out;
+}
+
 Status quantize_blocks_calibrated(LanguageModel& model, const CalibrationSet& calibration, const LlmQuantizeOptions& options, const KernelContext& kernels,
                                   QuantizeResume& resume, Progress& progress, LlmQuantizeReport& report) {
   std::vector<Block> float_blocks;
@@ -190,7 +204,8 @@ Status quantize_model(LanguageModel& model, const CalibrationSet& calibration, c
   if (needs_calibration(options)) {
     report.calibration_sequences = static_cast<std::int64_t>(calibration.sequences.size());
     report.calibration_tokens = calibration.num_tokens();
-    ASSAY_RETURN_IF_ERROR(quantize_blocks_calibrated(model, calibration, options, kernels, resume, progress, report));
+    const CalibrationSet first = options.tune ? first_tokens(calibration, kTokensBeforeTraining) : CalibrationSet{};
+    ASSAY_RETURN_IF_ERROR(quantize_blocks_calibrated(model, options.tune ? first : calibration, options, kernels, resume, progress, report));
   } else {
     ASSAY_RETURN_IF_ERROR(quantize_blocks_rtn(model, options, kernels, progress, report));
   }

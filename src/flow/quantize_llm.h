@@ -19,7 +19,8 @@
 
 namespace assay {
 
-// kBest: GPTQ with the steps of quant/llm/closed_form.h. One of eight calibration sequences is held out to judge them.
+// kBest: GPTQ with the steps of quant/llm/closed_form.h; one of eight calibration sequences is held out to judge them. Or, to be
+// trained, rounding to nearest: see solve_codes.
 enum class LlmMethod { kRtn, kGptq, kBest };
 const char* to_string(LlmMethod method);
 
@@ -28,13 +29,18 @@ struct LlmQuantizeOptions {
   GptqOptions gptq;                    // bits, sym, search, group size, order, damping; RTN reads grid and group size
   std::map<std::string, LayerBits> layers;  // by the name of the linear; all others are as `gptq` says
   ClosedFormOptions closed_form;       // kBest only
+  bool solve_codes = true;             // kBest only; false: every weight to the nearest value of a grid that the float model's inputs
+                                       // weigh, and closed_form is not read: codes that make up for each other's errors hold training back
   bool equal_tokens = true;            // kBest only: the error of what a block adds counts in units of the residual stream, per token
   bool true_sequential = true;         // o sees quantized q, k, v; down sees quantized gate and up
   std::optional<int> embedding_bits;   // 8 or 4: embedding and head, too, round to nearest; other loaders cannot read it
   std::uint64_t activation_memory_bytes = std::uint64_t{4} << 30;  // calibration activations beyond this go to disk
-  std::optional<TuneOptions> tune;     // train the quantized blocks afterwards; needs calibration data
+  std::optional<TuneOptions> tune;     // train the quantized blocks afterwards; needs calibration data, of which what comes before uses the first 65,536 tokens
   bool restart = false;                // forget what an interrupted run left
 };
+
+// Whether codes are solved for towards the float model's outputs, which needs its activations too.
+inline bool solves_codes(const LlmQuantizeOptions& options) { return options.method == LlmMethod::kBest && options.solve_codes; }
 
 // The settings of the linear `name`.
 GptqOptions gptq_options_of(const LlmQuantizeOptions& options, const std::string& name);

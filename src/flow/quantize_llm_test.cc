@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "engine/forward.h"
 #include "engine/load.h"
+#include "flow/block_quantizer.h"
 #include "quant/llm/blas.h"
 #include "support/testing.h"
 
@@ -214,6 +215,54 @@ TEST_P(QuantizeBest, DoesNotContinueARunOfOtherSteps) {
   fs::remove_all(dir_ / "out");
   options_.closed_form.fit = false;
   EXPECT_THAT(quantize(dir_ / "out"), FailsWith(ErrorCode::kInvalidArgument, "--restart"));
+}
+
+TEST_P(QuantizeBest, WithoutSolvingForCodesEveryWeightTakesTheNearestValueOfItsGrid) {
+  options_.solve_codes = false;
+  ASSERT_THAT(quantize(dir_ / "nearest"), IsOk());
+  auto original = load_model(source());
+  ASSERT_THAT(original, IsOk());
+  ThreadPool pool(1);
+  const KernelContext kernels{runnable_kernels({})[0], &pool};
+  for (std::size_t b = 0; b < model_.blocks.size(); ++b) {
+    for (std::size_t i = 0; i < kNumSlots; ++i) {
+      const auto& linear = model_.blocks[b].linears[i];
+      if (!linear) continue;
+      const GroupQuantMatrix& matrix = *linear->quantized;
+      auto w = dequantize_dense(*original->blocks[b].linears[i], kernels);
+      ASSERT_THAT(w, IsOk());
+      std::vector<std::uint8_t> codes(static_cast<std::size_t>(matrix.cols())), nearest(codes.size());
+      for (std::int64_t r = 0; r < matrix.rows(); ++r) {
+        matrix.get_row(r, codes);
+        for (std::int64_t c = 0; c < matrix.cols(); ++c) {
+          const std::int64_t g = c / matrix.group_size();
+          quantize_values({w->row(r) + c, 1}, {matrix.scale(r, g), matrix.zero(r, g)}, 2, {&nearest[static_cast<std::size_t>(c)], 1});
+        }
+        ASSERT_EQ(codes, nearest) << linear->name << ", row " << r;
+      }
+    }
+  }
+}
+
+TEST_P(QuantizeBest, WithoutSolvingForCodesABlockDoesNotSeeHowThoseBeforeItWereQuantized) {
+  options_.solve_codes = false;
+  const auto last_block = [&](const std::string& name) {
+    EXPECT_THAT(quantize(dir_ / name), IsOk());
+    std::vector<float> scales;
+    for (const auto& linear : model_.blocks.back().linears) {
+      for (std::int64_t r = 0; linear && r < linear->quantized->rows(); ++r) {
+        for (std::int64_t g = 0; g < linear->quantized->num_groups(); ++g) scales.push_back(to_float(linear->quantized->scale(r, g)));
+      }
+    }
+    return scales;
+  };
+  const auto all = last_block("all");
+  for (const auto& linear : model_.blocks[0].linears) {
+    if (linear) options_.layers[linear->name] = {8, 32};
+  }
+  EXPECT_EQ(last_block("finer before"), all);
+  options_.solve_codes = true;
+  EXPECT_NE(last_block("solved"), all);
 }
 
 TEST_P(QuantizeLlm, GivesALayerBitsOfItsOwn) {

@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "engine/forward.h"
 #include "engine/sampler.h"
+#include "flow/story_openings.h"
 #include "flow/weights_hash.h"
 #include "formats/json/json_reader.h"
 
@@ -26,7 +27,7 @@ using Sequences = std::vector<std::vector<std::int32_t>>;
 // Enough rows that the products with weights, not the reading of weights, take the time; few enough that keys
 // and values of a small model (46 KB a token for SmolLM2-135M) fit into memory by far.
 constexpr std::int64_t kBatch = 64;
-constexpr std::int64_t kLeadingTokens = 4;  // LLM-QAT: "the first 3 to 5 tokens" are the most likely ones
+constexpr std::size_t kLeadingTokens = 4;  // LLM-QAT: "the first 3 to 5 tokens" are the most likely ones
 constexpr int kMaxJsonDepth = 3;
 
 // Which tokens may begin a text, and what stands before it.
@@ -56,26 +57,25 @@ Result<TextStart> text_start(const LanguageModel& model, const Tokenizer& tokeni
 class Writer {
  public:
   Writer(const LanguageModel& model, const Tokenizer& tokenizer, const TextStart& start, Sampler drawn,
-         Sampler most_likely, std::uint64_t seed)
+         Sampler most_likely, double stories, std::uint64_t seed)
       : model_(model),
         tokenizer_(tokenizer),
         start_(start),
         drawn_(std::move(drawn)),
         most_likely_(std::move(most_likely)),
+        stories_(stories),
         rng_(seed) {}
 
   // The next token, where `logits` follow the ones so far; they may be empty at the very beginning.
   Status advance(std::span<const float> logits) {
-    if (place_ < start_.prefix.size()) {
-      ids_.push_back(start_.prefix[place_++]);
+    if (place_ == 0) ASSAY_RETURN_IF_ERROR(begin_text());
+    const std::size_t place = place_++;
+    if (place < given_.size()) {
+      ids_.push_back(given_[place]);
       return {};
     }
-    const std::size_t place = place_++ - start_.prefix.size();
-    if (place == 0) {
-      ids_.push_back(start_.first[rng_.below(start_.first.size())]);
-      return {};
-    }
-    ASSAY_TRY(const std::int32_t id, (place <= kLeadingTokens ? most_likely_ : drawn_).sample(logits));
+    const bool leads = !is_story_ && place < given_.size() + kLeadingTokens;
+    ASSAY_TRY(const std::int32_t id, (leads ? most_likely_ : drawn_).sample(logits));
     ids_.push_back(id);
     const auto& ends = model_.config.eos_ids;
     if (tokenizer_.eos_id() == id || std::find(ends.begin(), ends.end(), id) != ends.end()) place_ = 0;
@@ -86,13 +86,28 @@ class Writer {
   std::vector<std::int32_t> take() { return std::move(ids_); }
 
  private:
+  Status begin_text() {
+    given_ = start_.prefix;
+    is_story_ = stories_ > 0 && rng_.uniform() < stories_;
+    if (is_story_) {
+      ASSAY_TRY(const auto opening, tokenizer_.encode(draw_story_opening(rng_), false));
+      given_.insert(given_.end(), opening.begin(), opening.end());
+    } else {
+      given_.push_back(start_.first[rng_.below(start_.first.size())]);
+    }
+    return {};
+  }
+
   const LanguageModel& model_;
   const Tokenizer& tokenizer_;
   const TextStart& start_;
   Sampler drawn_, most_likely_;
+  double stories_;
   Rng rng_;
+  std::vector<std::int32_t> given_;  // what the running text begins with
+  bool is_story_ = false;
   std::vector<std::int32_t> ids_;
-  std::size_t place_ = 0;  // in the running text, its prefix included
+  std::size_t place_ = 0;  // in the running text
 };
 
 // Advances every writer, in parallel: drawing from a large vocabulary takes about as long as a layer.
@@ -121,7 +136,8 @@ Result<std::vector<Writer>> make_writers(const LanguageModel& model, const Token
   for (std::int64_t i = first; i < first + count; ++i) {
     Rng seeds(Rng(base + static_cast<std::uint64_t>(i)).next());
     ASSAY_TRY(Sampler drawn, Sampler::create({.temperature = options.temperature, .seed = seeds.next()}));
-    writers.emplace_back(model, tokenizer, start, std::move(drawn), most_likely, seeds.next());
+    writers.emplace_back(model, tokenizer, start, std::move(drawn), most_likely, options.stories,
+                         seeds.next());
   }
   return writers;
 }
@@ -145,6 +161,7 @@ ordered_json header(const LanguageModel& model, const std::string& model_name,
           {"model", model_name},
           {"weights_hash", weights_hash(model)},
           {"temperature", options.temperature},
+          {"stories", options.stories},
           {"leading_tokens", kLeadingTokens},
           {"sequence_length", options.sequence_length},
           {"seed", options.seed}};

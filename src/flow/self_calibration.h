@@ -17,6 +17,7 @@ struct SelfCalibrationOptions {
   std::int64_t sequences = 512;
   std::int64_t sequence_length = 256;  // tokens of each, what the tokenizer puts before a text included
   double temperature = 1;
+  double stories = 0.8;  // share of texts that begin as a story does: flow/story_openings.h
   std::uint64_t seed = 0;
 };
 
@@ -27,14 +28,14 @@ struct SelfCalibrationRun {
 };
 
 // Sequences first ... first + count - 1 of the endless series that model, seed, temperature and length
-// define. Each begins with what the tokenizer puts before a text, then a token drawn from all that are not
-// special; the next four are the most likely ones, which leads the model to something it knows, the rest are
-// drawn at the temperature. A token that ends a text stays, and another text begins as the first did, without
-// a look at it, so all sequences are equally long. (In its sight a model tends to end the next text at once,
-// and every one after it.) Every sequence has its own random numbers: it depends neither on `first` and
-// `count` nor on the number of threads. Memory: count * sequence_length keys and values. Errors:
-// kInvalidArgument for options out of range, a sequence longer than the model's context, a tokenizer of
-// another model; kCorrupt for logits that are not finite; kInterrupted.
+// define. Each begins with what the tokenizer puts before a text, then either the opening of a story, or a
+// token drawn from all that are not special and the four most likely ones after it, which lead the model to
+// something it knows; the rest are drawn at the temperature. A token that ends a text stays, and another text
+// begins as the first did, without a look at it, so all sequences are equally long. (In its sight a model
+// tends to end the next text at once, and every one after it.) Every sequence has its own random numbers: it
+// depends neither on `first` and `count` nor on the number of threads. Memory: count * sequence_length keys
+// and values. Errors: kInvalidArgument for options out of range, a sequence longer than the model's context,
+// a tokenizer of another model; kCorrupt for logits that are not finite; kInterrupted.
 Result<std::vector<std::vector<std::int32_t>>> sample_sequences(
     const LanguageModel& model, const Tokenizer& tokenizer, const SelfCalibrationOptions& options,
     std::int64_t first, std::int64_t count, const KernelContext& kernels, Progress& progress);

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "engine/load.h"
 #include "flow/calibration.h"
 #include "flow/evaluate_llm.h"
+#include "flow/story_openings.h"
 #include "support/testing.h"
 
 namespace assay {
@@ -49,7 +51,7 @@ class SelfCalibration : public testing::Test {
 };
 
 TEST_F(SelfCalibration, ASequenceDependsNeitherOnItsBatchNorOnTheThreads) {
-  const SelfCalibrationOptions options{.sequences = 5, .sequence_length = 20, .seed = kSeed};
+  const SelfCalibrationOptions options{.sequences = 5, .sequence_length = 20, .stories = 0, .seed = kSeed};
   const auto all = sample(options, 0, 5);
   ASSERT_EQ(all.size(), 5u);
   EXPECT_EQ(sample(options, 0, 5, 1), all);
@@ -58,9 +60,9 @@ TEST_F(SelfCalibration, ASequenceDependsNeitherOnItsBatchNorOnTheThreads) {
 }
 
 TEST_F(SelfCalibration, EverySequenceAndEverySeedIsAnotherText) {
-  const SelfCalibrationOptions options{.sequences = 8, .sequence_length = 20, .seed = kSeed};
+  const SelfCalibrationOptions options{.sequences = 8, .sequence_length = 20, .stories = 0, .seed = kSeed};
   auto all = sample(options, 0, 8);
-  for (auto& other : sample({.sequences = 8, .sequence_length = 20, .seed = kSeed + 1}, 0, 8))
+  for (auto& other : sample({.sequences = 8, .sequence_length = 20, .stories = 0, .seed = kSeed + 1}, 0, 8))
     all.push_back(std::move(other));
   std::sort(all.begin(), all.end());
   EXPECT_EQ(std::unique(all.begin(), all.end()), all.end());
@@ -69,7 +71,7 @@ TEST_F(SelfCalibration, EverySequenceAndEverySeedIsAnotherText) {
 TEST_F(SelfCalibration, ATextBeginsWithATokenThatIsNotSpecialAndTheFourMostLikelyAfterIt) {
   // So hot that texts end by themselves every now and then, and the next begins.
   const SelfCalibrationOptions options{
-      .sequences = 16, .sequence_length = 36, .temperature = 30, .seed = kSeed};
+      .sequences = 16, .sequence_length = 36, .temperature = 30, .stories = 0, .seed = kSeed};
   ThreadPool pool(2);
   int begun_within = 0, drawn = 0, drawn_most_likely = 0;
   for (const auto& ids : sample(options, 0, 16)) {
@@ -99,8 +101,37 @@ TEST_F(SelfCalibration, ATextBeginsWithATokenThatIsNotSpecialAndTheFourMostLikel
   EXPECT_LT(drawn_most_likely, drawn / 4);
 }
 
+TEST_F(SelfCalibration, TheShareOfStoriesBeginsWithAnOpening) {
+  // Without spaces in its vocabulary the tokenizer gives the letters of an opening alone.
+  const auto starts_with_name = [&](const std::vector<std::int32_t>& ids) {
+    const std::string text = tokenizer_.decode(ids, false);
+    return text.starts_with("Zoe") || text.starts_with("Adam") || text.starts_with("They") ||
+           text.starts_with("Tess") || text.starts_with("We") || text.starts_with("She") ||
+           text.starts_with("He") || text.starts_with("\"");
+  };
+  int stories = 0;
+  for (const auto& ids :
+       sample({.sequences = 64, .sequence_length = 12, .stories = 0.5, .seed = kSeed}, 0, 64))
+    stories += starts_with_name(ids);
+  EXPECT_GE(stories, 12) << "seed " << kSeed;
+  EXPECT_LE(stories, 40) << "seed " << kSeed;
+}
+
+TEST(StoryOpening, IsARightSentenceThatTheSeedDecides) {
+  Rng first(kSeed), same(kSeed);
+  std::set<std::string> seen;
+  for (int i = 0; i < 200; ++i) {
+    const std::string opening = draw_story_opening(first);
+    EXPECT_EQ(opening, draw_story_opening(same));
+    EXPECT_TRUE(opening.ends_with('.')) << opening;
+    EXPECT_EQ(opening.find("  "), std::string::npos) << opening;
+    seen.insert(opening);
+  }
+  EXPECT_GT(seen.size(), 190u) << "seed " << kSeed;
+}
+
 TEST_F(SelfCalibration, GoesOnWhereAnEarlierCallStoppedToTheSameFile) {
-  const SelfCalibrationOptions options{.sequences = 66, .sequence_length = 6, .seed = kSeed};
+  const SelfCalibrationOptions options{.sequences = 66, .sequence_length = 6, .stories = 0, .seed = kSeed};
   ASSERT_THAT(write(options, "whole.json"), IsOk());
   SelfCalibrationOptions part = options;
   part.sequences = 64;
@@ -114,7 +145,7 @@ TEST_F(SelfCalibration, GoesOnWhereAnEarlierCallStoppedToTheSameFile) {
 }
 
 TEST_F(SelfCalibration, DoesNotGoOnFromOtherSettings) {
-  SelfCalibrationOptions options{.sequences = 2, .sequence_length = 6, .seed = kSeed};
+  SelfCalibrationOptions options{.sequences = 2, .sequence_length = 6, .stories = 0, .seed = kSeed};
   ASSERT_THAT(write(options, "a.json"), IsOk());
   std::filesystem::rename(folder_ / "a.json", folder_ / "b.json.partial");
   options.seed = kSeed + 1;
@@ -122,7 +153,7 @@ TEST_F(SelfCalibration, DoesNotGoOnFromOtherSettings) {
 }
 
 TEST_F(SelfCalibration, WritesWhatCalibrationReads) {
-  const SelfCalibrationOptions options{.sequences = 3, .sequence_length = 9, .seed = kSeed};
+  const SelfCalibrationOptions options{.sequences = 3, .sequence_length = 9, .stories = 0, .seed = kSeed};
   ASSERT_THAT(write(options, "ids.json"), IsOk());
   const std::string file = read_bytes(folder_ / "ids.json");
   const auto set = parse_calibration(as_bytes(file), "ids.json", tokenizer_, model_.config.vocab_size, {});

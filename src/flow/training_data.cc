@@ -9,8 +9,10 @@ namespace {
 
 // As the closed-form steps hold them out (flow/block_quantizer.cc), so that nothing has learnt from them.
 constexpr std::size_t kHoldOutEvery = 8;
+// Enough to judge by; the others are worth more for training.
+constexpr std::size_t kMostHeldOut = 32;
 // Adam's means are poor in the beginning.
-constexpr double kWarmUpSteps = 4;
+constexpr double kLeastWarmUp = 4, kWarmUpShare = 0.02;
 
 }  // namespace
 
@@ -25,7 +27,8 @@ Result<TrainingData> divide_calibration(const CalibrationSet& calibration) {
     data.sequences.push_back(
         {static_cast<std::int64_t>(data.tokens.size()), static_cast<std::int64_t>(sequence.size()), nullptr});
     data.tokens.insert(data.tokens.end(), sequence.begin(), sequence.end());
-    (i % kHoldOutEvery == kHoldOutEvery - 1 ? data.held_out : data.train).push_back(i);
+    const bool held_out = i % kHoldOutEvery == kHoldOutEvery - 1 && data.held_out.size() < kMostHeldOut;
+    (held_out ? data.held_out : data.train).push_back(i);
   }
   if (data.held_out.empty()) {
     data.held_out.push_back(data.train.back());
@@ -100,7 +103,8 @@ std::vector<std::size_t> draw_sequences(const TrainingData& data, std::int64_t s
 }
 
 float rate_factor(std::int64_t step, std::int64_t steps) {
-  const double rise = std::min(1.0, static_cast<double>(step + 1) / kWarmUpSteps);
+  const double warm_up = std::max(kLeastWarmUp, kWarmUpShare * static_cast<double>(steps));
+  const double rise = std::min(1.0, static_cast<double>(step + 1) / warm_up);
   return static_cast<float>(rise * (1.0 - static_cast<double>(step) / static_cast<double>(steps)));
 }
 

@@ -40,6 +40,13 @@ TEST(DivideCalibration, GivesEverySequenceToOneSide) {
               FailsWith(ErrorCode::kInvalidArgument, "at least 2"));
 }
 
+TEST(DivideCalibration, HoldsOutNoMoreThanItTakesToJudge) {
+  const auto data = divide_calibration(random_calibration(50, 400, 2));
+  ASSERT_THAT(data, IsOk());
+  EXPECT_EQ(data->held_out.size(), 32u);
+  EXPECT_EQ(data->train.size(), 368u);
+}
+
 TEST(DrawSequences, SeesEverySequenceOnceBeforeAnyAgainInANewOrder) {
   const auto data = divide_calibration(random_calibration(50, 20, 5));
   std::vector<std::size_t> drawn;
@@ -56,6 +63,7 @@ TEST(DrawSequences, SeesEverySequenceOnceBeforeAnyAgainInANewOrder) {
 
 TEST(RateFactor, RisesThenFallsToZero) {
   EXPECT_LT(rate_factor(0, 100), rate_factor(4, 100));
+  EXPECT_LT(rate_factor(10, 1000), rate_factor(18, 1000)) << "longer runs rise for longer";
   EXPECT_GT(rate_factor(50, 100), rate_factor(51, 100));
   EXPECT_NEAR(rate_factor(99, 100), 0.01, 1e-6);
 }
@@ -77,18 +85,19 @@ class TuneLlm : public testing::Test {
     options_.model->epochs = 3;
     options_.model->sequences_per_step = 3;
     options_.model->rows_at_once = 32;
+    options_.model->rates = {.latent = 0.02f, .scale = 0.002f, .zero = 0.0f, .norm = 0.002f};
     options_.model->steps_between_saves = 2;
   }
 
-  // Rounded to the nearest of four values in groups of eight.
-  LanguageModel rounded() const {
+  // Rounded to the nearest value of a grid, in groups of eight.
+  LanguageModel rounded(int bits = 2) const {
     auto model = load_model(golden("families/" + family_));
     ThreadPool pool(1);
     for (auto& block : model->blocks) {
       const BlockParameters weights = block_parameters(block, {runnable_kernels({})[0], &pool});
       for (std::size_t i = 0; i < kNumSlots; ++i) {
         if (!block.linears[i]) continue;
-        auto matrix = quantize_rtn(weights.linears[i].view(), 8, {.bits = 2, .sym = false}, {}, pool);
+        auto matrix = quantize_rtn(weights.linears[i].view(), 8, {.bits = bits, .sym = false}, {}, pool);
         EXPECT_THAT(matrix, IsOk());
         block.linears[i]->set_quantized(std::make_shared<GroupQuantMatrix>(*std::move(matrix)), {});
       }
@@ -149,6 +158,30 @@ TEST_P(TuneEveryFamily, BringsBlocksAndDistributionsNearerToTheFloatModelOnHeldO
   EXPECT_LT(report->blocks[0].error, 0.98 * report->blocks[0].start_error);
   for (const auto& block : report->blocks) EXPECT_LE(block.error, block.start_error);
   EXPECT_LT(report->model->kl, report->model->start_kl);
+}
+
+TEST_F(TuneLlm, LatentWeightsMoveInProportionToTheRangeOfTheirGroup) {
+  ThreadPool pool(1);
+  const KernelContext kernels{runnable_kernels({})[0], &pool};
+  for (const int bits : {2, 4}) {
+    const LanguageModel model = rounded(bits);
+    auto block = TrainableBlock::create(original_, model, 0, kernels);
+    ASSERT_THAT(block, IsOk());
+    const Matrix<float> x = *Forward(original_, kernels).embed(std::vector<std::int32_t>{1, 5, 9}, {});
+    const std::vector<SequenceRows> sequence{{0, 3, nullptr}};
+    BlockTape tape;
+    Matrix<float> y(x.rows(), x.cols());
+    block->forward(x.view(), sequence, tape, y.view());
+    block->backward(x.view(), sequence, tape, y.view(), y.view());
+    const Matrix<float> before = block->state().layers[0].parameters.latent;
+    block->step({.latent = 0.01f}, 1);
+    const Matrix<float>& after = block->state().layers[0].parameters.latent;
+    float farthest = 0;
+    for (std::int64_t i = 0; i < after.rows() * after.cols(); ++i)
+      farthest = std::max(farthest, std::abs(after.data()[i] - before.data()[i]));
+    // Adam's first step has the full length of its rate.
+    EXPECT_NEAR(farthest, 0.01f * static_cast<float>((1 << bits) - 1) / 3, 1e-4f) << bits << " bits";
+  }
 }
 
 // The report's figure is that of the weights that are written, as the engine computes with them.

@@ -3,7 +3,6 @@
 #include <cblas.h>
 
 #include <algorithm>
-#include <atomic>
 
 #include "base/check.h"
 
@@ -56,16 +55,13 @@ void multiply(const Factor& a, const Factor& b, std::int64_t depth, MatrixView<f
                      num_tiles = parts(out.rows, shape.rows) * tiles_across;
   const float beta = accumulate == Accumulate::kYes ? 1.0f : 0.0f;
   // Threads take the next tile when free; a tile's bits do not depend on who computes it.
-  std::atomic<std::int64_t> next{0};
-  pool.parallel_for(std::min<std::int64_t>(pool.num_threads(), num_tiles), 1, [&](WorkRange) {
-    for (auto tile = next.fetch_add(1); tile < num_tiles; tile = next.fetch_add(1)) {
-      const std::int64_t row = tile / tiles_across * shape.rows, col = tile % tiles_across * shape.cols;
-      const auto rows = static_cast<int>(std::min(shape.rows, out.rows - row));
-      const auto cols = static_cast<int>(std::min(shape.cols, out.cols - col));
-      cblas_sgemm(CblasRowMajor, a.operation(), b.operation(), rows, cols, static_cast<int>(depth), 1.0f,
-                  a.from_row(row), static_cast<int>(a.values.stride), b.from_col(col),
-                  static_cast<int>(b.values.stride), beta, out.row(row) + col, static_cast<int>(out.stride));
-    }
+  pool.take_turns(num_tiles, [&](std::int64_t tile) {
+    const std::int64_t row = tile / tiles_across * shape.rows, col = tile % tiles_across * shape.cols;
+    const auto rows = static_cast<int>(std::min(shape.rows, out.rows - row));
+    const auto cols = static_cast<int>(std::min(shape.cols, out.cols - col));
+    cblas_sgemm(CblasRowMajor, a.operation(), b.operation(), rows, cols, static_cast<int>(depth), 1.0f,
+                a.from_row(row), static_cast<int>(a.values.stride), b.from_col(col),
+                static_cast<int>(b.values.stride), beta, out.row(row) + col, static_cast<int>(out.stride));
   });
 }
 

@@ -6,6 +6,10 @@
 namespace assay {
 namespace {
 
+// Codes that the range of a group holds beside its first, for which the rate of latent weights is given: they move in
+// proportion to the range of weights, however fine its grid.
+constexpr float kRateRange = 3;
+
 std::span<float> all(Matrix<float>& matrix) {
   return {matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.cols())};
 }
@@ -76,7 +80,8 @@ void TrainableBlock::step(const TrainingRates& rates, std::int64_t step) {
     QuantParameters gradients = zeros_like(layer.parameters);
     quants_[i].gradient(layer.parameters, dweight.view(), gradients, pool);
     std::ranges::fill(all(dweight), 0.0f);
-    move(all(layer.parameters.latent), all(gradients.latent), layer.latent, rates.latent);
+    const float range = static_cast<float>((1 << quants_[i].bits()) - 1) / kRateRange;
+    move(all(layer.parameters.latent), all(gradients.latent), layer.latent, rates.latent * range);
     move(all(layer.parameters.scales), all(gradients.scales), layer.scales, rates.scale);
     move(all(layer.parameters.zeros), all(gradients.zeros), layer.zeros, rates.zero);
   }

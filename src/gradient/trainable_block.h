@@ -13,8 +13,8 @@
 
 namespace assay {
 
-// Step sizes of Adam, in units of each parameter's start: of the group's scale for latent weights, of itself
-// for scales and norms, of one code for zero points. 0: not trained.
+// Step sizes of Adam, in units of each parameter's start: of a third of the group's range (the scale, at 2 bits)
+// for latent weights, of itself for scales and norms, of one code for zero points. 0: not trained.
 struct TrainingRates {
   float latent = 0;
   float scale = 0;

@@ -285,15 +285,14 @@ void attention(const KernelContext& context, const AttentionShape& shape,
     check_shapes(shape, task);
     add_units(shape, task, split_single, units);
   }
-  context.pool->parallel_for(static_cast<std::int64_t>(units.size()), 1, [&](WorkRange range) {
-    for (std::int64_t u = range.begin; u < range.end; ++u) {
-      const Unit& unit = units[static_cast<std::size_t>(u)];
-      const Block block(*context.table, shape, unit);
-      if (unit.task->queries.rows == 1) {
-        block.attend_one();
-      } else {
-        block.attend();
-      }
+  // A unit's cost grows with the keys that it sees.
+  context.pool->take_turns(static_cast<std::int64_t>(units.size()), [&](std::int64_t u) {
+    const Unit& unit = units[static_cast<std::size_t>(u)];
+    const Block block(*context.table, shape, unit);
+    if (unit.task->queries.rows == 1) {
+      block.attend_one();
+    } else {
+      block.attend();
     }
   });
 }

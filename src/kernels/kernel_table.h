@@ -132,7 +132,7 @@ using SpreadFn = void (*)(const PackedPanels& weight, std::int64_t panel, std::i
                           std::int64_t num_units, const SpreadPanel& out);
 // y[t, r] = start[t * start_stride + r] + sum_c W[r, c] x[t, c] over the units of the panels, which follow
 // each other.
-inline constexpr std::int64_t kMostTileUnits = 24;
+inline constexpr std::int64_t kMostTileUnits = 18;
 inline constexpr int kMostTilePanels = 2;
 struct PackedTile {
   SpreadPanel panels[kMostTilePanels];

@@ -1,10 +1,10 @@
 // The input is rounded once for all layers, and all their panels are split among the threads together: small
 // layers cost one meeting of the threads instead of several.
 //
-// One row: a thread reads its panels front to back. Many rows: as many rows of x as stay in the second cache
-// at a time. A thread spreads kDepthUnits units of a panel or two, which stay in the first cache, and
-// multiplies them with these rows before it goes on. Sums that are not complete are kept apart: rows of y lie
-// far from each other.
+// One row: a thread reads its panels front to back. Many rows: threads take turns at a panel or two; as many
+// rows of x as stay in the second cache at a time. A thread spreads up to kDepthUnits units of a panel or
+// two, which stay in the first cache even where two threads share it, and multiplies them with these rows
+// before it goes on. Sums that are not complete are kept apart: rows of y lie far from each other.
 #include "kernels/linear_packed.h"
 
 #include <algorithm>
@@ -108,19 +108,7 @@ class RowBlock {
         end_(end),
         sums_((end - begin) * kMostTilePanels * kPanelRows) {}
 
-  void multiply(WorkRange panels) const {
-    const int step = table_.packed_tile_panels;
-    for (std::int64_t panel = panels.begin; panel < panels.end; panel += step)
-      multiply_panels(panel, static_cast<int>(std::min<std::int64_t>(step, panels.end - panel)));
-  }
-
- private:
-  struct Sums {
-    float* values;  // of row begin_
-    std::int64_t stride;
-  };
-
-  void multiply_panels(std::int64_t panel, int num_panels) const {
+  void multiply(std::int64_t panel, int num_panels) const {
     const std::int64_t first = panel * kPanelRows;
     const std::int64_t width = num_panels * kPanelRows;
     const std::int64_t count = std::min(width, matrix_.rows() - first);
@@ -138,19 +126,28 @@ class RowBlock {
     tile.q_stride = x_.stride();
     tile.scales_stride = x_.units();
     Sums from{start, 0};
-    for (std::int64_t unit = 0; unit < x_.units(); unit += kDepthUnits) {
-      tile.num_units = std::min(kDepthUnits, x_.units() - unit);
+    const std::int64_t num_passes = (x_.units() + kDepthUnits - 1) / kDepthUnits;
+    for (std::int64_t pass = 0; pass < num_passes; ++pass) {
+      const std::int64_t unit = x_.units() * pass / num_passes;
+      const std::int64_t end = x_.units() * (pass + 1) / num_passes;
+      tile.num_units = end - unit;
       for (int i = 0; i < num_panels; ++i) {
         tile.panels[i] = spread_[i].panel();
         spread(weight, panel + i, unit, tile.num_units, tile.panels[i]);
       }
-      const Sums to = unit + tile.num_units == x_.units() ? result : apart;
+      const Sums to = end == x_.units() ? result : apart;
       multiply_tiles(tile, unit, from, to);
       from = to;
     }
     for (std::int64_t t = begin_; !fits && t < end_; ++t)
       std::copy_n(apart.values + (t - begin_) * apart.stride, count, layer_.y.row(t) + first);
   }
+
+ private:
+  struct Sums {
+    float* values;  // of row begin_
+    std::int64_t stride;
+  };
 
   // The units that `tile` holds, which begin at `unit`.
   void multiply_tiles(PackedTile& tile, std::int64_t unit, Sums from, Sums to) const {
@@ -176,12 +173,49 @@ class RowBlock {
   SpreadScratch spread_[kMostTilePanels];
 };
 
-void multiply_matrix(const KernelTable& table, const LinearLayer& layer, WorkRange panels,
+// Panels [panel, panel + num_panels) times all rows of x.
+void multiply_matrix(const KernelTable& table, const LinearLayer& layer, std::int64_t panel, int num_panels,
                      const RoundedRows& x) {
   const std::int64_t tile_rows = table.packed_tile_rows;
   const std::int64_t fitting = std::max(kInputBytes / x.stride(), kLeastRows) / tile_rows * tile_rows;
   for (std::int64_t t = 0; t < layer.y.rows; t += fitting)
-    RowBlock(table, layer, x, t, std::min(t + fitting, layer.y.rows)).multiply(panels);
+    RowBlock(table, layer, x, t, std::min(t + fitting, layer.y.rows)).multiply(panel, num_panels);
+}
+
+void multiply_vectors(const KernelContext& context, std::span<const LinearLayer> layers,
+                      const RoundedVector& x) {
+  std::int64_t num_panels = 0;
+  for (const auto& layer : layers) num_panels += layer.weight.packed->num_panels();
+  context.pool->parallel_for(num_panels, 1, [&](WorkRange range) {
+    std::int64_t first = 0;  // of the layer, among all panels
+    for (const auto& layer : layers) {
+      const std::int64_t count = layer.weight.packed->num_panels();
+      const WorkRange own{std::clamp<std::int64_t>(range.begin - first, 0, count),
+                          std::clamp<std::int64_t>(range.end - first, 0, count), range.thread};
+      first += count;
+      if (own.begin < own.end) multiply_vector(*context.table, layer, own, x);
+    }
+  });
+}
+
+void multiply_matrices(const KernelContext& context, std::span<const LinearLayer> layers,
+                       const RoundedRows& x) {
+  const int step = context.table->packed_tile_panels;
+  struct Turn {
+    const LinearLayer* layer;
+    std::int64_t panel;
+    int num_panels;
+  };
+  std::vector<Turn> turns;
+  for (const auto& layer : layers) {
+    const std::int64_t count = layer.weight.packed->num_panels();
+    for (std::int64_t panel = 0; panel < count; panel += step)
+      turns.push_back({&layer, panel, static_cast<int>(std::min<std::int64_t>(step, count - panel))});
+  }
+  context.pool->take_turns(static_cast<std::int64_t>(turns.size()), [&](std::int64_t i) {
+    const Turn& turn = turns[static_cast<std::size_t>(i)];
+    multiply_matrix(*context.table, *turn.layer, turn.panel, turn.num_panels, x);
+  });
 }
 
 }  // namespace
@@ -196,23 +230,11 @@ void multiply_packed(const KernelContext& context, std::span<const LinearLayer> 
   const KernelTable& table = *context.table;
   ASSAY_CHECK(table.packed_tile_rows <= kLeastRows && table.packed_tile_panels <= kMostTilePanels);
   const RoundedRows rounded(context, x);
-  std::int64_t num_panels = 0;
-  for (const auto& layer : layers) num_panels += layer.weight.packed->num_panels();
-  context.pool->parallel_for(num_panels, 1, [&](WorkRange range) {
-    std::int64_t first = 0;  // of the layer, among all panels
-    for (const auto& layer : layers) {
-      const std::int64_t count = layer.weight.packed->num_panels();
-      const WorkRange own{std::clamp<std::int64_t>(range.begin - first, 0, count),
-                          std::clamp<std::int64_t>(range.end - first, 0, count), range.thread};
-      first += count;
-      if (own.begin == own.end) continue;
-      if (x.rows == 1) {
-        multiply_vector(table, layer, own, rounded.from(0, 0));
-      } else {
-        multiply_matrix(table, layer, own, rounded);
-      }
-    }
-  });
+  if (x.rows == 1) {
+    multiply_vectors(context, layers, rounded.from(0, 0));
+  } else {
+    multiply_matrices(context, layers, rounded);
+  }
 }
 
 }  // namespace assay

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <numeric>
 
@@ -112,15 +111,12 @@ Gains improve(MatrixView<const float> target, MatrixView<const float> h, const G
               GroupQuantMatrix& matrix, ThreadPool& pool) {
   const auto num_panels = (target.rows + kPanelRows - 1) / kPanelRows;
   std::vector<Gains> gains(static_cast<std::size_t>(num_panels));
-  std::atomic<std::int64_t> next{0};
-  pool.parallel_for(pool.num_threads(), 1, [&](WorkRange) {
-    for (auto i = next.fetch_add(1); i < num_panels; i = next.fetch_add(1)) {
-      const auto begin = i * kPanelRows;
-      const auto rows = target.rows_between(begin, std::min(begin + kPanelRows, target.rows));
-      PanelImprover improver(load_panel(rows, matrix, begin, grid, h), h, options);
-      gains[static_cast<std::size_t>(i)] = improver.run();
-      store_panel(improver.panel(), begin, matrix);
-    }
+  pool.take_turns(num_panels, [&](std::int64_t i) {
+    const auto begin = i * kPanelRows;
+    const auto rows = target.rows_between(begin, std::min(begin + kPanelRows, target.rows));
+    PanelImprover improver(load_panel(rows, matrix, begin, grid, h), h, options);
+    gains[static_cast<std::size_t>(i)] = improver.run();
+    store_panel(improver.panel(), begin, matrix);
   });
   Gains sum{};
   for (const auto& panel : gains) {

@@ -3,7 +3,6 @@
 #include <cblas.h>
 
 #include <algorithm>
-#include <atomic>
 
 #include "base/check.h"
 #include "quant/llm/blas.h"
@@ -26,19 +25,16 @@ void CrossMomentAccumulator::add(MatrixView<const float> a, MatrixView<const flo
   ASSAY_CHECK(a.cols == sum_.rows() && b.cols == sum_.cols() && a.rows == b.rows && blas_is_single_threaded());
   const auto tiles_across = (sum_.cols() + kTileSide - 1) / kTileSide;
   const auto num_tiles = (sum_.rows() + kTileSide - 1) / kTileSide * tiles_across;
-  std::atomic<std::int64_t> next{0};
-  pool.parallel_for(pool.num_threads(), 1, [&](WorkRange) {
-    for (auto tile = next.fetch_add(1); tile < num_tiles; tile = next.fetch_add(1)) {
-      const auto row = tile / tiles_across * kTileSide;
-      const auto col = tile % tiles_across * kTileSide;
-      const auto tile_rows = static_cast<int>(std::min(kTileSide, sum_.rows() - row));
-      const auto tile_cols = static_cast<int>(std::min(kTileSide, sum_.cols() - col));
-      for (std::int64_t begin = 0; begin < a.rows; begin += kTermBlock) {
-        const auto depth = static_cast<int>(std::min(kTermBlock, a.rows - begin));
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, tile_rows, tile_cols, depth, 1.0f, a.row(begin) + row,
-                    static_cast<int>(a.stride), b.row(begin) + col, static_cast<int>(b.stride), 1.0f, sum_.row(row) + col,
-                    static_cast<int>(sum_.cols()));
-      }
+  pool.take_turns(num_tiles, [&](std::int64_t tile) {
+    const auto row = tile / tiles_across * kTileSide;
+    const auto col = tile % tiles_across * kTileSide;
+    const auto tile_rows = static_cast<int>(std::min(kTileSide, sum_.rows() - row));
+    const auto tile_cols = static_cast<int>(std::min(kTileSide, sum_.cols() - col));
+    for (std::int64_t begin = 0; begin < a.rows; begin += kTermBlock) {
+      const auto depth = static_cast<int>(std::min(kTermBlock, a.rows - begin));
+      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, tile_rows, tile_cols, depth, 1.0f, a.row(begin) + row,
+                  static_cast<int>(a.stride), b.row(begin) + col, static_cast<int>(b.stride), 1.0f, sum_.row(row) + col,
+                  static_cast<int>(sum_.cols()));
     }
   });
   num_terms_ += a.rows;

@@ -3,7 +3,6 @@
 #include <cblas.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <string>
 
@@ -216,13 +215,10 @@ Result<GptqResult> solve_panels(MatrixView<const float> w, const HessianFactor& 
   result.matrix = GroupQuantMatrix(options.grid.bits, w.rows, w.cols, layout.columns_per_group);
   if (layout.column != factor.order) result.column_order = factor.order;
   const auto num_panels = (w.rows + kPanelRows - 1) / kPanelRows;
-  std::atomic<std::int64_t> next{0};
-  pool.parallel_for(pool.num_threads(), 1, [&](WorkRange) {
-    for (auto panel = next.fetch_add(1); panel < num_panels; panel = next.fetch_add(1)) {
-      const auto begin = panel * kPanelRows;
-      PanelSolver solver(w.rows_between(begin, std::min(begin + kPanelRows, w.rows)), factor, options, layout, grids);
-      solver.solve(begin, result.matrix);
-    }
+  pool.take_turns(num_panels, [&](std::int64_t panel) {
+    const auto begin = panel * kPanelRows;
+    PanelSolver solver(w.rows_between(begin, std::min(begin + kPanelRows, w.rows)), factor, options, layout, grids);
+    solver.solve(begin, result.matrix);
   });
   result.damp_used = factor.damp_used;
   result.damp_retries = factor.damp_retries;

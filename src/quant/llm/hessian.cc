@@ -3,7 +3,6 @@
 #include <cblas.h>
 
 #include <algorithm>
-#include <atomic>
 #include <vector>
 
 #include "base/check.h"
@@ -62,10 +61,7 @@ void GramAccumulator::add(MatrixView<const float> x, ThreadPool& pool) {
   ASSAY_CHECK(x.cols == dim() && blas_is_single_threaded());
   const auto tiles = upper_tiles(dim());
   // Tiles differ in cost, so threads take the next one when free; a tile's bits do not depend on who computes it.
-  std::atomic<std::size_t> next{0};
-  pool.parallel_for(pool.num_threads(), 1, [&](WorkRange) {
-    for (auto i = next.fetch_add(1); i < tiles.size(); i = next.fetch_add(1)) add_tile(tiles[i], x, sum_);
-  });
+  pool.take_turns(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) { add_tile(tiles[static_cast<std::size_t>(i)], x, sum_); });
   num_rows_ += x.rows;
 }
 
