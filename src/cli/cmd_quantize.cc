@@ -293,8 +293,8 @@ std::string summary_text(const Options& options, const LlmQuantizeReport& report
 // What `best` means where nothing else was asked for.
 void choose_best(Options& options) {
   GptqOptions& gptq = options.quantize.gptq;
-  // A grid about zero wastes a quarter of four values and an eighth of eight.
-  if (gptq.grid.bits < 4 && !options.symmetric) gptq.grid.sym = false;
+  // A grid about zero wastes a quarter of four values, an eighth of eight, and fits weights that lie aside of it badly.
+  if (gptq.grid.bits < 8 && !options.symmetric) gptq.grid.sym = false;
   const auto takes = [&](const char* step) {
     if (!options.steps.empty()) return std::find(options.steps.begin(), options.steps.end(), step) != options.steps.end();
     return options.effort.value_or(1) > 0 || std::string_view(step) == "grid";

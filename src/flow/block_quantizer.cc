@@ -38,11 +38,7 @@ double sum_of_row_errors(const Matrix<float>& a, const Matrix<float>& b) {
 
 Result<Matrix<float>> dequantize_dense(const Linear& linear, const KernelContext& kernels) {
   if (!linear.weight.is_dense()) return Error{ErrorCode::kUnsupported, linear.name + ": is quantized to " + std::to_string(linear.weight.bits) + " bits already; start from the original checkpoint"};
-  Matrix<float> w(linear.weight.rows, linear.weight.cols);
-  kernels.pool->parallel_for(w.rows(), 1, [&](WorkRange range) {
-    for (std::int64_t r = range.begin; r < range.end; ++r) dequantize_row(*kernels.table, linear.weight, r, {w.row(r), static_cast<std::size_t>(w.cols())});
-  });
-  return w;
+  return dequantize(kernels, linear.weight);
 }
 
 Result<LayerReport> quantize_linear_rtn(Linear& linear, const LlmQuantizeOptions& options, const KernelContext& kernels) {
@@ -103,15 +99,6 @@ Result<BlockQuantizer> BlockQuantizer::create(LanguageModel& model, std::vector<
   return BlockQuantizer(model, std::move(float_blocks), options, kernels, std::move(chunks), std::move(store), std::move(float_store));
 }
 
-void BlockQuantizer::run_stage(Stage stage, std::int64_t layer, const Chunk& chunk, BlockState& state) {
-  switch (stage) {
-    case Stage::kAttentionInput: return forward_.begin_block(layer, state);
-    case Stage::kAttentionOutput: return forward_.attend(layer, chunk.sequences, state);
-    case Stage::kMlpInput: return forward_.project(layer, state);
-    case Stage::kMlpOutput: return forward_.expand(layer, state);
-  }
-}
-
 template <typename Run>
 void BlockQuantizer::with_float_block(std::int64_t layer, Run run) {
   const auto i = static_cast<std::size_t>(layer);
@@ -151,7 +138,7 @@ Status BlockQuantizer::collect_all_stages(std::int64_t layer, std::vector<SplitM
     ASSAY_TRY(BlockState entering, store_.take(i));
     BlockState state = entering;
     for (std::int64_t stage = 0; stage < kNumStages; ++stage) {
-      on_stream(layer, [&] { run_stage(static_cast<Stage>(stage), layer, chunks_[i], state); });
+      on_stream(layer, [&] { run_stage(forward_, static_cast<Stage>(stage), layer, chunks_[i].sequences, state); });
       moments[static_cast<std::size_t>(stage)].solving.add(state, *kernels_.pool);
     }
     ASSAY_RETURN_IF_ERROR(store_.store(i, std::move(entering)));
@@ -180,10 +167,10 @@ Status BlockQuantizer::collect_stage(Stage stage, std::int64_t layer, SplitMomen
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     ASSAY_TRY(BlockState state, store_.take(i));
-    on_stream(layer, [&] { run_stage(stage, layer, chunks_[i], state); });
+    on_stream(layer, [&] { run_stage(forward_, stage, layer, chunks_[i].sequences, state); });
     if (has_float_stream()) {
       ASSAY_TRY(BlockState reference, float_store_->take(i));
-      with_float_block(layer, [&] { run_stage(stage, layer, chunks_[i], reference); });
+      with_float_block(layer, [&] { run_stage(forward_, stage, layer, chunks_[i].sequences, reference); });
       (chunks_[i].held_out ? moments.held_out : moments.solving).add(state, reference, row_weights(stage, layer, reference), *kernels_.pool);
       ASSAY_RETURN_IF_ERROR(float_store_->store(i, std::move(reference)));
     } else {
@@ -307,7 +294,7 @@ Status BlockQuantizer::pass_through(std::int64_t layer, Progress& progress) {
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     const auto run_stages = [&](BlockState& state) {
-      for (std::int64_t stage = 0; stage < kNumStages; ++stage) run_stage(static_cast<Stage>(stage), layer, chunks_[i], state);
+      for (std::int64_t stage = 0; stage < kNumStages; ++stage) run_stage(forward_, static_cast<Stage>(stage), layer, chunks_[i].sequences, state);
     };
     ASSAY_TRY(BlockState state, store_.take(i));
     on_stream(layer, [&] { run_stages(state); });

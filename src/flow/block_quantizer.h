@@ -48,8 +48,6 @@ class BlockQuantizer {
   bool has_float_stream() const { return float_store_.has_value(); }
   // Whether layers are quantized on what the float model's layers read.
   bool inputs_are_float() const { return options_.method == LlmMethod::kBest && !options_.solve_codes; }
-  // Computes what the layers of `stage` will read.
-  void run_stage(Stage stage, std::int64_t layer, const Chunk& chunk, BlockState& state);
   // Calls `run` while the float block stands in the model.
   template <typename Run>
   void with_float_block(std::int64_t layer, Run run);

@@ -31,6 +31,20 @@ std::span<const Slot> slots_of(BlockStage stage) {
   return {};
 }
 
+void run_stage(Forward& forward, BlockStage stage, std::int64_t layer, std::span<const SequenceRows> sequences,
+               BlockState& state) {
+  switch (stage) {
+    case BlockStage::kAttentionInput:
+      return forward.begin_block(layer, state);
+    case BlockStage::kAttentionOutput:
+      return forward.attend(layer, sequences, state);
+    case BlockStage::kMlpInput:
+      return forward.project(layer, state);
+    case BlockStage::kMlpOutput:
+      return forward.expand(layer, state);
+  }
+}
+
 Result<BlockStream> BlockStream::create(Forward& forward, const CalibrationSet& set, Reads reads) {
   BlockStream stream(forward);
   auto& chunks = stream.chunks_;
@@ -52,26 +66,13 @@ Result<BlockStream> BlockStream::create(Forward& forward, const CalibrationSet& 
   return stream;
 }
 
-void BlockStream::run_stage(BlockStage stage, std::int64_t layer, const Chunk& chunk, BlockState& state) {
-  switch (stage) {
-    case BlockStage::kAttentionInput:
-      return forward_->begin_block(layer, state);
-    case BlockStage::kAttentionOutput:
-      return forward_->attend(layer, chunk.sequences, state);
-    case BlockStage::kMlpInput:
-      return forward_->project(layer, state);
-    case BlockStage::kMlpOutput:
-      return forward_->expand(layer, state);
-  }
-}
-
 Result<StageHessians> BlockStream::hessians(std::int64_t layer, ThreadPool& pool) {
   std::array<std::optional<GramAccumulator>, kNumBlockStages> grams;
   for (const auto& chunk : chunks_) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     BlockState state{chunk.hidden, {}};
     for (std::size_t stage = 0; stage < kNumBlockStages; ++stage) {
-      run_stage(static_cast<BlockStage>(stage), layer, chunk, state);
+      run_stage(*forward_, static_cast<BlockStage>(stage), layer, chunk.sequences, state);
       if (!grams[stage]) grams[stage].emplace(state.inputs.cols());
       grams[stage]->add(state.inputs.view(), pool);
     }
@@ -86,7 +87,7 @@ Result<StageHessians> BlockStream::hessians(std::int64_t layer, ThreadPool& pool
 Matrix<float> BlockStream::behind_block(std::int64_t layer, const Chunk& chunk, Matrix<float> hidden) {
   BlockState state{std::move(hidden), {}};
   for (std::size_t stage = 0; stage < kNumBlockStages; ++stage)
-    run_stage(static_cast<BlockStage>(stage), layer, chunk, state);
+    run_stage(*forward_, static_cast<BlockStage>(stage), layer, chunk.sequences, state);
   forward_->finish_block(layer, state);
   return std::move(state.hidden);
 }

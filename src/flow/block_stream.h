@@ -17,6 +17,9 @@ namespace assay {
 inline constexpr std::size_t kNumBlockStages = 4;
 enum class BlockStage : std::uint8_t { kAttentionInput, kAttentionOutput, kMlpInput, kMlpOutput };
 std::span<const Slot> slots_of(BlockStage stage);
+// Computes what the layers of `stage` read. Stages are run in order.
+void run_stage(Forward& forward, BlockStage stage, std::int64_t layer, std::span<const SequenceRows> sequences,
+               BlockState& state);
 
 // H (hessian.h) of the inputs of each stage.
 using StageHessians = std::array<Matrix<float>, kNumBlockStages>;
@@ -49,7 +52,6 @@ class BlockStream {
 
  private:
   explicit BlockStream(Forward& forward) : forward_(&forward) {}
-  void run_stage(BlockStage stage, std::int64_t layer, const Chunk& chunk, BlockState& state);
 
   Forward* forward_;
   std::vector<Chunk> chunks_;

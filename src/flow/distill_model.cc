@@ -26,15 +26,6 @@ Status check_ends(const LanguageModel& model) {
   return {};
 }
 
-Matrix<float> dequantize(const Linear& linear, const KernelContext& kernels) {
-  Matrix<float> w(linear.weight.rows, linear.weight.cols);
-  kernels.pool->parallel_for(w.rows(), 1, [&](WorkRange range) {
-    for (std::int64_t r = range.begin; r < range.end; ++r)
-      dequantize_row(*kernels.table, linear.weight, r, {w.row(r), static_cast<std::size_t>(w.cols())});
-  });
-  return w;
-}
-
 // The float model's hidden states before the head, normed, a row for every token: small, so they are computed
 // once.
 Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingData& data,
@@ -142,7 +133,7 @@ class Student {
           const KernelContext& kernels)
       : quantized_(&quantized),
         kernels_(kernels),
-        head_(dequantize(original.output_head(), kernels)),
+        head_(dequantize(kernels, original.output_head().weight)),
         final_start_(quantized.final_norm->weight),
         final_factors_(final_start_.size(), 1.0f),
         final_gradient_(final_start_.size()) {

@@ -82,4 +82,13 @@ void dequantize_row(const KernelTable& table, const WeightView& weight, std::int
   table.dequantize[static_cast<int>(rows.format)](rows, row, 0, weight.cols, out.data());
 }
 
+Matrix<float> dequantize(const KernelContext& context, const WeightView& weight) {
+  auto out = Matrix<float>::unset(weight.rows, weight.cols);
+  context.pool->parallel_for(weight.rows, 1, [&](WorkRange range) {
+    for (std::int64_t r = range.begin; r < range.end; ++r)
+      dequantize_row(*context.table, weight, r, {out.row(r), static_cast<std::size_t>(weight.cols)});
+  });
+  return out;
+}
+
 }  // namespace assay

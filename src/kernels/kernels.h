@@ -74,6 +74,8 @@ void linear_layers(const KernelContext& context, std::span<const LinearLayer> la
 // gives float(scale) * (code - zero), rounded once.
 void dequantize_row(const KernelTable& table, const WeightView& weight, std::int64_t row,
                     std::span<float> out);
+// Of all rows.
+Matrix<float> dequantize(const KernelContext& context, const WeightView& weight);
 
 // y[t, c] = x[t, c] / sqrt(mean_c x[t, c]^2 + epsilon) * weight[c]; y may be x. weight (cols).
 // Numerics: |y - exact| <= (cols / 2 + 6) * 2^-24 * |exact|.
