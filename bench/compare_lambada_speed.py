@@ -2,7 +2,7 @@
 """Seconds that LAMBADA takes with `assay eval lambada` and with transformers in float32, on the same cores, chunk by chunk in turn.
 
     PYTHON bench/compare_lambada_speed.py ASSAY MODEL HF_MODEL lambada_test.jsonl [--limit N] [--chunk 515] [--threads 2] [--batch 32]
-        [--json FILE]
+        [--activations float|rounded] [--json FILE]
 
 PYTHON has torch 2.10 and transformers 5 (build/peers/gptqmodel/bin/python, where bench/compare_llama_cpp.py --python-peers made it); MODEL
 is what assay reads, HF_MODEL the same weights as a Hugging Face folder with its tokenizer. A chunk is every so manieth passage, so
@@ -31,6 +31,7 @@ parser.add_argument("--limit", type=int, help="only the first so many passages")
 parser.add_argument("--chunk", type=int, default=515)
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 parser.add_argument("--batch", type=int, default=32)
+parser.add_argument("--activations", choices=("float", "rounded"), default="float", help="of assay: inputs of layers as they are, or rounded to 8 bits")
 parser.add_argument("--json", type=pathlib.Path)
 args = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(args.threads)  # before torch is imported
@@ -102,7 +103,7 @@ def run_assay(texts, folder):
     data, examples = folder / "data.jsonl", folder / "examples.jsonl"
     data.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     command = [str(args.assay), "eval", "lambada", args.model, "--data", str(data), "--examples", str(examples), "--threads", str(args.threads),
-               "--quiet", "--json", "-"]
+               "--activations", args.activations, "--quiet", "--json", "-"]
     record = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     rows = [json.loads(line) for line in examples.read_text().splitlines()]
     return [(row["correct"], row["log_prob"]) for row in rows], record
@@ -138,7 +139,7 @@ def main():
     ratio = paired_speed.spread(row["transformers_seconds"] / row["assay_seconds"] for row in quiet)
     sums = {key: sum(row[key] for row in quiet) for key in ("passages", "assay_seconds", "assay_process_seconds", "transformers_seconds")}
     if args.json:
-        args.json.write_text(json.dumps({"threads": args.threads, "batch": args.batch, "torch": torch.__version__, "transformers":
+        args.json.write_text(json.dumps({"threads": args.threads, "batch": args.batch, "activations": args.activations, "torch": torch.__version__, "transformers":
                                          transformers.__version__, "chunks": rows, "quiet": sums, "ratio": ratio,
                                          "differing_passages": differing, "largest_difference": furthest}, indent=1) + "\n")
     if ratio:
