@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string>
 
+#include "base/check.h"
 #include "engine/rope.h"
 
 namespace assay {
@@ -32,6 +33,12 @@ void grow(std::int64_t rows, std::int64_t cols, std::int64_t kept_rows, Matrix<T
   auto grown = Matrix<T>::unset(rows, cols);
   std::copy_n(matrix.data(), kept_rows * cols, grown.data());
   matrix = std::move(grown);
+}
+
+Matrix<float> rows_of(const Matrix<float>& matrix, std::span<const std::int64_t> rows) {
+  auto out = Matrix<float>::unset(static_cast<std::int64_t>(rows.size()), matrix.cols());
+  for (std::int64_t i = 0; i < out.rows(); ++i) std::copy_n(matrix.row(rows[static_cast<std::size_t>(i)]), matrix.cols(), out.row(i));
+  return out;
 }
 
 }  // namespace
@@ -309,6 +316,22 @@ Result<Matrix<float>> Forward::embed(std::span<const std::int32_t> tokens,
 }
 
 Result<Matrix<float>> Forward::hidden_states(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences) {
+  return run_blocks(tokens, sequences, {});
+}
+
+Result<Matrix<float>> Forward::hidden_rows(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences, std::span<const std::int64_t> rows) {
+  // A row alone would be summed in another order than one among others.
+  ASSAY_CHECK(!rows.empty());
+  const std::array<std::int64_t, 2> twice{rows[0], rows[0]};
+  const bool alone = rows.size() == 1 && tokens.size() > 1;
+  ASSAY_TRY(Matrix<float> hidden, run_blocks(tokens, sequences, alone ? std::span<const std::int64_t>(twice) : rows));
+  if (!alone) return hidden;
+  Matrix<float> first(1, hidden.cols());
+  std::copy_n(hidden.row(0), hidden.cols(), first.row(0));
+  return first;
+}
+
+Result<Matrix<float>> Forward::run_blocks(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences, std::span<const std::int64_t> rows) {
   BlockState state;
   ASSAY_TRY(state.hidden, embed(tokens, sequences));
   for (const auto& sequence : sequences) {
@@ -317,6 +340,10 @@ Result<Matrix<float>> Forward::hidden_states(std::span<const std::int32_t> token
   for (std::int64_t layer = 0; layer < model_.config.num_layers; ++layer) {
     begin_block(layer, state);
     attend(layer, sequences, state);
+    if (layer + 1 == model_.config.num_layers && !rows.empty()) {
+      state.hidden = rows_of(state.hidden, rows);
+      state.inputs = rows_of(state.inputs, rows);
+    }
     project(layer, state);
     expand(layer, state);
     finish_block(layer, state);
@@ -353,8 +380,9 @@ Matrix<float> Forward::logits(MatrixView<const float> hidden) {
 
 Result<Matrix<float>> Forward::next_logits(std::span<const std::int32_t> tokens, KvCache& cache) {
   const SequenceRows sequence{0, static_cast<std::int64_t>(tokens.size()), &cache};
-  ASSAY_TRY(const Matrix<float> hidden, hidden_states(tokens, {&sequence, 1}));
-  return logits(hidden.view().rows_between(hidden.rows() - 1, hidden.rows()));
+  const std::int64_t last = sequence.num_rows - 1;
+  ASSAY_TRY(const Matrix<float> hidden, hidden_rows(tokens, {&sequence, 1}, {&last, 1}));
+  return logits(hidden.view());
 }
 
 }  // namespace assay

@@ -79,6 +79,8 @@ class Forward {
 
   // embed and all blocks: the residual stream before the final norm, (T, hidden_size). Caches grow by their rows.
   Result<Matrix<float>> hidden_states(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences);
+  // These rows of it, (rows, hidden_size), in the same bits, without what the last block computes for others alone. REQUIRES: rows within [0, T), at least one.
+  Result<Matrix<float>> hidden_rows(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences, std::span<const std::int64_t> rows);
 
   // Final norm, head and final soft-cap: (rows, vocab_size).
   Matrix<float> logits(MatrixView<const float> hidden);
@@ -87,6 +89,8 @@ class Forward {
   Result<Matrix<float>> next_logits(std::span<const std::int32_t> tokens, KvCache& cache);
 
  private:
+  // rows: which the last block computes after its attention; empty: all.
+  Result<Matrix<float>> run_blocks(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences, std::span<const std::int64_t> rows);
   struct Output {
     const Linear& layer;
     MatrixView<float> y;

@@ -115,6 +115,22 @@ TEST_P(EveryCheckpoint, GivesTransformersLogitsForTwoSequencesInOneBatch) {
   EXPECT_TRUE(all_within(std::span(logits).subspan(split), values<double>(golden_, "logits64_1"), logit_bound(reference_error("1"))));
 }
 
+TEST_P(EveryCheckpoint, GivesSomeRowsInTheBitsOfAll) {
+  Forward forward(model_, {table_, &pool_});
+  const std::vector<std::int32_t> tokens{3, 1, 4, 1, 5, 9, 2, 6};
+  const std::vector<SequenceRows> sequences{{0, 5, nullptr}, {5, 3, nullptr}};
+  const auto all = forward.hidden_states(tokens, sequences);
+  ASSERT_THAT(all, IsOk());
+  for (const std::vector<std::int64_t>& rows : {std::vector<std::int64_t>{4, 7}, {0}, {7}, {6, 6, 1}}) {
+    const auto some = forward.hidden_rows(tokens, sequences, rows);
+    ASSERT_THAT(some, IsOk());
+    ASSERT_EQ(some->rows(), static_cast<std::int64_t>(rows.size()));
+    for (std::int64_t i = 0; i < some->rows(); ++i) {
+      for (std::int64_t c = 0; c < some->cols(); ++c) ASSERT_EQ(some->at(i, c), all->at(rows[static_cast<std::size_t>(i)], c)) << "row " << i << ", column " << c;
+    }
+  }
+}
+
 TEST_P(EveryCheckpoint, GivesTheSameLogitsTokenByTokenThroughTheCache) {
   const auto ids = values<std::int32_t>(golden_, "ids_0");
   const auto exact = values<double>(golden_, "logits64_0");

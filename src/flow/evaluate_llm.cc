@@ -38,19 +38,17 @@ Status check_vocabulary(const LanguageModel& model, const Tokenizer& tokenizer) 
                                                 std::to_string(model.config.vocab_size) + ": this is not the model's tokenizer"};
 }
 
-// Scores rows of hidden states against their next tokens, a bounded number of logits at a time.
+// Scores hidden states against their next tokens, a bounded number of logits at a time.
 class RowScorer {
  public:
   explicit RowScorer(Forward& forward) : forward_(forward) {}
 
   // `score` takes the place that was given and the score, in the order of the calls.
   template <typename Take>
-  Status score(const Matrix<float>& hidden, std::span<const std::int64_t> rows, std::span<const std::int32_t> targets, Take take) {
-    for (std::size_t begin = 0; begin < rows.size(); begin += kLogitRows) {
-      const std::size_t count = std::min<std::size_t>(kLogitRows, rows.size() - begin);
-      Matrix<float> selected(static_cast<std::int64_t>(count), hidden.cols());
-      for (std::size_t i = 0; i < count; ++i) std::copy_n(hidden.row(rows[begin + i]), hidden.cols(), selected.row(static_cast<std::int64_t>(i)));
-      const Matrix<float> logits = forward_.logits(selected.view());
+  Status score(const Matrix<float>& hidden, std::span<const std::int32_t> targets, Take take) {
+    for (std::size_t begin = 0; begin < targets.size(); begin += kLogitRows) {
+      const std::size_t count = std::min<std::size_t>(kLogitRows, targets.size() - begin);
+      const Matrix<float> logits = forward_.logits(hidden.view().rows_between(static_cast<std::int64_t>(begin), static_cast<std::int64_t>(begin + count)));
       for (std::size_t i = 0; i < count; ++i) {
         const std::span<const float> row(logits.row(static_cast<std::int64_t>(i)), static_cast<std::size_t>(logits.cols()));
         ASSAY_TRY(const eval::TokenScore token, eval::score_token(row, targets[begin + i]));
@@ -118,8 +116,8 @@ Result<LambadaRun> run_lambada(const LanguageModel& model, const Tokenizer& toke
       }
       ++next;
     }
-    ASSAY_TRY(const Matrix<float> hidden, forward.hidden_states(batch, sequences));
-    ASSAY_RETURN_IF_ERROR(scorer.score(hidden, rows, targets, [&](std::size_t i, const eval::TokenScore& score) { *places[i] = score; }));
+    ASSAY_TRY(const Matrix<float> hidden, forward.hidden_rows(batch, sequences, rows));
+    ASSAY_RETURN_IF_ERROR(scorer.score(hidden, targets, [&](std::size_t i, const eval::TokenScore& score) { *places[i] = score; }));
     progress.update("evaluating", static_cast<std::int64_t>(next), static_cast<std::int64_t>(order.size()));
   }
   ASSAY_TRY(run.record, eval::evaluate_lambada(run.examples, options.top_k));
@@ -161,8 +159,8 @@ Result<PerplexityRun> run_perplexity(const LanguageModel& model, const Tokenizer
       targets.push_back(tokens[static_cast<std::size_t>(t)]);
     }
     const SequenceRows sequence{0, static_cast<std::int64_t>(input.size()), nullptr};
-    ASSAY_TRY(const Matrix<float> hidden, forward.hidden_states(input, {&sequence, 1}));
-    ASSAY_RETURN_IF_ERROR(scorer.score(hidden, rows, targets, [&](std::size_t, const eval::TokenScore& score) { log_probs.push_back(score.log_prob); }));
+    ASSAY_TRY(const Matrix<float> hidden, forward.hidden_rows(input, {&sequence, 1}, rows));
+    ASSAY_RETURN_IF_ERROR(scorer.score(hidden, targets, [&](std::size_t, const eval::TokenScore& score) { log_probs.push_back(score.log_prob); }));
     progress.update("evaluating", static_cast<std::int64_t>(w + 1), static_cast<std::int64_t>(windows.size()));
   }
   // Bytes are known only when every token but the leading ones is scored.
