@@ -17,15 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Status check_ends(const LanguageModel& model) {
-  if (model.project_out || model.project_in || !model.final_norm ||
-      model.config.family->norm == NormKind::kLayer)
-    return Error{ErrorCode::kUnsupported,
-                 std::string(model.config.family->model_type) +
-                     ": no gradients for its last layers; choose a method that needs none"};
-  return {};
-}
-
 // The float model's hidden states before the head, normed, a row for every token: small, so they are computed
 // once.
 Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingData& data,
@@ -281,12 +272,21 @@ class Distillation {
 
 }  // namespace
 
+Status check_distillable(const LanguageModel& model) {
+  if (model.project_out || model.project_in || !model.final_norm ||
+      model.config.family->norm == NormKind::kLayer)
+    return Error{ErrorCode::kUnsupported,
+                 std::string(model.config.family->model_type) +
+                     ": no gradients for its last layers; choose a method that needs none"};
+  return {};
+}
+
 Result<DistillReport> distill_model(const LanguageModel& original, LanguageModel& quantized,
                                     const TrainingData& data, const DistillOptions& options,
                                     const fs::path& folder, const KernelContext& kernels,
                                     Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
-  ASSAY_RETURN_IF_ERROR(check_ends(quantized));
+  ASSAY_RETURN_IF_ERROR(check_distillable(quantized));
   ASSAY_TRY(Student student, Student::create(original, quantized, options, kernels));
   ASSAY_TRY(const Matrix<float> teacher,
             teacher_states(original, data, options.rows_at_once, kernels, progress));

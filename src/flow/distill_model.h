@@ -33,6 +33,9 @@ struct DistillReport {
   double seconds = 0;
 };
 
+// kUnsupported where what stands around the blocks has no gradients.
+Status check_distillable(const LanguageModel& model);
+
 // Trains `quantized` in place: blocks and final norm; embedding and head stay. After each epoch the model
 // takes over what is trained if it is the best so far on held-out sequences. The state of training is kept in
 // `folder` (which exists), from where the same call with the same model, data and options goes on. The result

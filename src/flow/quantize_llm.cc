@@ -250,6 +250,7 @@ Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const fs::path& sou
     return Error{ErrorCode::kInvalidArgument, "the best method quantizes a block's layers one after the other; leave true_sequential on"};
   }
   ASSAY_RETURN_IF_ERROR(check_layers(model, options));
+  if (options.tune) ASSAY_RETURN_IF_ERROR(check_trainable(model, kernels));
   ASSAY_TRY(QuantizeResume resume, QuantizeResume::open(out, fingerprint(model, calibration, options), options.restart));
 
   LlmQuantizeReport report;

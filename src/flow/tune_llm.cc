@@ -6,6 +6,7 @@
 
 #include "base/elapsed.h"
 #include "flow/training_files.h"
+#include "gradient/block_gradient.h"
 
 namespace assay {
 namespace {
@@ -46,6 +47,14 @@ Status tune_blocks(const LanguageModel& original, LanguageModel& quantized, cons
 }
 
 }  // namespace
+
+Status check_trainable(const LanguageModel& model, const KernelContext& kernels) {
+  for (std::int64_t layer = 0; layer < model.config.num_layers; ++layer) {
+    const auto gradient = BlockGradient::create(model, layer, kernels);
+    if (!gradient) return gradient.error();
+  }
+  return check_distillable(model);
+}
 
 Result<TuneReport> tune_llm(const LanguageModel& original, LanguageModel& quantized,
                             const CalibrationSet& calibration, const TuneOptions& options,

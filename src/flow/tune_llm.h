@@ -16,6 +16,10 @@ struct TuneOptions {
   std::optional<DistillOptions> model = DistillOptions{};           // nothing: no distillation
 };
 
+// kUnsupported, with the reason, where the model's family has no gradients: what tune_llm would say at the end of all that comes
+// before it.
+Status check_trainable(const LanguageModel& model, const KernelContext& kernels);
+
 struct TuneReport {
   std::vector<ReconstructReport> blocks;  // of this call; resumed ones are missing
   std::int64_t resumed_blocks = 0;

@@ -241,6 +241,31 @@ TEST_F(TinyModel, QuantizesAsWellAsItCanAndSaysWhatEachStepDid) {
   EXPECT_THAT(steps, testing::IsSupersetOf({"targets", "gptq", "descent", "refit"}));
 }
 
+TEST_F(TinyModel, TrainsOnTextThatItWritesWhereNoneIsGiven) {
+  const std::string out = (folder_ / "trained").string(), llama = golden("gguf/llama-quantized.gguf").string();
+  const std::vector<std::string> command{"quantize", llama, "--to", "int2", "--group-size", "32", "--method", "best", "--effort", "2",
+                                         "--samples", "16", "--sequence-length", "16", "-o", out, "--json", "-"};
+  const RunResult run = run_assay(command);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json result = json::parse(run.out, nullptr, false);
+  EXPECT_EQ(result["settings"]["solve_codes"], false);
+  EXPECT_EQ(result["settings"]["calibration"]["data"], out + ".calibration.json");
+  EXPECT_EQ(result["calibration_tokens"], 16 * 16);
+  EXPECT_EQ(result["training"]["distillation"]["steps"], 1) << "a step of 512 tokens takes all";
+  const std::string text = read_bytes(out + ".calibration.json");
+  std::filesystem::remove_all(out);
+  ASSERT_EQ(run_assay(command).exit_code, 0) << "the text is there for the next run";
+  EXPECT_EQ(read_bytes(out + ".calibration.json"), text);
+}
+
+TEST_F(TinyModel, RefusesToTrainWhatHasNoGradientsBeforeItWritesText) {
+  const std::string out = (folder_ / "trained").string();
+  const RunResult run = run_assay({"quantize", model(), "--to", "int2", "--method", "best", "--effort", "2", "-o", out});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, testing::HasSubstr("gpt2: no gradients for blocks with"));
+  EXPECT_FALSE(std::filesystem::exists(out + ".calibration.json"));
+}
+
 TEST_F(TinyModel, TakesTheStepsThatAreNamedAlone) {
   const RunResult run = run_assay({"quantize", model(), "--to", "int3", "--method", "best", "--steps", "grid,fit", "--samples", "8",
                                    "--sequence-length", "16", "-o", (folder_ / "int3").string(), "--json", "-"});
