@@ -84,7 +84,7 @@ std::string calibration_name(const Options& options) {
 // model writes its own beside the result, where the next run finds it.
 Status write_own_calibration(Options& options, const std::filesystem::path& path, const LanguageModel& model, Session& session) {
   if (!options.quantize.tune || !options.calibration_file.empty()) return {};
-  ASSAY_RETURN_IF_ERROR(check_trainable(model, session.kernels()));
+  ASSAY_RETURN_IF_ERROR(check_quantize_llm(model, options.out, options.quantize, session.kernels()));
   options.calibration_file = options.out + ".calibration.json";
   if (std::filesystem::exists(options.calibration_file)) return {};
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));

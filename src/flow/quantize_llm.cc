@@ -240,9 +240,7 @@ bool needs_calibration(const LlmQuantizeOptions& options) {
   return options.method != LlmMethod::kRtn || options.tune || weighs_errors(options.gptq.grid.search);
 }
 
-Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const fs::path& source, const fs::path& out, const CalibrationSet& calibration,
-                                       const LlmQuantizeOptions& options, const KernelContext& kernels, Progress& progress) {
-  const auto start = std::chrono::steady_clock::now();
+Status check_quantize_llm(const LanguageModel& model, const fs::path& out, const LlmQuantizeOptions& options, const KernelContext& kernels) {
   ASSAY_RETURN_IF_ERROR(check_output(out));
   ASSAY_RETURN_IF_ERROR(check_gptq_options(options.gptq));
   ASSAY_RETURN_IF_ERROR(check_closed_form_options(options.closed_form));
@@ -251,6 +249,13 @@ Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const fs::path& sou
   }
   ASSAY_RETURN_IF_ERROR(check_layers(model, options));
   if (options.tune) ASSAY_RETURN_IF_ERROR(check_trainable(model, kernels));
+  return {};
+}
+
+Result<LlmQuantizeReport> quantize_llm(LanguageModel& model, const fs::path& source, const fs::path& out, const CalibrationSet& calibration,
+                                       const LlmQuantizeOptions& options, const KernelContext& kernels, Progress& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  ASSAY_RETURN_IF_ERROR(check_quantize_llm(model, out, options, kernels));
   ASSAY_TRY(QuantizeResume resume, QuantizeResume::open(out, fingerprint(model, calibration, options), options.restart));
 
   LlmQuantizeReport report;

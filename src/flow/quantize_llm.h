@@ -78,6 +78,9 @@ struct LlmQuantizeReport {
   std::uint64_t output_bytes = 0;      // of the .safetensors file
 };
 
+// Every error of quantize_llm that settings, model and `out` alone decide, for callers that have much to do before they call it.
+Status check_quantize_llm(const LanguageModel& model, const std::filesystem::path& out, const LlmQuantizeOptions& options, const KernelContext& kernels);
+
 // Quantizes `model` in place and writes the folder `out`: config.json, quantize_config.json, model.safetensors and the
 // tokenizer's files of `source` (the path the model was loaded from). Checkpoint format v1 for symmetric grids, v2 for asymmetric ones.
 // `out` must not exist or be empty. Finished blocks are kept in `out`.partial, from which the same call with the same settings

@@ -253,6 +253,10 @@ TEST_F(TinyModel, TrainsOnTextThatItWritesWhereNoneIsGiven) {
   EXPECT_EQ(result["calibration_tokens"], 16 * 16);
   EXPECT_EQ(result["training"]["distillation"]["steps"], 1) << "a step of 512 tokens takes all";
   const std::string text = read_bytes(out + ".calibration.json");
+  std::filesystem::remove(out + ".calibration.json");
+  EXPECT_EQ(run_assay(command).exit_code, 1) << "the result is there already";
+  EXPECT_FALSE(std::filesystem::exists(out + ".calibration.json")) << "and no text is written in vain";
+  write_bytes(out + ".calibration.json", text);
   std::filesystem::remove_all(out);
   ASSERT_EQ(run_assay(command).exit_code, 0) << "the text is there for the next run";
   EXPECT_EQ(read_bytes(out + ".calibration.json"), text);
