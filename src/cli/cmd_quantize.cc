@@ -307,13 +307,14 @@ void choose_best(Options& options) {
   TuneOptions tune;
   if (options.steps.empty() || !takes("blocks")) tune.blocks.reset();
   if (!trains("distill", 2)) tune.model.reset();
-  if (tune.model && !options.sequence_length) options.calibration.sequence_length = 256;
-  if (tune.model) tune.model->sequences_per_step = std::max<std::int64_t>(1, kTokensPerStep / options.calibration.sequence_length);
-  if (tune.blocks || tune.model) options.quantize.tune = tune;
-  if (tune.model && !options.samples) {
+  if (tune.model) {
+    CalibrationOptions& calibration = options.calibration;
+    if (!options.sequence_length) calibration.sequence_length = 256;
     const std::int64_t tokens = options.effort == 2 ? kTokensOfEffort2 : kTokensOfEffort3;
-    options.calibration.samples = std::max<std::int64_t>(2, tokens / options.calibration.sequence_length);
+    if (!options.samples) calibration.samples = std::max<std::int64_t>(2, tokens / calibration.sequence_length);
+    tune.model->sequences_per_step = std::max<std::int64_t>(1, kTokensPerStep / calibration.sequence_length);
   }
+  if (tune.blocks || tune.model) options.quantize.tune = tune;
   // Training starts from the nearest values unless a step that solves for codes is named.
   const auto solves = [&](const std::string& step) { return step != "grid" && step != "blocks" && step != "distill"; };
   options.quantize.solve_codes = !options.quantize.tune || std::any_of(options.steps.begin(), options.steps.end(), solves);
