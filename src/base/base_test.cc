@@ -100,7 +100,7 @@ TEST(ThreadPool, TakesEveryTurnOnce) {
     ThreadPool pool(threads);
     for (std::int64_t count : {0, 1, 2, 7, 1000}) {
       std::vector<std::atomic<int>> visits(static_cast<std::size_t>(count));
-      pool.take_turns(count, [&](std::int64_t i) { ++visits[static_cast<std::size_t>(i)]; });
+      pool.take_turns(count, [&](std::int64_t i, int) { ++visits[static_cast<std::size_t>(i)]; });
       for (const auto& visit : visits) ASSERT_EQ(visit, 1) << count << " " << threads;
     }
   }
@@ -109,7 +109,7 @@ TEST(ThreadPool, TakesEveryTurnOnce) {
 TEST(ThreadPool, GivesTheTurnsOfAThreadThatWaitsToTheOthers) {
   ThreadPool pool(2);
   std::atomic<int> done{0};
-  pool.take_turns(8, [&](std::int64_t i) {
+  pool.take_turns(8, [&](std::int64_t i, int) {
     // Ends only because somebody else takes all other turns meanwhile.
     while (i == 0 && done.load() < 7) std::this_thread::yield();
     ++done;

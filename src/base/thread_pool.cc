@@ -70,10 +70,10 @@ void ThreadPool::parallel_for(std::int64_t count, std::int64_t granularity,
   }
 }
 
-void ThreadPool::take_turns(std::int64_t count, const std::function<void(std::int64_t)>& body) {
+void ThreadPool::take_turns(std::int64_t count, const std::function<void(std::int64_t, int)>& body) {
   std::atomic<std::int64_t> next{0};
-  parallel_for(std::min<std::int64_t>(count, num_threads_), 1, [&](WorkRange) {
-    for (std::int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) body(i);
+  parallel_for(std::min<std::int64_t>(count, num_threads_), 1, [&](WorkRange range) {
+    for (std::int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) body(i, range.thread);
   });
 }
 

@@ -37,10 +37,10 @@ class ThreadPool {
   // returns when all are done. Empty ranges call nothing. The body must not throw.
   void parallel_for(std::int64_t count, std::int64_t granularity, const std::function<void(WorkRange)>& body);
 
-  // body(i) for every i in [0, count), each thread taking the next i when it is free: for parts of unlike cost, or
+  // body(i, thread) for every i in [0, count), each thread taking the next i when it is free: for parts of unlike cost, or
   // threads that others slow down. Which thread gets an i is left to chance, so what is done for it must not depend on
-  // that. Each turn costs an atomic addition and a call. Otherwise as parallel_for.
-  void take_turns(std::int64_t count, const std::function<void(std::int64_t)>& body);
+  // that, nor on `thread`, which is for scratch memory. Each turn costs an atomic addition and a call. Otherwise as parallel_for.
+  void take_turns(std::int64_t count, const std::function<void(std::int64_t, int)>& body);
 
  private:
   void worker(int thread);

@@ -3,7 +3,6 @@
 #include <cblas.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <vector>
 
@@ -124,14 +123,12 @@ void attention_gradient(const KernelContext& context, const AttentionShape& shap
                         std::span<const AttentionGradientTask> tasks) {
   ASSAY_CHECK(openblas_get_num_threads() == 1);
   const std::int64_t count = static_cast<std::int64_t>(tasks.size()) * shape.num_kv_heads;
-  std::atomic<std::int64_t> next{0};
-  context.pool->parallel_for(std::min<std::int64_t>(count, context.pool->num_threads()), 1, [&](WorkRange) {
-    Scratch scratch;
-    for (auto i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-      const auto& task = tasks[static_cast<std::size_t>(i / shape.num_kv_heads)];
-      ASSAY_CHECK(task.keys.rows == task.queries.rows && task.values.rows == task.queries.rows);
-      differentiate_kv_head(*context.table, shape, task, i % shape.num_kv_heads, scratch);
-    }
+  std::vector<Scratch> scratch(static_cast<std::size_t>(context.pool->num_threads()));
+  context.pool->take_turns(count, [&](std::int64_t i, int thread) {
+    const auto& task = tasks[static_cast<std::size_t>(i / shape.num_kv_heads)];
+    ASSAY_CHECK(task.keys.rows == task.queries.rows && task.values.rows == task.queries.rows);
+    differentiate_kv_head(*context.table, shape, task, i % shape.num_kv_heads,
+                          scratch[static_cast<std::size_t>(thread)]);
   });
 }
 

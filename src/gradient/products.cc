@@ -55,7 +55,7 @@ void multiply(const Factor& a, const Factor& b, std::int64_t depth, MatrixView<f
                      num_tiles = parts(out.rows, shape.rows) * tiles_across;
   const float beta = accumulate == Accumulate::kYes ? 1.0f : 0.0f;
   // Threads take the next tile when free; a tile's bits do not depend on who computes it.
-  pool.take_turns(num_tiles, [&](std::int64_t tile) {
+  pool.take_turns(num_tiles, [&](std::int64_t tile, int) {
     const std::int64_t row = tile / tiles_across * shape.rows, col = tile % tiles_across * shape.cols;
     const auto rows = static_cast<int>(std::min(shape.rows, out.rows - row));
     const auto cols = static_cast<int>(std::min(shape.cols, out.cols - col));

@@ -286,7 +286,7 @@ void attention(const KernelContext& context, const AttentionShape& shape,
     add_units(shape, task, split_single, units);
   }
   // A unit's cost grows with the keys that it sees.
-  context.pool->take_turns(static_cast<std::int64_t>(units.size()), [&](std::int64_t u) {
+  context.pool->take_turns(static_cast<std::int64_t>(units.size()), [&](std::int64_t u, int) {
     const Unit& unit = units[static_cast<std::size_t>(u)];
     const Block block(*context.table, shape, unit);
     if (unit.task->queries.rows == 1) {

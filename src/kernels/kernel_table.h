@@ -108,16 +108,32 @@ constexpr int packed_kind(int bits, int offsets) {
   return offsets * kNumPackedBits + (bits == 8 ? 3 : bits - 2);
 }
 
-// The input of a product with packed weights: x[c] is about q[c] * scales[c / 32].
-struct RoundedVector {
-  const std::int8_t* q;
-  const float* scales;
-  const float* sums;           // of unit u: scales[u] * q_sums[u]
-  const std::int32_t* q_sums;  // of q over a unit
+// 32 columns of the input of a product with packed weights, a unit: x[c] is about scale * q[c]. Two units
+// that follow each other may share a scale. Scales lack their last two bits, so that kLargeSum * scale is
+// exact.
+struct RoundedUnit {
+  std::int8_t q[32];
+  float scale;
+  float sum;    // scale times the sum of q
+  float shift;  // -kLargeSum * scale
+  std::int32_t
+      start;  // kLargeSumBits - zero * (sum of q); of two units with one scale: in the first, of both
 };
+// The last bit of this float is worth one: the bits of it, plus a sum s of integers with |s| < 2^22, are
+// those of the float kLargeSum + s.
+inline constexpr float kLargeSum = 0x1.8p23f;
+inline constexpr std::int32_t kLargeSumBits = 0x4b400000;
+struct UnitRounding {
+  int units_per_scale;  // 1 or 2, a divisor of the number of units
+  int zero;             // see RoundedUnit::start
+  bool operator==(const UnitRounding&) const = default;
+};
+// A NaN or an infinity makes its unit's scale NaN. No instruction set may differ from the reference in a bit.
+using RoundUnitsFn = void (*)(const float* x, std::int64_t num_units, UnitRounding rounding,
+                              RoundedUnit* out);
 // y[16 (p - begin) + r] = sum_c W[16 p + r, c] x[c] for panels begin <= p < end.
 using PackedDotFn = void (*)(const PackedPanels& weight, std::int64_t begin, std::int64_t end,
-                             const RoundedVector& x, float* y);
+                             const RoundedUnit* x, float* y);
 
 // A part of a panel spread out for many rows of x: codes of some units as the table's PackedTileFn wants
 // them, at most kSpreadUnitBytes each, and of every unit and row the scale and the offset (-scale * zero, or
@@ -136,15 +152,14 @@ inline constexpr std::int64_t kMostTileUnits = 18;
 inline constexpr int kMostTilePanels = 2;
 struct PackedTile {
   SpreadPanel panels[kMostTilePanels];
-  int num_panels;  // at most KernelTable::packed_tile_panels
-  int zero;        // as in PackedPanels
+  int num_panels;       // at most KernelTable::packed_tile_panels
+  int units_per_scale;  // of x; where it is 2, two units share scales and offsets of the panels, too
   std::int64_t num_units;
-  RoundedVector x;  // of row 0, at the first of the units
-  std::int64_t q_stride;
-  std::int64_t scales_stride;  // of scales, sums and q_sums
-  const float* start;          // 16 values per panel; may be y
-  std::int64_t start_stride;   // 0: the same for all rows
-  float* y;                    // 16 values per panel and row
+  const RoundedUnit* x;       // of row 0, at the first of the units
+  std::int64_t x_stride;      // in units
+  const float* start;         // 16 values per panel; may be y
+  std::int64_t start_stride;  // 0: the same for all rows
+  float* y;                   // 16 values per panel and row
   std::int64_t y_stride;
   int num_rows;  // of x, at most KernelTable::packed_tile_rows
 };
@@ -223,6 +238,7 @@ struct KernelTable {
   // Rounded input, for ggml's super-blocks; null where there is none.
   DotFn dot_int8[kNumWeightFormats];
   RoundInputFn round_input;
+  RoundUnitsFn round_units;
   PackedDotFn packed_dot[kNumPackedKinds];
   SpreadFn spread[kNumPackedKinds];
   PackedTileFn multiply_packed_tile[kNumPackedKinds];

@@ -31,9 +31,10 @@ std::string_view name(const KernelTable& table);
 enum class Activations {
   kFloat,  // as it is: the figures of quality are made with this
   // Rounded to 8 bits where that makes the product faster. Repacked weights (WeightView::packed): to integers
-  // per 32 columns, on every table; input beyond 2^110 may overflow. One row times ggml's super-blocks: the
-  // same, on "avx512vnni" and "avx512bf16". Many rows times bfloat16 weights of an even number of columns: to
-  // bfloat16, on "avx512bf16". Everywhere else the same as kFloat. For generation.
+  // per 32 columns, or 64 where these lie in one group, on every table; input beyond 2^110 may overflow. One
+  // row times ggml's super-blocks: the same, on "avx512vnni" and "avx512bf16". Many rows times bfloat16
+  // weights of an even number of columns: to bfloat16, on "avx512bf16". Everywhere else the same as kFloat.
+  // For generation.
   kRounded,
 };
 
@@ -50,8 +51,8 @@ struct KernelContext {
 // Aliasing: y overlaps nothing. Alignment: none required.
 // Numerics: |y - exact| <= (cols + 4) * 2^-24 * (|bias| + sum_c |W x|), W the dequantized value rounded to
 // float (as
-//           dequantize_row gives it). kRounded adds for packed weights, over the groups of 32 columns, max|x|
-//           / 254 * sum |W|, and float rounding of sums in which codes and zero points are apart:
+//           dequantize_row gives it). kRounded adds for packed weights, over the groups of 32 or 64 columns,
+//           max|x| / 254 * sum |W|, and float rounding of sums in which codes and zero points are apart:
 //           docs/numerics.md#int8; for bfloat16 weights 2^-8 * sum_c |W x|: docs/numerics.md#bfloat16.
 // Determinism: the same bits for any number of threads. A row of y does not depend on the other rows of x,
 // nor, for kFloat, on

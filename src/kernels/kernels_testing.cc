@@ -205,13 +205,14 @@ Expected exact_product(const WeightView& weight, MatrixView<const float> x, std:
   return expected;
 }
 
-void add_rounding_bound(const WeightView& weight, MatrixView<const float> x, Expected& expected) {
+void add_rounding_bound(const WeightView& weight, MatrixView<const float> x, Expected& expected,
+                        std::int64_t group_cols) {
   const auto w = reference_values(weight);
   for (std::int64_t t = 0; t < x.rows; ++t) {
     for (std::int64_t r = 0; r < weight.rows; ++r) {
-      for (std::int64_t first = 0; first < weight.cols; first += 32) {
+      for (std::int64_t first = 0; first < weight.cols; first += group_cols) {
         double largest = 0, magnitude = 0;
-        for (std::int64_t c = first; c < std::min(weight.cols, first + 32); ++c) {
+        for (std::int64_t c = first; c < std::min(weight.cols, first + group_cols); ++c) {
           largest = std::max(largest, static_cast<double>(std::abs(x.at(t, c))));
           magnitude += std::abs(static_cast<double>(w[static_cast<std::size_t>(r * weight.cols + c)]));
         }

@@ -46,8 +46,9 @@ struct Expected {
 };
 // With the bound for Activations::kFloat.
 Expected exact_product(const WeightView& weight, MatrixView<const float> x, std::span<const float> bias);
-// docs/numerics.md#int8: rounding x moves it by half a step of its group of 32 columns.
-void add_rounding_bound(const WeightView& weight, MatrixView<const float> x, Expected& expected);
+// docs/numerics.md#int8: rounding x moves it by half a step of its group of so many columns.
+void add_rounding_bound(const WeightView& weight, MatrixView<const float> x, Expected& expected,
+                        std::int64_t group_cols = 32);
 // What float sums lose of which codes and zero points are apart.
 void add_integer_sum_bound(const WeightView& weight, MatrixView<const float> x, Expected& expected);
 

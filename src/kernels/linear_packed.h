@@ -8,6 +8,9 @@
 namespace assay {
 
 PackedPanels panels_of(const PackedMatrix& matrix);
+// How many units of the input, of kUnitCols columns each, are rounded with one scale: two where the matrix's
+// groups hold them whole.
+int units_per_scale(const PackedMatrix& matrix);
 
 // REQUIRES: every layer has weight.packed, and shapes as linear() wants them; x.rows > 0.
 void multiply_packed(const KernelContext& context, std::span<const LinearLayer> layers,

@@ -1,6 +1,7 @@
 #include "kernels/linear_packed.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -51,11 +52,11 @@ std::vector<TestFormat> packable_formats() {
   return formats;
 }
 
-TestWeights with_one_zero(int bits, std::int64_t rows, std::int64_t cols, std::int64_t group_size) {
+TestWeights with_one_zero(int bits, std::int64_t rows, std::int64_t cols, std::int64_t group_size, int zero) {
   TestWeights weights = group_weights(bits, rows, cols, group_size, 5);
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t g = 0; g < weights.groups.num_groups(); ++g)
-      weights.groups.zero(r, g) = static_cast<std::uint8_t>(1 << (bits - 1));
+      weights.groups.zero(r, g) = static_cast<std::uint8_t>(zero);
   }
   weights.view = weights.groups.view();
   return weights;
@@ -86,7 +87,7 @@ TEST(PackedMatrix, TakesJustWhatHasWholeUnits) {
 
 TEST(PackedMatrix, StoresNoZeroPointThatAllShare) {
   ThreadPool pool(1);
-  const Packed shared(with_one_zero(4, 5, 64, 32), pool);
+  const Packed shared(with_one_zero(4, 5, 64, 32, 8), pool);
   EXPECT_EQ(shared.matrix.offsets(), PackedOffsets::kOneZero);
   EXPECT_EQ(shared.matrix.zero(), 8);
   const Packed own(group_weights(4, 5, 64, 32, 3), pool);
@@ -119,6 +120,69 @@ TEST(PackedMatrix, HoldsTheValuesOfTheMatrix) {
   }
 }
 
+TEST(PackedMatrix, SharesAScaleOfTheInputBetweenTwoUnitsWhereGroupsHoldThemWhole) {
+  ThreadPool pool(1);
+  const auto units = [&](std::int64_t cols, std::int64_t group_size) {
+    return units_per_scale(Packed(group_weights(4, 5, cols, group_size, 3), pool).matrix);
+  };
+  EXPECT_EQ(units(128, 64), 2);
+  EXPECT_EQ(units(192, 1 << 20), 2);
+  EXPECT_EQ(units(128, 32), 1);
+  EXPECT_EQ(units(192, 96), 1) << "the second pair would lie in two groups";
+  EXPECT_EQ(units(160, 64), 1) << "a unit would be left";
+}
+
+TEST_P(LinearPacked, RoundsUnitsAsTheReferenceDoes) {
+  auto x = normal_values(4 * 64 + 1, 17);
+  std::fill_n(x.begin() + 65, 64, 0.0f);
+  x[150] = std::numeric_limits<float>::infinity();
+  x[200] = std::numeric_limits<float>::quiet_NaN();
+  const auto round = [&](const KernelTable& table, UnitRounding rounding) {
+    std::vector<RoundedUnit> units(8);
+    table.round_units(x.data() + 1, 8, rounding, units.data());
+    std::vector<float> all;
+    for (const RoundedUnit& unit : units) {
+      all.insert(all.end(), std::begin(unit.q), std::end(unit.q));
+      // NaN is one, whatever its bits.
+      for (const float value : {unit.scale, unit.sum, unit.shift})
+        all.push_back(std::isnan(value) ? 1e30f : value);
+      all.push_back(std::bit_cast<float>(unit.start));
+    }
+    return all;
+  };
+  for (const UnitRounding rounding : {UnitRounding{1, 0}, {2, 0}, {1, 8}, {2, 128}})
+    EXPECT_TRUE(same_bits(round(*GetParam(), rounding), round(*tables_here().front(), rounding)))
+        << rounding.units_per_scale << " units, zero " << rounding.zero;
+}
+
+// What the reference itself must give: x within half a step, sums of what it gives, a scale of which
+// kLargeSum times is exact.
+TEST_P(LinearPacked, GivesUnitsWhoseFactorsFollowFromTheirIntegers) {
+  const auto x = normal_values(6 * 32, 18);
+  for (const int per_scale : {1, 2}) {
+    std::vector<RoundedUnit> units(6);
+    GetParam()->round_units(x.data(), 6, {per_scale, 7}, units.data());
+    for (std::size_t u = 0; u < 6; ++u) {
+      const std::size_t first = u / static_cast<std::size_t>(per_scale) * static_cast<std::size_t>(per_scale);
+      int own = 0, all = 0;
+      for (int i = 0; i < 32; ++i) {
+        own += units[u].q[i];
+        EXPECT_NEAR(x[32 * u + static_cast<std::size_t>(i)],
+                    units[u].scale * static_cast<float>(units[u].q[i]), 0.5001f * units[u].scale);
+      }
+      for (std::size_t v = first; v < first + static_cast<std::size_t>(per_scale); ++v) {
+        for (const std::int8_t q : units[v].q) all += q;
+      }
+      EXPECT_EQ(units[u].scale, units[first].scale);
+      EXPECT_EQ(units[u].sum, units[u].scale * static_cast<float>(own));
+      EXPECT_EQ(static_cast<double>(units[u].shift), -0x1.8p23 * static_cast<double>(units[u].scale));
+      if (u == first) {
+        EXPECT_EQ(units[u].start, std::bit_cast<std::int32_t>(0x1.8p23f) - 7 * all);
+      }
+    }
+  }
+}
+
 TEST_P(LinearPacked, StaysWithinTheBoundForEveryFormatAndRemainder) {
   for (const auto& format : packable_formats()) {
     for (const auto& [rows, cols] :
@@ -129,7 +193,7 @@ TEST_P(LinearPacked, StaysWithinTheBoundForEveryFormatAndRemainder) {
         const auto values = normal_values(tokens * cols + 1, 9);
         const MatrixView<const float> x{values.data() + 1, tokens, cols};  // no alignment
         auto expected = exact_product(packed.weights.view, x, bias);
-        add_rounding_bound(packed.weights.view, x, expected);
+        add_rounding_bound(packed.weights.view, x, expected, units_per_scale(packed.matrix) * kUnitCols);
         add_integer_sum_bound(packed.weights.view, x, expected);
         EXPECT_TRUE(within_bound(run(packed, x, bias), expected.y, expected.bound))
             << format.name() << " rows " << rows << " cols " << cols << " tokens " << tokens;
@@ -142,8 +206,9 @@ TEST_P(LinearPacked, StaysWithinTheBoundForEveryFormatAndRemainder) {
 // float sums are left.
 TEST_P(LinearPacked, SumsTheLargestCodesAndInputsWithoutOverflow) {
   for (const int bits : {2, 3, 4, 8}) {
-    for (const float sign : {1.0f, -1.0f}) {
-      TestWeights weights = with_one_zero(bits, 21, 256, 64);
+    for (const auto& [sign, zero] :
+         {std::pair{1.0f, 1 << (bits - 1)}, {-1.0f, 1 << (bits - 1)}, {1.0f, 0}, {-1.0f, 0}}) {
+      TestWeights weights = with_one_zero(bits, 21, 256, 64, zero);
       const std::vector<std::uint8_t> largest(256, static_cast<std::uint8_t>((1 << bits) - 1));
       for (std::int64_t r = 0; r < 21; ++r) weights.groups.set_row(r, largest);
       const Packed packed(std::move(weights), pool_);
@@ -153,7 +218,7 @@ TEST_P(LinearPacked, SumsTheLargestCodesAndInputsWithoutOverflow) {
         auto expected = exact_product(packed.weights.view, x, {});
         add_integer_sum_bound(packed.weights.view, x, expected);
         EXPECT_TRUE(within_bound(run(packed, x), expected.y, expected.bound))
-            << bits << " bits, tokens " << tokens;
+            << bits << " bits, zero " << zero << ", tokens " << tokens;
       }
     }
   }

@@ -189,8 +189,7 @@ inline FloatPair offsets_of(const PackedPanels& w, const std::uint8_t* panel, st
 }
 
 template <int kBits, int kOffsets>
-void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x,
-                float* y) {
+void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedUnit* x, float* y) {
   for (std::int64_t p = begin; p < end; ++p, y += 16) {
     const std::uint8_t* panel = w.panels + p * w.panel_bytes;
     const std::uint8_t* unit = panel + w.codes_begin;
@@ -204,11 +203,11 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
 #pragma GCC unroll 8
         for (int v = 0; v < kBits; ++v)
           _mm_prefetch(reinterpret_cast<const char*>(unit + kPrefetchBytes + 64 * v), _MM_HINT_T0);
-        const Pair product = sum_unit<kBits>(unit, x.q + 32 * u);
-        const __m256 input_scale = _mm256_set1_ps(x.scales[u]);
+        const Pair product = sum_unit<kBits>(unit, x[u].q);
+        const __m256 input_scale = _mm256_set1_ps(x[u].scale);
         group.low = _mm256_fmadd_ps(_mm256_cvtepi32_ps(product.low), input_scale, group.low);
         group.high = _mm256_fmadd_ps(_mm256_cvtepi32_ps(product.high), input_scale, group.high);
-        group_sum += x.sums[u];
+        group_sum += x[u].sum;
       }
       const FloatPair scale = load_halves(panel + 32 * g);
       const FloatPair offset = offsets_of<kOffsets>(w, panel, g, scale);
@@ -256,19 +255,19 @@ void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std:
 // The sums over one part of a unit, in pairs of 16 bits. A function of its own, so that nothing else takes
 // its registers.
 template <int kRows>
-[[gnu::noinline]] void sum_part(const std::uint8_t* codes, const std::int8_t* q, std::int64_t q_stride,
+[[gnu::noinline]] void sum_part(const std::uint8_t* codes, const RoundedUnit* x, std::int64_t x_stride,
                                 Pair sums[kRows]) {
   __m256i low[kRows], high[kRows];
 #pragma GCC unroll 6
   for (int t = 0; t < kRows; ++t) low[t] = high[t] = _mm256_setzero_si256();
 #pragma GCC unroll 8
-  for (int j = 0; j < 8; ++j, codes += 64, q += 4) {
+  for (int j = 0; j < 8; ++j, codes += 64) {
     const Pair pair = load_pair(codes);
 #pragma GCC unroll 6
     for (int t = 0; t < kRows; ++t) {
-      const __m256i x = input_quad(q + t * q_stride);
-      add_products(pair.low, x, low[t]);
-      add_products(pair.high, x, high[t]);
+      const __m256i quad = input_quad(x[t * x_stride].q + 4 * j);
+      add_products(pair.low, quad, low[t]);
+      add_products(pair.high, quad, high[t]);
     }
   }
 #pragma GCC unroll 6
@@ -280,12 +279,12 @@ template <int kRows>
 inline void multiply_part(const PackedTile& tile, std::int64_t u, const std::uint8_t* codes, __m256i factor,
                           FloatPair sums[kRows]) {
   Pair products[kRows];
-  sum_part<kRows>(codes, tile.x.q + 32 * u, tile.q_stride, products);
+  sum_part<kRows>(codes, tile.x + u, tile.x_stride, products);
   const __m256 scale_low = _mm256_load_ps(tile.panels[0].scales + 16 * u);
   const __m256 scale_high = _mm256_load_ps(tile.panels[0].scales + 16 * u + 8);
 #pragma GCC unroll 6
   for (int t = 0; t < kRows; ++t) {
-    const __m256 input_scale = _mm256_set1_ps(tile.x.scales[t * tile.scales_stride + u]);
+    const __m256 input_scale = _mm256_set1_ps(tile.x[t * tile.x_stride + u].scale);
     sums[t].low = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(products[t].low, factor)),
                                   _mm256_mul_ps(scale_low, input_scale), sums[t].low);
     sums[t].high = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(products[t].high, factor)),
@@ -309,7 +308,7 @@ void multiply_rows(const PackedTile& tile) {
     const __m256 offset_high = _mm256_load_ps(tile.panels[0].offsets + 16 * u + 8);
 #pragma GCC unroll 6
     for (int t = 0; t < kRows; ++t) {
-      const __m256 sum = _mm256_set1_ps(tile.x.sums[t * tile.scales_stride + u]);
+      const __m256 sum = _mm256_set1_ps(tile.x[t * tile.x_stride + u].sum);
       sums[t].low = _mm256_fmadd_ps(offset_low, sum, sums[t].low);
       sums[t].high = _mm256_fmadd_ps(offset_high, sum, sums[t].high);
     }
@@ -330,15 +329,20 @@ void multiply_packed_tile(const PackedTile& tile) {
   kFunctions[tile.num_rows - 1](tile);
 }
 
-// As the reference does it, operation by operation.
-void round_input(const float* x, std::int64_t cols, const RoundedInput& out) {
-  const __m256 sign = _mm256_set1_ps(-0.0f), infinite = _mm256_set1_ps(__builtin_inff());
-  for (std::int64_t g = 0; g < cols / kInt8Group; ++g) {
-    __m256 v[4];
+// kUnits * 32 values rounded with one scale, operation by operation as the reference does it.
+template <int kUnits>
+struct RoundedGroup {
+  static constexpr int kVectors = 4 * kUnits;
+  __m256i words[kVectors];
+  float scale;  // NaN where a value is not finite
+
+  explicit RoundedGroup(const float* x) {
+    const __m256 sign = _mm256_set1_ps(-0.0f), infinite = _mm256_set1_ps(__builtin_inff());
+    __m256 v[kVectors];
     __m256 largest = _mm256_setzero_ps(), finite = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      v[i] = _mm256_loadu_ps(x + 32 * g + 8 * i);
+#pragma GCC unroll 8
+    for (int i = 0; i < kVectors; ++i) {
+      v[i] = _mm256_loadu_ps(x + 8 * i);
       const __m256 magnitude = _mm256_andnot_ps(sign, v[i]);
       finite = _mm256_and_ps(finite, _mm256_cmp_ps(magnitude, infinite, _CMP_LT_OQ));
       largest = _mm256_max_ps(largest, magnitude);
@@ -347,35 +351,66 @@ void round_input(const float* x, std::int64_t cols, const RoundedInput& out) {
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(largest), _mm256_extractf128_ps(largest, 1));
     four = _mm_max_ps(four, _mm_movehl_ps(four, four));
     const float top = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
-    out.scales[g] = usable ? top / 127.0f : __builtin_nanf("");
+    scale = usable ? top / 127.0f : __builtin_nanf("");
     const __m256 inverse = _mm256_set1_ps(usable && top > 0 ? 127.0f / top : 0.0f);
-    __m256i words[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      const __m256i rounded = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
-      words[i] = usable ? rounded : _mm256_setzero_si256();
-    }
-    const auto total = [](__m256i a, __m256i b) {
-      const __m256i both = _mm256_add_epi32(a, b);
-      __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-      return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
-    };
-    out.half_sums[2 * g] = total(words[0], words[1]);
-    out.half_sums[2 * g + 1] = total(words[2], words[3]);
-    out.sums[g] = out.half_sums[2 * g] + out.half_sums[2 * g + 1];
+#pragma GCC unroll 8
+    for (int i = 0; i < kVectors; ++i)
+      words[i] = usable ? _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse)) : _mm256_setzero_si256();
+  }
+  // Of 16 values.
+  std::int32_t half_sum(int half) const {
+    const __m256i both = _mm256_add_epi32(words[2 * half], words[2 * half + 1]);
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
+  }
+  void store(int unit, std::int8_t* q) const {
+    const __m256i* w = words + 4 * unit;
     // Packing works within 128 bits; the words come back into order.
-    const __m256i bytes =
-        _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q + 32 * g),
+    const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(w[0], w[1]), _mm256_packs_epi32(w[2], w[3]));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(q),
                         _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
   }
+};
+
+void round_input(const float* x, std::int64_t cols, const RoundedInput& out) {
+  for (std::int64_t g = 0; g < cols / kInt8Group; ++g) {
+    const RoundedGroup<1> group(x + 32 * g);
+    group.store(0, out.q + 32 * g);
+    out.scales[g] = group.scale;
+    out.half_sums[2 * g] = group.half_sum(0);
+    out.half_sums[2 * g + 1] = group.half_sum(1);
+    out.sums[g] = out.half_sums[2 * g] + out.half_sums[2 * g + 1];
+  }
+}
+
+template <int kUnits>
+void round_all(const float* x, std::int64_t num_units, int zero, RoundedUnit* out) {
+  for (std::int64_t u = 0; u < num_units; u += kUnits) {
+    const RoundedGroup<kUnits> group(x + 32 * u);
+    const float scale = without_last_bits(group.scale);
+    std::int32_t all = 0;
+#pragma GCC unroll 2
+    for (int i = 0; i < kUnits; ++i) {
+      group.store(i, out[u + i].q);
+      const std::int32_t sum = group.half_sum(2 * i) + group.half_sum(2 * i + 1);
+      set_factors(scale, sum, out[u + i]);
+      all += sum;
+    }
+    out[u].start -= zero * all;
+  }
+}
+
+void round_units(const float* x, std::int64_t num_units, UnitRounding rounding, RoundedUnit* out) {
+  const auto round = rounding.units_per_scale == 2 ? round_all<2> : round_all<1>;
+  round(x, num_units, rounding.zero, out);
 }
 
 }  // namespace
 
 void use_packed_avx2(KernelTable& table) {
   table.round_input = round_input;
+  table.round_units = round_units;
   table.packed_tile_rows = kTileRows;
   table.packed_tile_panels = 1;
   for_packed_kinds([&]<int kBits, int kOffsets>() {

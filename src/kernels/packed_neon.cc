@@ -113,8 +113,7 @@ inline float32x4_t offsets_of(const PackedPanels& w, const std::uint8_t* panel, 
 }
 
 template <int kBits, int kOffsets>
-void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x,
-                float* y) {
+void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedUnit* x, float* y) {
   for (std::int64_t p = begin; p < end; ++p, y += 16) {
     const std::uint8_t* panel = w.panels + p * w.panel_bytes;
     const std::uint8_t* unit = panel + w.codes_begin;
@@ -126,12 +125,12 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
       float group_sum = 0;
       for (; u < last; ++u, unit += 64 * kBits) {
         int8x16_t quads[8];
-        for (int j = 0; j < 8; ++j) quads[j] = input_quad(x.q + 32 * u + 4 * j);
+        for (int j = 0; j < 8; ++j) quads[j] = input_quad(x[u].q + 4 * j);
         for (int i = 0; i < kQuarters; ++i) {
           const float32x4_t product = vcvtq_f32_s32(sum_unit<kBits>(unit + 16 * i, quads));
-          group[i] = vfmaq_n_f32(group[i], product, x.scales[u]);
+          group[i] = vfmaq_n_f32(group[i], product, x[u].scale);
         }
-        group_sum += x.sums[u];
+        group_sum += x[u].sum;
       }
       for (int i = 0; i < kQuarters; ++i) {
         const float32x4_t scale = load_halves(panel + 32 * g + 8 * i);
@@ -171,12 +170,12 @@ void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std:
 
 // Sums over a part of a unit, at whose quarter `codes` points, of kRows rows.
 template <int kRows>
-inline void sum_part(const std::uint8_t* codes, const std::int8_t* q, std::int64_t q_stride,
+inline void sum_part(const std::uint8_t* codes, const RoundedUnit* x, std::int64_t x_stride,
                      int32x4_t out[kRows]) {
   QuadSums sums[kRows];
   for (int j = 0; j < 8; ++j) {
     const uint8x16_t quad = vld1q_u8(codes + 64 * j);
-    for (int t = 0; t < kRows; ++t) sums[t].add(quad, input_quad(q + t * q_stride + 4 * j));
+    for (int t = 0; t < kRows; ++t) sums[t].add(quad, input_quad(x[t * x_stride].q + 4 * j));
   }
   for (int t = 0; t < kRows; ++t) out[t] = sums[t].total();
 }
@@ -189,20 +188,20 @@ void multiply_rows(const PackedTile& tile) {
     for (int t = 0; t < kRows; ++t) sums[t] = vld1q_f32(tile.start + t * tile.start_stride + 4 * i);
     for (std::int64_t u = 0; u < tile.num_units; ++u) {
       const std::uint8_t* codes = panel.codes + u * kParts * 512 + 16 * i;
-      const std::int8_t* q = tile.x.q + 32 * u;
+      const RoundedUnit* x = tile.x + u;
       int32x4_t products[kRows];
-      sum_part<kRows>(codes, q, tile.q_stride, products);
+      sum_part<kRows>(codes, x, tile.x_stride, products);
       if constexpr (kParts == 2) {
         int32x4_t upper[kRows];
-        sum_part<kRows>(codes + 512, q, tile.q_stride, upper);
+        sum_part<kRows>(codes + 512, x, tile.x_stride, upper);
         for (int t = 0; t < kRows; ++t) products[t] = vaddq_s32(products[t], vshlq_n_s32(upper[t], 4));
       }
       const float32x4_t scale = vld1q_f32(panel.scales + 16 * u + 4 * i);
       const float32x4_t offset = vld1q_f32(panel.offsets + 16 * u + 4 * i);
       for (int t = 0; t < kRows; ++t) {
-        const std::int64_t at = t * tile.scales_stride + u;
-        sums[t] = vfmaq_f32(sums[t], vcvtq_f32_s32(products[t]), vmulq_n_f32(scale, tile.x.scales[at]));
-        sums[t] = vfmaq_n_f32(sums[t], offset, tile.x.sums[at]);
+        const RoundedUnit& unit = x[t * tile.x_stride];
+        sums[t] = vfmaq_f32(sums[t], vcvtq_f32_s32(products[t]), vmulq_n_f32(scale, unit.scale));
+        sums[t] = vfmaq_n_f32(sums[t], offset, unit.sum);
       }
     }
     for (int t = 0; t < kRows; ++t) vst1q_f32(tile.y + t * tile.y_stride + 4 * i, sums[t]);

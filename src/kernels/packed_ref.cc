@@ -1,5 +1,6 @@
 // Plain products with packed weights. Spread codes are one byte each, in the order of quads.
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/packed_kinds.h"
 #include "tensor/float16.h"
@@ -46,9 +47,36 @@ float offset_at(const PackedPanels& w, const std::uint8_t* panel, std::int64_t u
   return -scale_at(w, panel, unit, row) * static_cast<float>(zero);
 }
 
+// Units [0, count) with one scale.
+void round_scale(const float* x, int count, int zero, RoundedUnit* out) {
+  float largest = 0;
+  bool finite = true;
+  for (int i = 0; i < count * kUnitCols; ++i) {
+    finite = finite && std::abs(x[i]) < INFINITY;
+    largest = std::max(largest, std::abs(x[i]));
+  }
+  const float inverse = finite && largest > 0 ? 127.0f / largest : 0.0f;
+  const float scale = finite ? without_last_bits(largest / 127.0f) : NAN;
+  std::int32_t all = 0;
+  for (int u = 0; u < count; ++u, x += kUnitCols) {
+    std::int32_t sum = 0;
+    for (int i = 0; i < kUnitCols; ++i) {
+      out[u].q[i] = static_cast<std::int8_t>(finite ? std::lrint(x[i] * inverse) : 0);
+      sum += out[u].q[i];
+    }
+    set_factors(scale, sum, out[u]);
+    all += sum;
+  }
+  out[0].start -= zero * all;
+}
+
+void round_units(const float* x, std::int64_t num_units, UnitRounding rounding, RoundedUnit* out) {
+  for (std::int64_t u = 0; u < num_units; u += rounding.units_per_scale)
+    round_scale(x + u * kUnitCols, rounding.units_per_scale, rounding.zero, out + u);
+}
+
 template <int kBits, PackedOffsets kOffsets>
-void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x,
-                float* y) {
+void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedUnit* x, float* y) {
   for (std::int64_t p = begin; p < end; ++p, y += kRows) {
     const std::uint8_t* panel = w.panels + p * w.panel_bytes;
     for (int r = 0; r < kRows; ++r) {
@@ -56,10 +84,9 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
       for (std::int64_t u = 0; u < w.num_units; ++u) {
         const std::uint8_t* unit = panel + w.codes_begin + u * kBits * 64;
         std::int32_t product = 0;
-        for (int c = 0; c < kUnitCols; ++c)
-          product += code_at(kBits, unit, c / 4, 4 * r + c % 4) * x.q[32 * u + c];
-        sum += static_cast<float>(product) * scale_at(w, panel, u, r) * x.scales[u];
-        sum += offset_at<kOffsets>(w, panel, u, r) * x.sums[u];
+        for (int c = 0; c < kUnitCols; ++c) product += code_at(kBits, unit, c / 4, 4 * r + c % 4) * x[u].q[c];
+        sum += static_cast<float>(product) * scale_at(w, panel, u, r) * x[u].scale;
+        sum += offset_at<kOffsets>(w, panel, u, r) * x[u].sum;
       }
       y[r] = sum;
     }
@@ -84,18 +111,16 @@ void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std:
 
 void multiply_packed_tile(const PackedTile& tile) {
   for (int t = 0; t < tile.num_rows; ++t) {
-    const std::int8_t* q = tile.x.q + t * tile.q_stride;
-    const float* scales = tile.x.scales + t * tile.scales_stride;
-    const float* sums = tile.x.sums + t * tile.scales_stride;
+    const RoundedUnit* x = tile.x + t * tile.x_stride;
     float* y = tile.y + t * tile.y_stride;
     for (int r = 0; r < kRows; ++r) {
       float sum = 0;
       for (std::int64_t u = 0; u < tile.num_units; ++u) {
         std::int32_t product = 0;
         for (int c = 0; c < kUnitCols; ++c)
-          product += tile.panels[0].codes[(u * kQuads + c / 4) * 64 + 4 * r + c % 4] * q[32 * u + c];
-        sum += static_cast<float>(product) * tile.panels[0].scales[u * kRows + r] * scales[u];
-        sum += tile.panels[0].offsets[u * kRows + r] * sums[u];
+          product += tile.panels[0].codes[(u * kQuads + c / 4) * 64 + 4 * r + c % 4] * x[u].q[c];
+        sum += static_cast<float>(product) * tile.panels[0].scales[u * kRows + r] * x[u].scale;
+        sum += tile.panels[0].offsets[u * kRows + r] * x[u].sum;
       }
       y[r] = tile.start[t * tile.start_stride + r] + sum;
     }
@@ -105,6 +130,7 @@ void multiply_packed_tile(const PackedTile& tile) {
 }  // namespace
 
 void use_packed_reference(KernelTable& table) {
+  table.round_units = round_units;
   table.packed_tile_rows = kTileRows;
   table.packed_tile_panels = 1;
   for_packed_kinds([&]<int kBits, int kOffsets>() {

@@ -139,8 +139,7 @@ inline __m512 offsets_of(const PackedPanels& w, const std::uint8_t* panel, std::
 }
 
 template <int kBits, int kOffsets>
-void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedVector& x,
-                float* y) {
+void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, const RoundedUnit* x, float* y) {
   for (std::int64_t p = begin; p < end; ++p, y += 16) {
     const std::uint8_t* panel = w.panels + p * w.panel_bytes;
     const std::uint8_t* unit = panel + w.codes_begin;
@@ -154,9 +153,9 @@ void packed_dot(const PackedPanels& w, std::int64_t begin, std::int64_t end, con
 #pragma GCC unroll 8
         for (int v = 0; v < kBits; ++v)
           _mm_prefetch(reinterpret_cast<const char*>(unit + kPrefetchBytes + 64 * v), _MM_HINT_T0);
-        const __m512 product = _mm512_cvtepi32_ps(sum_unit<kBits>(unit, x.q + 32 * u));
-        group = _mm512_fmadd_ps(product, _mm512_set1_ps(x.scales[u]), group);
-        group_sum += x.sums[u];
+        const __m512 product = _mm512_cvtepi32_ps(sum_unit<kBits>(unit, x[u].q));
+        group = _mm512_fmadd_ps(product, _mm512_set1_ps(x[u].scale), group);
+        group_sum += x[u].sum;
       }
       const __m512 scale = load_halves(panel + 32 * g);
       sum = _mm512_fmadd_ps(group, scale, sum);
@@ -182,43 +181,11 @@ void spread(const PackedPanels& w, std::int64_t p, std::int64_t first_unit, std:
   }
 }
 
-// Sums of integers start at the bits of kLarge = 1.5 * 2^23, of which the last is worth one: so each sum s is
-// the float kLarge + s without being converted, as long as |s| < 2^22, and (kLarge + s) * scale - kLarge *
-// scale, in one operation, is s * scale rounded once where kLarge * scale is exact. For that the scales of x
-// lose their last two bits.
-constexpr float kLarge = 0x1.8p23f;
-constexpr std::int32_t kLargeBits = 0x4b400000;
-
-// Of the rows of a tile.
-template <int kRows>
-struct InputFactors {
-  static constexpr std::int64_t kWidth = (kMostTileUnits + 15) / 16 * 16;
-  alignas(64) float scales[kRows][kWidth];
-  alignas(64) float shifts[kRows][kWidth];         // -kLarge * scale
-  alignas(64) std::int32_t starts[kRows][kWidth];  // kLargeBits, and what a zero common to all takes away
-
-  InputFactors(const PackedTile& tile, int zero) {
-    for (std::int64_t u = 0; u < tile.num_units; u += 16) {
-      const std::int64_t left = tile.num_units - u;
-      const auto mask = static_cast<__mmask16>(left < 16 ? (1u << left) - 1u : 0xffffu);
-      for (int t = 0; t < kRows; ++t) {
-        const std::int64_t at = t * tile.scales_stride + u;
-        const __m512i bits = _mm512_maskz_loadu_epi32(mask, tile.x.scales + at);
-        const __m512 scale = _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(~3)));
-        const __m512i sums = _mm512_maskz_loadu_epi32(mask, tile.x.q_sums + at);
-        _mm512_store_ps(scales[t] + u, scale);
-        _mm512_store_ps(shifts[t] + u, _mm512_mul_ps(scale, _mm512_set1_ps(-kLarge)));
-        _mm512_store_si512(starts[t] + u,
-                           _mm512_sub_epi32(_mm512_set1_epi32(kLargeBits),
-                                            _mm512_mullo_epi32(sums, _mm512_set1_epi32(zero))));
-      }
-    }
-  }
-};
-
-template <int kOffsets, int kPanels, int kRows>
+// Sums of integers start at RoundedUnit::start, so each sum s is the float kLargeSum + s without being
+// converted, and (kLargeSum + s) * scale - kLargeSum * scale, in one operation, is s * scale rounded once.
+// Two units with one scale are summed together: 64 * 255 * 127 < 2^22.
+template <int kOffsets, int kPanels, int kRows, int kUnits>
 void multiply_rows(const PackedTile& tile) {
-  const InputFactors<kRows> factors(tile, kOffsets == kOneZero ? tile.zero : 0);
   __m512 sums[kRows][kPanels];
 #pragma GCC unroll 7
   for (int t = 0; t < kRows; ++t) {
@@ -226,36 +193,38 @@ void multiply_rows(const PackedTile& tile) {
 #pragma GCC unroll 2
     for (int p = 0; p < kPanels; ++p) sums[t][p] = _mm512_loadu_ps(start + 16 * p);
   }
-  for (std::int64_t u = 0; u < tile.num_units; ++u) {
-    const std::int8_t* q = tile.x.q + 32 * u;
+  for (std::int64_t u = 0; u < tile.num_units; u += kUnits) {
+    const RoundedUnit* const x = tile.x + u;
     __m512i products[kRows][kPanels];
 #pragma GCC unroll 7
     for (int t = 0; t < kRows; ++t) {
 #pragma GCC unroll 2
-      for (int p = 0; p < kPanels; ++p) products[t][p] = _mm512_set1_epi32(factors.starts[t][u]);
+      for (int p = 0; p < kPanels; ++p) products[t][p] = _mm512_set1_epi32(x[t * tile.x_stride].start);
     }
-#pragma GCC unroll 8
-    for (int j = 0; j < 8; ++j) {
+#pragma GCC unroll 16
+    for (int j = 0; j < 8 * kUnits; ++j) {
       __m512i codes[kPanels];
 #pragma GCC unroll 2
       for (int p = 0; p < kPanels; ++p) codes[p] = load(tile.panels[p].codes + 512 * u + 64 * j);
 #pragma GCC unroll 7
       for (int t = 0; t < kRows; ++t) {
-        const __m512i x = input_quad(q + t * tile.q_stride + 4 * j);
+        const __m512i quad = input_quad(x[t * tile.x_stride + j / 8].q + 4 * (j % 8));
 #pragma GCC unroll 2
-        for (int p = 0; p < kPanels; ++p) products[t][p] = _mm512_dpbusd_epi32(products[t][p], codes[p], x);
+        for (int p = 0; p < kPanels; ++p)
+          products[t][p] = _mm512_dpbusd_epi32(products[t][p], codes[p], quad);
       }
     }
 #pragma GCC unroll 7
     for (int t = 0; t < kRows; ++t) {
-      const __m512 scale = _mm512_set1_ps(factors.scales[t][u]), shift = _mm512_set1_ps(factors.shifts[t][u]);
+      const RoundedUnit* const unit = x + t * tile.x_stride;
+      const __m512 scale = _mm512_set1_ps(unit->scale), shift = _mm512_set1_ps(unit->shift);
 #pragma GCC unroll 2
       for (int p = 0; p < kPanels; ++p) {
         const SpreadPanel& panel = tile.panels[p];
         const __m512 product = _mm512_fmadd_ps(_mm512_castsi512_ps(products[t][p]), scale, shift);
         sums[t][p] = _mm512_fmadd_ps(product, _mm512_load_ps(panel.scales + 16 * u), sums[t][p]);
         if constexpr (kOffsets != kOneZero) {
-          const __m512 sum = _mm512_set1_ps(tile.x.sums[t * tile.scales_stride + u]);
+          const __m512 sum = _mm512_set1_ps(kUnits == 2 ? unit[0].sum + unit[1].sum : unit->sum);
           sums[t][p] = _mm512_fmadd_ps(_mm512_load_ps(panel.offsets + 16 * u), sum, sums[t][p]);
         }
       }
@@ -268,13 +237,13 @@ void multiply_rows(const PackedTile& tile) {
   }
 }
 
-template <int kOffsets, int kPanels>
+template <int kOffsets, int kPanels, int kUnits>
 void multiply_panels(const PackedTile& tile) {
   static constexpr PackedTileFn kFunctions[] = {
-      multiply_rows<kOffsets, kPanels, 1>, multiply_rows<kOffsets, kPanels, 2>,
-      multiply_rows<kOffsets, kPanels, 3>, multiply_rows<kOffsets, kPanels, 4>,
-      multiply_rows<kOffsets, kPanels, 5>, multiply_rows<kOffsets, kPanels, 6>,
-      multiply_rows<kOffsets, kPanels, 7>};
+      multiply_rows<kOffsets, kPanels, 1, kUnits>, multiply_rows<kOffsets, kPanels, 2, kUnits>,
+      multiply_rows<kOffsets, kPanels, 3, kUnits>, multiply_rows<kOffsets, kPanels, 4, kUnits>,
+      multiply_rows<kOffsets, kPanels, 5, kUnits>, multiply_rows<kOffsets, kPanels, 6, kUnits>,
+      multiply_rows<kOffsets, kPanels, 7, kUnits>};
   static_assert(sizeof(kFunctions) / sizeof(kFunctions[0]) == kTileRows);
   kFunctions[tile.num_rows - 1](tile);
 }
@@ -282,12 +251,58 @@ void multiply_panels(const PackedTile& tile) {
 template <int kOffsets>
 void multiply_packed_tile(const PackedTile& tile) {
   static_assert(kTilePanels == 2 && kTilePanels <= kMostTilePanels);
-  tile.num_panels == 1 ? multiply_panels<kOffsets, 1>(tile) : multiply_panels<kOffsets, 2>(tile);
+  static constexpr PackedTileFn kFunctions[2][2] = {
+      {multiply_panels<kOffsets, 1, 1>, multiply_panels<kOffsets, 2, 1>},
+      {multiply_panels<kOffsets, 1, 2>, multiply_panels<kOffsets, 2, 2>}};
+  kFunctions[tile.units_per_scale - 1][tile.num_panels - 1](tile);
+}
+
+// As the reference does it, operation by operation.
+template <int kUnits>
+inline void round_scale(const float* x, int zero, RoundedUnit* out) {
+  constexpr int kVectors = 2 * kUnits;
+  __m512 v[kVectors];
+  __m512 largest = _mm512_setzero_ps();
+  __mmask16 finite = 0xffff;
+#pragma GCC unroll 4
+  for (int i = 0; i < kVectors; ++i) {
+    v[i] = _mm512_loadu_ps(x + 16 * i);
+    const __m512 magnitude = _mm512_abs_ps(v[i]);
+    finite = _mm512_mask_cmp_ps_mask(finite, magnitude, _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ);
+    largest = _mm512_max_ps(largest, magnitude);
+  }
+  const bool usable = finite == 0xffff;
+  const float top = _mm512_reduce_max_ps(largest);
+  const float scale = usable ? without_last_bits(top / 127.0f) : __builtin_nanf("");
+  const __m512 inverse = _mm512_set1_ps(usable && top > 0 ? 127.0f / top : 0.0f);
+  std::int32_t all = 0;
+#pragma GCC unroll 2
+  for (int u = 0; u < kUnits; ++u) {
+    __m512i words[2];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      words[i] = usable ? _mm512_cvtps_epi32(_mm512_mul_ps(v[2 * u + i], inverse)) : _mm512_setzero_si512();
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out[u].q + 16 * i), _mm512_cvtepi32_epi8(words[i]));
+    }
+    const std::int32_t sum = _mm512_reduce_add_epi32(_mm512_add_epi32(words[0], words[1]));
+    set_factors(scale, sum, out[u]);
+    all += sum;
+  }
+  out[0].start -= zero * all;
+}
+
+void round_units(const float* x, std::int64_t num_units, UnitRounding rounding, RoundedUnit* out) {
+  if (rounding.units_per_scale == 2) {
+    for (std::int64_t u = 0; u < num_units; u += 2) round_scale<2>(x + 32 * u, rounding.zero, out + u);
+  } else {
+    for (std::int64_t u = 0; u < num_units; ++u) round_scale<1>(x + 32 * u, rounding.zero, out + u);
+  }
 }
 
 }  // namespace
 
 void use_packed_vnni(KernelTable& table) {
+  table.round_units = round_units;
   table.packed_tile_rows = kTileRows;
   table.packed_tile_panels = kTilePanels;
   for_packed_kinds([&]<int kBits, int kOffsets>() {

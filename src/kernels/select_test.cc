@@ -57,8 +57,9 @@ TEST(Select, FillsEveryFunctionOfEveryTable) {
     for (const auto& fn : table->spread) EXPECT_NE(fn, nullptr) << table->name;
     for (const auto& fn : table->multiply_packed_tile) EXPECT_NE(fn, nullptr) << table->name;
     for (const auto& fn : table->activate) EXPECT_NE(fn, nullptr) << table->name;
-    EXPECT_TRUE(table->transpose && table->multiply_tile && table->round_input && table->scores &&
-                table->softmax && table->rms_norm && table->layer_norm && table->rope && table->add)
+    EXPECT_TRUE(table->transpose && table->multiply_tile && table->round_input && table->round_units &&
+                table->scores && table->softmax && table->rms_norm && table->layer_norm && table->rope &&
+                table->add)
         << table->name;
   }
 }

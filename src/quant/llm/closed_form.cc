@@ -111,7 +111,7 @@ Gains improve(MatrixView<const float> target, MatrixView<const float> h, const G
               GroupQuantMatrix& matrix, ThreadPool& pool) {
   const auto num_panels = (target.rows + kPanelRows - 1) / kPanelRows;
   std::vector<Gains> gains(static_cast<std::size_t>(num_panels));
-  pool.take_turns(num_panels, [&](std::int64_t i) {
+  pool.take_turns(num_panels, [&](std::int64_t i, int) {
     const auto begin = i * kPanelRows;
     const auto rows = target.rows_between(begin, std::min(begin + kPanelRows, target.rows));
     PanelImprover improver(load_panel(rows, matrix, begin, grid, h), h, options);

@@ -25,7 +25,7 @@ void CrossMomentAccumulator::add(MatrixView<const float> a, MatrixView<const flo
   ASSAY_CHECK(a.cols == sum_.rows() && b.cols == sum_.cols() && a.rows == b.rows && blas_is_single_threaded());
   const auto tiles_across = (sum_.cols() + kTileSide - 1) / kTileSide;
   const auto num_tiles = (sum_.rows() + kTileSide - 1) / kTileSide * tiles_across;
-  pool.take_turns(num_tiles, [&](std::int64_t tile) {
+  pool.take_turns(num_tiles, [&](std::int64_t tile, int) {
     const auto row = tile / tiles_across * kTileSide;
     const auto col = tile % tiles_across * kTileSide;
     const auto tile_rows = static_cast<int>(std::min(kTileSide, sum_.rows() - row));

@@ -215,7 +215,7 @@ Result<GptqResult> solve_panels(MatrixView<const float> w, const HessianFactor& 
   result.matrix = GroupQuantMatrix(options.grid.bits, w.rows, w.cols, layout.columns_per_group);
   if (layout.column != factor.order) result.column_order = factor.order;
   const auto num_panels = (w.rows + kPanelRows - 1) / kPanelRows;
-  pool.take_turns(num_panels, [&](std::int64_t panel) {
+  pool.take_turns(num_panels, [&](std::int64_t panel, int) {
     const auto begin = panel * kPanelRows;
     PanelSolver solver(w.rows_between(begin, std::min(begin + kPanelRows, w.rows)), factor, options, layout, grids);
     solver.solve(begin, result.matrix);

@@ -61,7 +61,7 @@ void GramAccumulator::add(MatrixView<const float> x, ThreadPool& pool) {
   ASSAY_CHECK(x.cols == dim() && blas_is_single_threaded());
   const auto tiles = upper_tiles(dim());
   // Tiles differ in cost, so threads take the next one when free; a tile's bits do not depend on who computes it.
-  pool.take_turns(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) { add_tile(tiles[static_cast<std::size_t>(i)], x, sum_); });
+  pool.take_turns(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i, int) { add_tile(tiles[static_cast<std::size_t>(i)], x, sum_); });
   num_rows_ += x.rows;
 }
 
