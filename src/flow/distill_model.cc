@@ -47,8 +47,9 @@ class Student {
   static Result<Student> create(const LanguageModel& original, LanguageModel& quantized,
                                 const DistillOptions& options, const KernelContext& kernels) {
     Student student(original, quantized, options, kernels);
+    const LatentStart start = options.rates.latent > 0 ? LatentStart::kWeights : LatentStart::kCodes;
     for (std::int64_t layer = 0; layer < quantized.config.num_layers; ++layer) {
-      ASSAY_TRY(TrainableBlock block, TrainableBlock::create(original, quantized, layer, kernels));
+      ASSAY_TRY(TrainableBlock block, TrainableBlock::create(original, quantized, layer, start, kernels));
       student.blocks_.push_back(std::move(block));
     }
     return student;

@@ -90,7 +90,8 @@ Result<ReconstructReport> reconstruct_block(const LanguageModel& original, Langu
                                             BlockStreams& streams) {
   const auto start = std::chrono::steady_clock::now();
   ASSAY_RETURN_IF_ERROR(pass_block(original, layer, data, kernels, streams.original));
-  ASSAY_TRY(TrainableBlock block, TrainableBlock::create(original, quantized, layer, kernels));
+  ASSAY_TRY(TrainableBlock block,
+            TrainableBlock::create(original, quantized, layer, LatentStart::kWeights, kernels));
   Pass pass{data, streams.quantized, streams.original, block, {}};
   ReconstructReport report;
   ASSAY_TRY(report.start_error, pass.held_out_error());

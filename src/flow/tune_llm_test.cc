@@ -81,11 +81,11 @@ class TuneLlm : public testing::Test {
     options_.blocks->epochs = 3;
     options_.blocks->sequences_per_step = 3;
     // Rates that fit the few tokens here, whatever the defaults are.
-    options_.blocks->rates = {.latent = 0.02f, .scale = 0.005f, .zero = 0.0f, .norm = 0.005f};
+    options_.blocks->rates = {.latent = 0.02f, .scale = 0.002f, .zero = 0.0f, .norm = 0.005f};
     options_.model->epochs = 3;
     options_.model->sequences_per_step = 3;
     options_.model->rows_at_once = 32;
-    options_.model->rates = {.latent = 0.02f, .scale = 0.002f, .zero = 0.0f, .norm = 0.002f};
+    options_.model->rates = {.latent = 0.02f, .scale = 0.001f, .zero = 0.0f, .norm = 0.002f};
     options_.model->steps_between_saves = 2;
   }
 
@@ -160,12 +160,12 @@ TEST_P(TuneEveryFamily, BringsBlocksAndDistributionsNearerToTheFloatModelOnHeldO
   EXPECT_LT(report->model->kl, report->model->start_kl);
 }
 
-TEST_F(TuneLlm, LatentWeightsMoveInProportionToTheRangeOfTheirGroup) {
+TEST_F(TuneLlm, LatentWeightsMoveBySharesOfACode) {
   ThreadPool pool(1);
   const KernelContext kernels{runnable_kernels({})[0], &pool};
   for (const int bits : {2, 4}) {
     const LanguageModel model = rounded(bits);
-    auto block = TrainableBlock::create(original_, model, 0, kernels);
+    auto block = TrainableBlock::create(original_, model, 0, LatentStart::kWeights, kernels);
     ASSERT_THAT(block, IsOk());
     const Matrix<float> x = *Forward(original_, kernels).embed(std::vector<std::int32_t>{1, 5, 9}, {});
     const std::vector<SequenceRows> sequence{{0, 3, nullptr}};
@@ -180,7 +180,33 @@ TEST_F(TuneLlm, LatentWeightsMoveInProportionToTheRangeOfTheirGroup) {
     for (std::int64_t i = 0; i < after.rows() * after.cols(); ++i)
       farthest = std::max(farthest, std::abs(after.data()[i] - before.data()[i]));
     // Adam's first step has the full length of its rate.
-    EXPECT_NEAR(farthest, 0.01f * static_cast<float>((1 << bits) - 1) / 3, 1e-4f) << bits << " bits";
+    EXPECT_NEAR(farthest, 0.01f, 1e-4f) << bits << " bits";
+  }
+}
+
+TEST_F(TuneLlm, TrainsScalesAndNormsAloneWhereLatentWeightsHaveNoRate) {
+  options_.blocks.reset();
+  options_.model->rates.latent = 0;
+  LanguageModel model = rounded();
+  const LanguageModel start = rounded();
+  const auto report = tune(model, "run");
+  ASSERT_THAT(report, IsOk());
+  EXPECT_LT(report->model->kl, report->model->start_kl);
+  for (std::size_t layer = 0; layer < model.blocks.size(); ++layer) {
+    for (std::size_t i = 0; i < kNumSlots; ++i) {
+      if (!model.blocks[layer].linears[i]) continue;
+      const GroupQuantMatrix &trained = *model.blocks[layer].linears[i]->quantized,
+                             &before = *start.blocks[layer].linears[i]->quantized;
+      std::vector<std::uint8_t> codes(static_cast<std::size_t>(trained.cols())), expected(codes.size());
+      bool scales_moved = false;
+      for (std::int64_t r = 0; r < trained.rows(); ++r) {
+        trained.get_row(r, codes);
+        before.get_row(r, expected);
+        ASSERT_EQ(codes, expected) << "block " << layer << ", slot " << i << ", row " << r;
+        scales_moved |= trained.scale(r, 0).bits != before.scale(r, 0).bits;
+      }
+      EXPECT_TRUE(scales_moved) << "block " << layer << ", slot " << i;
+    }
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 // A scale must stay invertible; below this float16 has too few bits left to train one.
 constexpr float kLeastScale = 0x1.0p-20f;
-// How far inside of its code's cell a latent weight starts, so that rounding errors of latent / s do not flip
+// How far inside of its code's cell a latent weight starts, so that rounding errors of weight / s do not flip
 // it.
 constexpr float kMargin = 1e-3f;
 // From zero, in steps: within what round_nearest takes.
@@ -38,7 +38,8 @@ FakeQuant::FakeQuant(const GroupQuantMatrix& start, std::vector<std::int32_t> or
 }
 
 FakeQuant FakeQuant::create(const GroupQuantMatrix& start, std::vector<std::int32_t> order,
-                            MatrixView<const float> weight, QuantParameters& parameters) {
+                            MatrixView<const float> weight, LatentStart latent_start,
+                            QuantParameters& parameters) {
   ASSAY_CHECK(weight.rows == start.rows() && weight.cols == start.cols());
   FakeQuant quant(start, std::move(order));
   const auto largest = static_cast<float>((1 << start.bits()) - 1);
@@ -51,6 +52,10 @@ FakeQuant FakeQuant::create(const GroupQuantMatrix& start, std::vector<std::int3
       const std::int64_t g = c / start.group_size();
       const auto code = static_cast<float>(codes[static_cast<std::size_t>(c)]);
       const auto zero = static_cast<float>(start.zero(r, g));
+      if (latent_start == LatentStart::kCodes) {
+        parameters.latent.at(r, c) = code - zero;
+        continue;
+      }
       const float w = weight.at(r, quant.source(c)) / quant.start_scales_.at(r, g) + zero;
       // The outermost codes also stand for everything beyond them.
       const float low = code == 0 ? -kFarthest : code - 0.5f + kMargin;
@@ -70,7 +75,7 @@ FakeQuant::Group FakeQuant::group_of(const QuantParameters& parameters, std::int
   const float start = start_scales_.at(r, g);
   const float scale = to_float(to_float16(std::max(start * parameters.scales.at(r, g), kLeastScale)));
   const auto largest = static_cast<float>((1 << bits_) - 1);
-  return {scale, start / scale, start, std::clamp(round_nearest(parameters.zeros.at(r, g)), 0.0f, largest)};
+  return {scale, start, std::clamp(round_nearest(parameters.zeros.at(r, g)), 0.0f, largest)};
 }
 
 void FakeQuant::simulate(const QuantParameters& parameters, MatrixView<float> weights,
@@ -86,7 +91,7 @@ void FakeQuant::simulate(const QuantParameters& parameters, MatrixView<float> we
         const Group group = group_of(parameters, r, g);
         const std::int64_t end = std::min(begin + group_size_, cols);
         for (std::int64_t c = begin; c < end; ++c) {
-          const float code = round_nearest(latent[c] * group.inverse) + group.zero;
+          const float code = round_nearest(latent[c]) + group.zero;
           out[c] = group.scale * (std::min(std::max(code, 0.0f), largest) - group.zero);
         }
       }
@@ -105,19 +110,17 @@ void FakeQuant::gradient(const QuantParameters& parameters, MatrixView<const flo
       for (std::int64_t c = 0; c < cols; ++c)
         ordered[static_cast<std::size_t>(c)] = dweights.at(r, source(c));
       const float *latent = parameters.latent.row(r), *dw = ordered.data();
-      float* dlatent = gradients.latent.row(r);
+      float* dlatent = gradients.latent.cols() > 0 ? gradients.latent.row(r) : nullptr;
       for (std::int64_t begin = 0, g = 0; begin < cols; begin += group_size_, ++g) {
         const Group group = group_of(parameters, r, g);
         const std::int64_t end = std::min(begin + group_size_, cols);
         float dscale = 0, dzero = 0;
         for (std::int64_t c = begin; c < end; ++c) {
-          const float steps = latent[c] * group.inverse;
-          const float code = round_nearest(steps) + group.zero;
+          const float code = round_nearest(latent[c]) + group.zero;
           const float kept = std::min(std::max(code, 0.0f), largest);
-          const float inside = kept == code ? 1.0f : 0.0f;
-          dlatent[c] += inside * dw[c] * group.start_scale;
-          dscale += dw[c] * (kept - group.zero - inside * steps);
-          dzero -= (1.0f - inside) * dw[c];
+          dscale += dw[c] * (kept - group.zero);
+          dzero -= kept == code ? 0.0f : dw[c];
+          if (dlatent != nullptr) dlatent[c] += kept == code ? dw[c] * group.scale : 0.0f;
         }
         gradients.scales.at(r, g) += dscale * group.start_scale;
         gradients.zeros.at(r, g) += dzero * group.scale;
@@ -137,7 +140,7 @@ GroupQuantMatrix FakeQuant::export_matrix(const QuantParameters& parameters) con
       out.scale(r, g) = to_float16(group.scale);
       out.zero(r, g) = static_cast<std::uint8_t>(group.zero);
       for (std::int64_t c = g * group_size_; c < std::min((g + 1) * group_size_, cols); ++c) {
-        const float code = round_nearest(parameters.latent.at(r, c) * group.inverse) + group.zero;
+        const float code = round_nearest(parameters.latent.at(r, c)) + group.zero;
         codes[static_cast<std::size_t>(c)] = static_cast<std::uint8_t>(std::clamp(code, 0.0f, largest));
       }
     }
@@ -146,8 +149,8 @@ GroupQuantMatrix FakeQuant::export_matrix(const QuantParameters& parameters) con
   return out;
 }
 
-QuantParameters zeros_like(const QuantParameters& parameters) {
-  return {Matrix<float>(parameters.latent.rows(), parameters.latent.cols()),
+QuantParameters zero_gradients(const QuantParameters& parameters, bool latent) {
+  return {latent ? Matrix<float>(parameters.latent.rows(), parameters.latent.cols()) : Matrix<float>(),
           Matrix<float>(parameters.scales.rows(), parameters.scales.cols()),
           Matrix<float>(parameters.zeros.rows(), parameters.zeros.cols())};
 }

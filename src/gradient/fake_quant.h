@@ -1,6 +1,9 @@
 // A linear layer's weights as they will be once quantized, with gradients for what decides that: latent
-// weights, scales and zero points. Straight-through estimators as in LSQ (arXiv:1902.08153) and EfficientQAT
-// (arXiv:2407.11062).
+// weights, scales and zero points. Rounding passes gradients on as they are (straight-through,
+// arXiv:1308.3432). Latent weights are in units of their scale as it is now, so a scale that moves takes its
+// weights along, and codes change for no other reason than their own gradients. (In LSQ, arXiv:1902.08153,
+// weights stay where they are while scales move: there a scale whose codes do not change learns next to
+// nothing of what it does.)
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -11,27 +14,30 @@
 
 namespace assay {
 
-// What is trained, in units of the scales that training starts from, so that one learning rate fits every
-// layer. Columns stand in the order of the quantized matrix. Also holds gradients with respect to these.
+// What is trained, in units that let one learning rate fit every layer. Columns stand in the order of the
+// quantized matrix. Also holds gradients with respect to these.
 struct QuantParameters {
-  Matrix<float> latent;  // [rows, cols]: weight / start scale of its group
+  Matrix<float>
+      latent;  // [rows, cols]: weight / scale of its group; as gradients, empty if they are not wanted
   Matrix<float> scales;  // [rows, groups]: scale / start scale
   Matrix<float> zeros;   // [rows, groups]: of codes, not yet rounded
 };
+
+// Where latent weights start: as near to weights of the float model as the codes allow, for training; or in
+// the middle of the codes' cells, where codes are to be kept.
+enum class LatentStart { kWeights, kCodes };
 
 // Where training starts, and how parameters become a matrix. Immutable, safe concurrently.
 class FakeQuant {
  public:
   // `start` gives bits, groups, start scales and codes; `order` its column order (engine's
   // Linear::column_order). `parameters` become such that export_matrix() gives `start` again (where scales
-  // are normal float16 numbers), latent weights being as near to `weight` (in the layer's order) as that
-  // allows.
+  // are normal float16 numbers). `weight` is in the layer's order.
   static FakeQuant create(const GroupQuantMatrix& start, std::vector<std::int32_t> order,
-                          MatrixView<const float> weight, QuantParameters& parameters);
+                          MatrixView<const float> weight, LatentStart latent_start,
+                          QuantParameters& parameters);
 
-  int bits() const { return bits_; }
-
-  // weights (in the layer's order of inputs) = s (clamp(round(latent / s) + z, 0, 2^bits - 1) - z), s rounded
+  // weights (in the layer's order of inputs) = s (clamp(round(latent) + z, 0, 2^bits - 1) - z), s rounded
   // to float16 and z to an integer code: exactly what the exported matrix dequantizes to.
   void simulate(const QuantParameters& parameters, MatrixView<float> weights, ThreadPool& pool) const;
 
@@ -45,7 +51,7 @@ class FakeQuant {
  private:
   FakeQuant(const GroupQuantMatrix& start, std::vector<std::int32_t> order);
   struct Group {
-    float scale, inverse, start_scale, zero;
+    float scale, start_scale, zero;
   };
   Group group_of(const QuantParameters& parameters, std::int64_t r, std::int64_t g) const;
   std::int64_t source(std::int64_t c) const {
@@ -58,6 +64,7 @@ class FakeQuant {
   Matrix<float> start_scales_;  // [rows, groups]
 };
 
-QuantParameters zeros_like(const QuantParameters& parameters);
+// Gradients to add to; `latent`: with those of latent weights.
+QuantParameters zero_gradients(const QuantParameters& parameters, bool latent);
 
 }  // namespace assay

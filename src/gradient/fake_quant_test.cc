@@ -47,6 +47,15 @@ class FakeQuantTest : public testing::TestWithParam<int> {
     }
   }
 
+  void expect_codes_of_start(const GroupQuantMatrix& matrix) {
+    std::vector<std::uint8_t> codes(kCols), expected(kCols);
+    for (std::int64_t r = 0; r < kRows; ++r) {
+      matrix.get_row(r, codes);
+      start_.get_row(r, expected);
+      EXPECT_EQ(codes, expected) << "row " << r << ", seed " << kGradientSeed;
+    }
+  }
+
   // Away from where training starts, everything at once.
   void disturb(QuantParameters& parameters) {
     Rng rng(kGradientSeed + 5);
@@ -63,25 +72,60 @@ class FakeQuantTest : public testing::TestWithParam<int> {
 };
 
 TEST_P(FakeQuantTest, StartsAsTheMatrixItIsGiven) {
-  QuantParameters parameters;
-  const FakeQuant quant = FakeQuant::create(start_, order_, weight_.view(), parameters);
-  expect_equals(simulated(quant, parameters), start_);
-  const GroupQuantMatrix out = quant.export_matrix(parameters);
-  std::vector<std::uint8_t> codes(kCols), expected(kCols);
-  for (std::int64_t r = 0; r < kRows; ++r) {
-    out.get_row(r, codes);
-    start_.get_row(r, expected);
-    EXPECT_EQ(codes, expected);
-    for (std::int64_t g = 0; g < start_.num_groups(); ++g) {
-      EXPECT_EQ(out.scale(r, g).bits, start_.scale(r, g).bits);
-      EXPECT_EQ(out.zero(r, g), start_.zero(r, g));
+  for (const LatentStart latent_start : {LatentStart::kWeights, LatentStart::kCodes}) {
+    QuantParameters parameters;
+    const FakeQuant quant = FakeQuant::create(start_, order_, weight_.view(), latent_start, parameters);
+    expect_equals(simulated(quant, parameters), start_);
+    const GroupQuantMatrix out = quant.export_matrix(parameters);
+    expect_codes_of_start(out);
+    for (std::int64_t r = 0; r < kRows; ++r) {
+      for (std::int64_t g = 0; g < start_.num_groups(); ++g) {
+        EXPECT_EQ(out.scale(r, g).bits, start_.scale(r, g).bits);
+        EXPECT_EQ(out.zero(r, g), start_.zero(r, g));
+      }
     }
   }
 }
 
+TEST_P(FakeQuantTest, KeepsCodesWhateverScalesBecome) {
+  for (const LatentStart latent_start : {LatentStart::kWeights, LatentStart::kCodes}) {
+    QuantParameters parameters;
+    const FakeQuant quant = FakeQuant::create(start_, order_, weight_.view(), latent_start, parameters);
+    Rng rng(kGradientSeed + 6);
+    for (std::int64_t i = 0; i < parameters.scales.rows() * parameters.scales.cols(); ++i)
+      parameters.scales.data()[i] = static_cast<float>(0.5 + rng.uniform());
+    const GroupQuantMatrix out = quant.export_matrix(parameters);
+    expect_codes_of_start(out);
+    expect_equals(simulated(quant, parameters), out);
+  }
+}
+
+// In the middle of its cell, any step shorter than half a code leaves the code as it is.
+TEST_P(FakeQuantTest, StartsInTheMiddleOfCellsWhereCodesAreToBeKept) {
+  QuantParameters parameters;
+  FakeQuant::create(start_, order_, weight_.view(), LatentStart::kCodes, parameters);
+  for (std::int64_t i = 0; i < kRows * kCols; ++i)
+    EXPECT_EQ(parameters.latent.data()[i], std::nearbyint(parameters.latent.data()[i]));
+}
+
+TEST_P(FakeQuantTest, GivesTheSameGradientsOfScalesWithoutThoseOfLatentWeights) {
+  QuantParameters parameters;
+  const FakeQuant quant =
+      FakeQuant::create(start_, order_, weight_.view(), LatentStart::kWeights, parameters);
+  disturb(parameters);
+  const Matrix<float> dw = normal_matrix(kRows, kCols, kGradientSeed + 2);
+  QuantParameters all = zero_gradients(parameters, true), without = zero_gradients(parameters, false);
+  quant.gradient(parameters, dw.view(), all, pool_);
+  quant.gradient(parameters, dw.view(), without, pool_);
+  EXPECT_EQ(without.latent.cols(), 0);
+  EXPECT_TRUE(std::ranges::equal(all.scales.values(), without.scales.values()));
+  EXPECT_TRUE(std::ranges::equal(all.zeros.values(), without.zeros.values()));
+}
+
 TEST_P(FakeQuantTest, ExportsExactlyWhatItSimulates) {
   QuantParameters parameters;
-  const FakeQuant quant = FakeQuant::create(start_, order_, weight_.view(), parameters);
+  const FakeQuant quant =
+      FakeQuant::create(start_, order_, weight_.view(), LatentStart::kWeights, parameters);
   disturb(parameters);
   expect_equals(simulated(quant, parameters), quant.export_matrix(parameters));
 }
@@ -90,10 +134,11 @@ TEST_P(FakeQuantTest, ExportsExactlyWhatItSimulates) {
 // surrogate is u + (n - u0) with u0 held, which central differences can be taken of.
 TEST_P(FakeQuantTest, GradientsEqualCentralDifferencesOfTheStraightThroughSurrogate) {
   QuantParameters parameters;
-  const FakeQuant quant = FakeQuant::create(start_, order_, weight_.view(), parameters);
+  const FakeQuant quant =
+      FakeQuant::create(start_, order_, weight_.view(), LatentStart::kWeights, parameters);
   disturb(parameters);
   const Matrix<float> dw = normal_matrix(kRows, kCols, kGradientSeed + 2);
-  QuantParameters gradients = zeros_like(parameters);
+  QuantParameters gradients = zero_gradients(parameters, true);
   quant.gradient(parameters, dw.view(), gradients, pool_);
   const double largest = (1 << GetParam()) - 1;
   for (std::int64_t r = 0; r < kRows; ++r) {
@@ -102,17 +147,16 @@ TEST_P(FakeQuantTest, GradientsEqualCentralDifferencesOfTheStraightThroughSurrog
       double scale = start_scale * parameters.scales.at(r, g),
              zero = std::clamp<double>(std::nearbyint(parameters.zeros.at(r, g)), 0, largest);
       scale = to_float(to_float16(static_cast<float>(scale)));
-      const double zero_held = zero, scale_held = scale;
+      const double zero_held = zero;
       const std::int64_t begin = g * kGroup, end = std::min(begin + kGroup, kCols);
       std::vector<double> latent(parameters.latent.row(r) + begin, parameters.latent.row(r) + end),
           held = latent;
       const auto loss = [&] {
         double sum = 0;
         for (std::size_t c = 0; c < latent.size(); ++c) {
-          const double steps_held = held[c] * start_scale / scale_held,
-                       shift = std::nearbyint(steps_held) - steps_held;
-          const double code = std::nearbyint(steps_held) + zero_held;
-          const double steps = latent[c] * start_scale / scale + shift;
+          const double shift = std::nearbyint(held[c]) - held[c];
+          const double code = std::nearbyint(held[c]) + zero_held;
+          const double steps = latent[c] + shift;
           const double value = code < 0 ? -zero : code > largest ? largest - zero : steps;
           sum += dw.at(r, order_[static_cast<std::size_t>(begin) + c]) * scale * value;
         }

@@ -6,10 +6,6 @@
 namespace assay {
 namespace {
 
-// Codes that the range of a group holds beside its first, for which the rate of latent weights is given: they move in
-// proportion to the range of weights, however fine its grid.
-constexpr float kRateRange = 3;
-
 std::span<float> all(Matrix<float>& matrix) {
   return {matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.cols())};
 }
@@ -20,7 +16,8 @@ TrainableBlock::TrainableBlock(BlockGradient gradient, const KernelContext& kern
     : gradient_(std::move(gradient)), kernels_(kernels) {}
 
 Result<TrainableBlock> TrainableBlock::create(const LanguageModel& original, const LanguageModel& quantized,
-                                              std::int64_t layer, const KernelContext& kernels) {
+                                              std::int64_t layer, LatentStart latent_start,
+                                              const KernelContext& kernels) {
   ASSAY_TRY(BlockGradient gradient, BlockGradient::create(quantized, layer, kernels));
   TrainableBlock out(std::move(gradient), kernels);
   const Block& block = quantized.blocks[static_cast<std::size_t>(layer)];
@@ -35,7 +32,7 @@ Result<TrainableBlock> TrainableBlock::create(const LanguageModel& original, con
     out.orders_.push_back(linear.column_order);
     out.state_.layers.emplace_back();
     out.quants_.push_back(FakeQuant::create(*linear.quantized, linear.column_order,
-                                            out.weights_.linears[i].view(),
+                                            out.weights_.linears[i].view(), latent_start,
                                             out.state_.layers.back().parameters));
   }
   for (std::size_t i = 0; i < kNumNormSlots; ++i) {
@@ -77,11 +74,10 @@ void TrainableBlock::step(const TrainingRates& rates, std::int64_t step) {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     auto& layer = state_.layers[i];
     Matrix<float>& dweight = dweights_.linears[slots_[i]];
-    QuantParameters gradients = zeros_like(layer.parameters);
+    QuantParameters gradients = zero_gradients(layer.parameters, rates.latent > 0);
     quants_[i].gradient(layer.parameters, dweight.view(), gradients, pool);
     std::ranges::fill(all(dweight), 0.0f);
-    const float range = static_cast<float>((1 << quants_[i].bits()) - 1) / kRateRange;
-    move(all(layer.parameters.latent), all(gradients.latent), layer.latent, rates.latent * range);
+    move(all(layer.parameters.latent), all(gradients.latent), layer.latent, rates.latent);
     move(all(layer.parameters.scales), all(gradients.scales), layer.scales, rates.scale);
     move(all(layer.parameters.zeros), all(gradients.zeros), layer.zeros, rates.zero);
   }

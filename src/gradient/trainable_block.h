@@ -13,8 +13,8 @@
 
 namespace assay {
 
-// Step sizes of Adam, in units of each parameter's start: of a third of the group's range (the scale, at 2 bits)
-// for latent weights, of itself for scales and norms, of one code for zero points. 0: not trained.
+// Step sizes of Adam: of the scale for latent weights, of its start for scales and norms, of one code for
+// zero points. 0: not trained.
 struct TrainingRates {
   float latent = 0;
   float scale = 0;
@@ -44,10 +44,11 @@ struct TrainingState {
 class TrainableBlock {
  public:
   // Starts from block `layer` of `quantized`, whose every linear is quantized (biases and configuration are
-  // borrowed from it); latent weights start at those of `original`. Errors: those of BlockGradient;
+  // borrowed from it); weights to start from are those of `original`. Errors: those of BlockGradient;
   // kInvalidArgument for a linear that is not quantized.
   static Result<TrainableBlock> create(const LanguageModel& original, const LanguageModel& quantized,
-                                       std::int64_t layer, const KernelContext& kernels);
+                                       std::int64_t layer, LatentStart latent_start,
+                                       const KernelContext& kernels);
 
   void forward(MatrixView<const float> x, std::span<const SequenceRows> sequences, BlockTape& tape,
                MatrixView<float> y);

@@ -87,7 +87,7 @@ std::map<std::string, std::string> make_facts(const Study& study) {
   facts["failures"] = study.failures.empty() ? "" : std::to_string(study.failures.size());
   facts["study.file"] = study.file;
   facts["energy"] = "";
-  std::string gptq;
+  std::string gptq, best, trained;
   for (const auto* models : {&study.detectors, &study.llms}) {
     for (const Model& model : *models) {
       for (const Variant& variant : model.variants) {
@@ -95,10 +95,14 @@ std::map<std::string, std::string> make_facts(const Study& study) {
         if (variant.method.find("gptq") != std::string::npos ||
             variant.method.find("GPTQ") != std::string::npos)
           gptq = "yes";
+        if (variant.method.starts_with("best")) best = "yes";
+        if (variant.method == "best, effort 2" || variant.method == "best, effort 3") trained = "yes";
       }
     }
   }
   facts["gptq"] = gptq;
+  facts["best"] = best;
+  facts["trained"] = trained;
   std::string commands;
   for (const std::string& command : study.commands) commands += (commands.empty() ? "" : "\n") + command;
   facts["commands"] = commands;

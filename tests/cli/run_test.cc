@@ -39,6 +39,29 @@ TEST_F(Study, MeasuresEverythingOnce) {
   EXPECT_EQ(records().size(), static_cast<std::size_t>(kPlanned));
 }
 
+TEST_F(Study, TrainsVariantsOnOneTextThatTheModelWrites) {
+  write_bytes(folder_ / "data.jsonl", "{\"text\": \"the cat sat on the mat\"}\n");
+  write_bytes(folder_ / "study.yaml",
+              "measure: {repetitions: 1, threads: [1], prompt_tokens: 8, generated_tokens: 4}\n"
+              "llms:\n  - model: " + golden("gguf/llama-quantized.gguf").string() + "\n    data: {file: data.jsonl}\n"
+              "    calibration: {samples: 16, sequence_length: 16}\n    group_size: 32\n    method: best\n    effort: 2\n"
+              "    quantizations: [float, int4, int2]\n");
+  run();
+  int texts = 0;
+  for (const auto& entry : fs::directory_iterator(folder_ / "out" / "models"))
+    texts += entry.path().string().ends_with(".calibration.json") ? 1 : 0;
+  EXPECT_EQ(texts, 1);
+  int quantized = 0;
+  for (const auto& row : records()) {
+    if (row.subject.kind != "quantize" || row.subject.variant == "float") continue;
+    ++quantized;
+    EXPECT_EQ(row.figures.value("method", ""), "best, effort 2") << row.figures.dump();
+    EXPECT_EQ(row.figures.value("calibration_tokens", 0), 16 * 16);
+  }
+  EXPECT_EQ(quantized, 2);
+  EXPECT_EQ(run()["measured"], 0);
+}
+
 TEST_F(Study, WritesNothingWhenAskedForThePlan) {
   auto all = words();
   all.insert(all.end(), {"--plan", "--json", "-"});

@@ -1,5 +1,6 @@
 #include "flow/study/llm_tasks.h"
 
+#include <algorithm>
 #include <list>
 #include <optional>
 #include <utility>
@@ -11,12 +12,14 @@
 #include "eval/cloze_data.h"
 #include "eval/paired.h"
 #include "flow/bench_llm.h"
+#include "flow/best_method.h"
 #include "flow/calibration.h"
 #include "flow/evaluate_llm.h"
 #include "flow/fetch/catalog.h"
 #include "flow/inspect.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
+#include "flow/self_calibration.h"
 #include "flow/study/model_digest.h"
 #include "flow/study/rough_sizes.h"
 #include "flow/study/study_energy.h"
@@ -75,12 +78,22 @@ class LlmStudy {
   Result<Json> energy(const std::string& variant, int threads);
 
  private:
+  struct Plan {
+    LlmQuantizeOptions options;
+    CalibrationOptions calibration;
+    bool writes_own_text = false;  // as `assay quantize`: training without a file to calibrate on
+  };
+  // REQUIRES: variant is not float.
+  Plan plan(const std::string& variant) const;
   fs::path path_of(const std::string& variant) const;
   Result<LlmQuantizeReport> write_variant(const std::string& variant);
   Result<LanguageModel*> load(const std::string& variant);
   // With its weights repacked, as timings want it.
   Result<const LanguageModel*> load_packed(const std::string& variant);
-  Result<CalibrationSet> calibration(const LanguageModel& model) const;
+  Result<CalibrationSet> calibration(const LanguageModel& model, const Plan& plan) const;
+  std::string method_name() const {
+    return spec_.method == "best" ? "best, effort " + std::to_string(spec_.effort) : spec_.method;
+  }
   bool is_reference(const std::string& variant) const { return variant == spec_.variants.front(); }
 
   LlmSpec spec_;
@@ -157,7 +170,7 @@ Json LlmStudy::about() const {
             {"data", data_name},
             {"examples", data_.size()},
             {"calibration", spec_.calibration.empty() ? "built-in text" : spec_.calibration.string()},
-            {"method", spec_.method},
+            {"method", method_name()},
             {"group_size", spec_.group_size},
             {"symmetric", spec_.symmetric},
             {"variants", spec_.variants}};
@@ -169,13 +182,35 @@ Json LlmStudy::about() const {
 Json LlmStudy::quantize_settings(const std::string& variant) const {
   Json settings{{"source", source_digest_}};
   if (variant == "float") return settings;
+  const Plan planned = plan(variant);
   settings["method"] = spec_.method;
+  if (planned.options.method == LlmMethod::kBest) settings["effort"] = spec_.effort;
   settings["group_size"] = spec_.group_size;
   settings["symmetric"] = spec_.symmetric;
-  settings["calibration"] = calibration_digest_;
-  settings["calibration_samples"] = spec_.calibration_samples;
-  settings["sequence_length"] = spec_.sequence_length;
+  settings["calibration"] = planned.writes_own_text ? "written by the model" : calibration_digest_;
+  settings["calibration_samples"] = planned.calibration.samples;
+  settings["sequence_length"] = planned.calibration.sequence_length;
   return settings;
+}
+
+LlmStudy::Plan LlmStudy::plan(const std::string& variant) const {
+  Plan out;
+  out.options.method = spec_.method == "rtn" ? LlmMethod::kRtn : LlmMethod::kGptq;
+  out.options.gptq.grid.bits = variant.back() - '0';
+  out.options.gptq.grid.sym = spec_.symmetric;
+  out.options.gptq.group_size = spec_.group_size;
+  out.calibration.samples = spec_.calibration_samples.value_or(out.calibration.samples);
+  out.calibration.sequence_length = spec_.sequence_length.value_or(out.calibration.sequence_length);
+  if (spec_.method == "best") {
+    choose_best({.effort = spec_.effort,
+                 .steps = {},
+                 .symmetric = spec_.symmetric,
+                 .samples = spec_.calibration_samples,
+                 .sequence_length = spec_.sequence_length},
+                out.options, out.calibration);
+  }
+  out.writes_own_text = out.options.tune.has_value() && spec_.calibration.empty();
+  return out;
 }
 
 Json LlmStudy::accuracy_settings(const std::string& variant) const {
@@ -190,7 +225,9 @@ Json LlmStudy::accuracy_settings(const std::string& variant) const {
 TaskCost LlmStudy::cost(const std::string& variant, const std::string& kind, std::int64_t tokens,
                         bool prompt) const {
   // Seconds per parameter, of SmolLM2-135M on two cores.
-  constexpr double kGptq = 6.2e-7 / (128 * 512), kRtn = 2e-8;  // the former per token of calibration
+  constexpr double kGptq = 6.2e-7 / (128 * 512),
+                   kRtn = 2e-8;  // the former per token of calibration, as those of best:
+  constexpr double kClosedForm = 8.2e-11, kTrained = 5e-11, kWritten = 1.5e-11, kSolvedTokens = 1 << 16;
   constexpr double kExample = 5.4e-10, kGenerated = 4e-11, kPrompt = 6.7e-12;
   constexpr double kLoadSeconds = 0.5;
   const bool quantized = variant != "float";
@@ -199,8 +236,16 @@ TaskCost LlmStudy::cost(const std::string& variant, const std::string& kind, std
   if (kind == "throughput")
     cost.seconds += (prompt ? kPrompt : kGenerated) * parameters_ * static_cast<double>(tokens);
   if (kind == "quantize" && quantized) {
-    const auto calibration = static_cast<double>(spec_.calibration_samples * spec_.sequence_length);
-    cost.seconds += (spec_.method == "rtn" ? kRtn : kGptq * calibration) * parameters_;
+    const Plan planned = plan(variant);
+    const auto tokens_of =
+        static_cast<double>(planned.calibration.samples * planned.calibration.sequence_length);
+    const double solved = solves_codes(planned.options) ? kClosedForm : kGptq;
+    // Solving takes no more than the first tokens of what is for training.
+    cost.seconds +=
+        (planned.options.method == LlmMethod::kRtn ? kRtn : solved * std::min(tokens_of, kSolvedTokens)) *
+        parameters_;
+    if (planned.options.tune)
+      cost.seconds += (kTrained + (planned.writes_own_text ? kWritten : 0)) * tokens_of * parameters_;
     constexpr double kBitsPerGroup = 16 + 4;  // scale and zero point
     const double bits = variant.back() - '0' + kBitsPerGroup / spec_.group_size;
     cost.disk_bytes = static_cast<std::uint64_t>((parameters_ - embedding_parameters_) * bits / 8 +
@@ -216,35 +261,46 @@ fs::path LlmStudy::path_of(const std::string& variant) const {
          (spec_.name + "-" + variant + "-" + settings_id(quantize_settings(variant)));
 }
 
-Result<CalibrationSet> LlmStudy::calibration(const LanguageModel& model) const {
+Result<CalibrationSet> LlmStudy::calibration(const LanguageModel& model, const Plan& plan) const {
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(source_));
-  CalibrationOptions options;
-  options.samples = spec_.calibration_samples;
-  options.sequence_length = spec_.sequence_length;
-  if (spec_.calibration.empty())
+  fs::path path = spec_.calibration;
+  if (plan.writes_own_text) {
+    // The same for all variants.
+    path = context_.folder / "models" /
+           (spec_.name + "-" +
+            settings_id({{"source", source_digest_},
+                         {"samples", plan.calibration.samples},
+                         {"length", plan.calibration.sequence_length}}) +
+            ".calibration.json");
+    if (!fs::exists(path)) {
+      const SelfCalibrationOptions own{.sequences = plan.calibration.samples,
+                                       .sequence_length = plan.calibration.sequence_length};
+      ASSAY_TRY(const auto run, write_self_calibration(model, tokenizer, spec_.model, own, path,
+                                                       context_.kernels, context_.progress));
+      static_cast<void>(run);
+    }
+  }
+  if (path.empty())
     return parse_calibration(as_bytes(context_.builtin.calibration), "built-in text", tokenizer,
-                             model.config.vocab_size, options);
-  ASSAY_TRY(const MappedFile file, MappedFile::open(spec_.calibration));
-  return parse_calibration(file.bytes(), spec_.calibration.string(), tokenizer, model.config.vocab_size,
-                           options);
+                             model.config.vocab_size, plan.calibration);
+  ASSAY_TRY(const MappedFile file, MappedFile::open(path));
+  return parse_calibration(file.bytes(), path.string(), tokenizer, model.config.vocab_size, plan.calibration);
 }
 
 Result<LlmQuantizeReport> LlmStudy::write_variant(const std::string& variant) {
   ASSAY_TRY(LanguageModel model, load_model(source_));
-  LlmQuantizeOptions options;
-  options.method = spec_.method == "rtn" ? LlmMethod::kRtn : LlmMethod::kGptq;
-  options.gptq.grid.bits = variant.back() - '0';
-  options.gptq.grid.sym = spec_.symmetric;
-  options.gptq.group_size = spec_.group_size;
-  CalibrationSet set;
-  if (needs_calibration(options)) {
-    ASSAY_TRY(set, calibration(model));
-  }
+  const Plan planned = plan(variant);
   std::error_code error;
   fs::create_directories(context_.folder / "models", error);
   // Without a record it is not known whether what stands there is whole.
   fs::remove_all(path_of(variant), error);
-  return quantize_llm(model, source_, path_of(variant), set, options, context_.kernels, context_.progress);
+  ASSAY_RETURN_IF_ERROR(check_quantize_llm(model, path_of(variant), planned.options, context_.kernels));
+  CalibrationSet set;
+  if (needs_calibration(planned.options)) {
+    ASSAY_TRY(set, calibration(model, planned));
+  }
+  return quantize_llm(model, source_, path_of(variant), set, planned.options, context_.kernels,
+                      context_.progress);
 }
 
 Result<LanguageModel*> LlmStudy::load(const std::string& variant) {
@@ -257,7 +313,7 @@ Result<LanguageModel*> LlmStudy::load(const std::string& variant) {
 }
 
 Result<const LanguageModel*> LlmStudy::load_packed(const std::string& variant) {
-  ASSAY_TRY(LanguageModel* model, load(variant));
+  ASSAY_TRY(LanguageModel * model, load(variant));
   ASSAY_RETURN_IF_ERROR(pack_weights(*model, *context_.kernels.pool));
   return model;
 }
@@ -282,7 +338,7 @@ Result<Json> LlmStudy::quantize(const std::string& variant) {
   ASSAY_TRY(const LlmQuantizeReport report, write_variant(variant));
   Json json = size_json(report.size);
   json["seconds"] = report.seconds;
-  json["method"] = spec_.method;
+  json["method"] = method_name();
   json["group_size"] = spec_.group_size;
   json["bits"] = variant.back() - '0';
   json["reference_of"] = "file";

@@ -28,10 +28,12 @@ struct LlmSpec {
   std::string data_set;        // by the name that `assay models` lists, instead of a path
   std::filesystem::path data;  // as `assay eval lambada --data`; empty: the built-in cloze set
   std::int64_t limit = 0;
-  std::filesystem::path calibration;  // as `assay quantize --calibration`; empty: the built-in text
-  std::int64_t calibration_samples = 128, sequence_length = 512;
+  // As `assay quantize --calibration`; empty: the built-in text, or for training text that the model writes.
+  std::filesystem::path calibration;
+  std::optional<std::int64_t> calibration_samples, sequence_length;  // nothing: as `assay quantize`
   std::vector<std::string> variants{"float", "int8", "int4", "int2"};
   std::string method = "gptq";
+  int effort = 1;  // of the method best
   int group_size = 64;
   bool symmetric = false;
 };

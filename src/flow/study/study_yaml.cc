@@ -76,13 +76,18 @@ void read_detector(YamlReader& reader, const fs::path& folder, DetectorSpec& spe
 void read_llm(YamlReader& reader, const fs::path& folder, LlmSpec& spec) {
   read_model(reader, "smollm2-135m", folder, spec.model, spec.name);
   reader.choices("quantizations", kLlmVariants, spec.variants);
-  reader.choice("method", {"gptq", "rtn"}, spec.method);
+  reader.choice("method", {"best", "gptq", "rtn"}, spec.method);
+  reader.integer("effort", 0, "2", spec.effort);
+  if (spec.effort > 3) reader.problem("effort: 0 to 3, for example \"effort: 2\"");
+  if (reader.has("effort") && spec.method != "best")
+    reader.problem("effort belongs to the method best; write \"method: best\" beside it");
   reader.integer("group_size", 1, "64", spec.group_size);
   reader.boolean("symmetric", spec.symmetric);
   YamlReader data = reader.map("data");
   data.text("set", "lambada", spec.data_set);
   data.path("file", "lambada_test.jsonl", folder, spec.data);
-  if (data.has("set") && data.has("file")) data.problem("data: set and file stand for the same; keep one of them, for example \"set: lambada\"");
+  if (data.has("set") && data.has("file"))
+    data.problem("data: set and file stand for the same; keep one of them, for example \"set: lambada\"");
   data.integer("limit", 1, "1000", spec.limit);
   data.finish();
   YamlReader calibration = reader.map("calibration");

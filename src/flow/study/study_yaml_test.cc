@@ -58,6 +58,21 @@ TEST(ParseStudy, ReadsEveryKey) {
   EXPECT_EQ(spec.llms[0].group_size, 32);
 }
 
+TEST(ParseStudy, ReadsTheMethodBestWithItsEffort) {
+  const ParsedStudy parsed = parse_study(
+      "llms:\n  - model: smollm2-135m\n    method: best\n    effort: 2\n    calibration: {samples: 400}\n", "/s");
+  ASSERT_THAT(parsed.problems, testing::IsEmpty()) << problems_text("f", parsed.problems);
+  EXPECT_EQ(parsed.spec.llms[0].method, "best");
+  EXPECT_EQ(parsed.spec.llms[0].effort, 2);
+  EXPECT_EQ(parsed.spec.llms[0].calibration_samples, 400);
+  EXPECT_FALSE(parsed.spec.llms[0].sequence_length);
+}
+
+TEST(ParseStudy, RefusesAnEffortThatNobodyMakes) {
+  EXPECT_THAT(messages("llms:\n  - model: m\n    effort: 2\n"), ElementsAre(HasSubstr("belongs to the method best")));
+  EXPECT_THAT(messages("llms:\n  - model: m\n    method: best\n    effort: 4\n"), ElementsAre(HasSubstr("0 to 3")));
+}
+
 TEST(ParseStudy, TakesDataByName) {
   const ParsedStudy parsed = parse_study("llms:\n  - model: hf:Qwen/Qwen2.5-0.5B\n    data: {set: lambada}\n", "/s");
   ASSERT_THAT(parsed.problems, testing::IsEmpty());

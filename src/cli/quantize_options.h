@@ -1,0 +1,29 @@
+// What `assay quantize` was asked for.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cli/layer_options.h"
+#include "cli/quantize_tflite.h"
+#include "flow/best_method.h"
+#include "flow/quantize_llm.h"
+
+namespace assay::cli {
+
+struct QuantizeOptions {
+  std::string model, out, calibration_file;
+  bool asymmetric = false;
+  bool act_order = false;
+  bool no_true_sequential = false;
+  std::optional<std::int64_t> group_size;
+  std::optional<ScaleSearch> search;
+  BestMethod best;  // with what was said of any method: symmetric grids, samples and their length
+  LayerOptions layers;
+  LlmQuantizeOptions quantize;
+  CalibrationOptions calibration;
+  std::string to;
+  TfliteOptions tflite;
+};
+
+}  // namespace assay::cli
