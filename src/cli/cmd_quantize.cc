@@ -131,6 +131,9 @@ void add_gptq_options(CLI::App& command, QuantizeOptions& options) {
 }
 
 void add_best_options(CLI::App& command, QuantizeOptions& options) {
+  std::vector<std::string> steps(std::begin(kBestSteps), std::end(kBestSteps));
+  const std::string step_names = fmt::format("{}", fmt::join(steps, ","));
+  steps.emplace_back("none");
   auto* effort =
       command
           .add_option("--effort", options.best.effort, "of --method best: 0: better grids alone, 1: all steps in closed form; and training (int2: instead), on 2: a quarter of a "
@@ -141,9 +144,9 @@ void add_best_options(CLI::App& command, QuantizeOptions& options) {
       .add_option("--steps", options.best.steps,
                   "of --method best: which of its steps are taken, separated by commas; none: GPTQ alone. Training (blocks, distill) "
                   "with no other step than grid starts from the nearest values; distill after others keeps their codes [those of --effort]")
-      ->type_name("targets,tokens,grid,gptq,descent,refit,fit,restart,blocks,distill")
+      ->type_name(step_names)
       ->delimiter(',')
-      ->check(CLI::IsMember({"targets", "tokens", "grid", "gptq", "descent", "refit", "fit", "restart", "blocks", "distill", "none"}).description(""))
+      ->check(CLI::IsMember(steps).description(""))
       ->excludes(effort);
   command
       .add_option("--target-strength", options.quantize.closed_form.target_strength,

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "base/mapped_file.h"
 #include "cli/builtin_data.h"
 #include "cli/commands.h"
 #include "cli/text.h"
@@ -36,15 +35,6 @@ std::vector<LayerBits> formats_for(std::int64_t group_size) {
   return formats;
 }
 
-Result<CalibrationSet> read_set(const std::string& path, const CalibrationOptions& options,
-                                const Tokenizer& tokenizer, std::int64_t vocabulary_size) {
-  if (path.empty())
-    return parse_calibration(as_bytes(builtin_calibration()), kBuiltinCalibrationName, tokenizer,
-                             vocabulary_size, options);
-  ASSAY_TRY(const MappedFile file, MappedFile::open(path));
-  return parse_calibration(file.bytes(), path, tokenizer, vocabulary_size, options);
-}
-
 std::string table_of(const Sensitivities& result) {
   std::vector<LayerSensitivity> layers = result.layers;
   std::stable_sort(layers.begin(), layers.end(), [](const auto& a, const auto& b) { return a.kl > b.kl; });
@@ -62,12 +52,14 @@ Status run(const Options& options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
   ASSAY_TRY(LanguageModel model, load_model(path));
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
+  const BuiltinCalibration builtin{builtin_calibration(), kBuiltinCalibrationName};
   ASSAY_TRY(const CalibrationSet calibration,
-            read_set(options.calibration_file, options.calibration, tokenizer, model.config.vocab_size));
+            read_calibration(options.calibration_file, builtin, tokenizer, model.config.vocab_size,
+                             options.calibration));
   CalibrationOptions probe_options = options.calibration;
   probe_options.samples = options.probe_samples;
   ASSAY_TRY(const CalibrationSet probe,
-            read_set(options.probe_file, probe_options, tokenizer, model.config.vocab_size));
+            read_calibration(options.probe_file, builtin, tokenizer, model.config.vocab_size, probe_options));
   SensitivityOptions settings;
   settings.formats = formats_for(options.group_size);
   settings.gptq.grid.sym = false;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/mapped_file.h"
 #include "cli/builtin_data.h"
 #include "engine/load.h"
 #include "flow/self_calibration.h"
@@ -45,13 +44,8 @@ Result<CalibrationSet> read_calibration(const QuantizeOptions& options, const st
                                         const LanguageModel& model) {
   if (!reads_calibration(options)) return CalibrationSet{};
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
-  if (options.calibration_file.empty()) {
-    return parse_calibration(as_bytes(builtin_calibration()), kBuiltinCalibrationName, tokenizer,
-                             model.config.vocab_size, options.calibration);
-  }
-  ASSAY_TRY(const MappedFile file, MappedFile::open(options.calibration_file));
-  return parse_calibration(file.bytes(), options.calibration_file, tokenizer, model.config.vocab_size,
-                           options.calibration);
+  return assay::read_calibration(options.calibration_file, {builtin_calibration(), kBuiltinCalibrationName},
+                                 tokenizer, model.config.vocab_size, options.calibration);
 }
 
 }  // namespace assay::cli

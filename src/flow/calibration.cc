@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/mapped_file.h"
 #include "base/rng.h"
 #include "flow/fnv.h"
 #include "formats/json/json_reader.h"
@@ -122,6 +123,13 @@ Result<CalibrationSet> parse_calibration(ByteView file, const std::string& name,
     set.hash = fnv1a(std::as_bytes(std::span(&separator, 1)), set.hash);
   }
   return set;
+}
+
+Result<CalibrationSet> read_calibration(const std::filesystem::path& path, const BuiltinCalibration& builtin, const Tokenizer& tokenizer,
+                                        std::int64_t vocabulary_size, const CalibrationOptions& options) {
+  if (path.empty()) return parse_calibration(as_bytes(builtin.text), builtin.name, tokenizer, vocabulary_size, options);
+  ASSAY_TRY(const MappedFile file, MappedFile::open(path));
+  return parse_calibration(file.bytes(), path.string(), tokenizer, vocabulary_size, options);
 }
 
 }  // namespace assay

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -31,5 +32,14 @@ struct CalibrationSet {
 // outside of [0, vocabulary_size)).
 Result<CalibrationSet> parse_calibration(ByteView file, const std::string& name, const Tokenizer& tokenizer,
                                          std::int64_t vocabulary_size, const CalibrationOptions& options);
+
+// Text that the program carries, for where no file is named.
+struct BuiltinCalibration {
+  std::string_view text;
+  const char* name;  // in error messages
+};
+// parse_calibration of the file at `path`, or of `builtin` where `path` is empty. Errors: as above, kIo.
+Result<CalibrationSet> read_calibration(const std::filesystem::path& path, const BuiltinCalibration& builtin, const Tokenizer& tokenizer,
+                                        std::int64_t vocabulary_size, const CalibrationOptions& options);
 
 }  // namespace assay

@@ -280,11 +280,8 @@ Result<CalibrationSet> LlmStudy::calibration(const LanguageModel& model, const P
       static_cast<void>(run);
     }
   }
-  if (path.empty())
-    return parse_calibration(as_bytes(context_.builtin.calibration), "built-in text", tokenizer,
-                             model.config.vocab_size, plan.calibration);
-  ASSAY_TRY(const MappedFile file, MappedFile::open(path));
-  return parse_calibration(file.bytes(), path.string(), tokenizer, model.config.vocab_size, plan.calibration);
+  return read_calibration(path, {context_.builtin.calibration, "built-in text"}, tokenizer,
+                          model.config.vocab_size, plan.calibration);
 }
 
 Result<LlmQuantizeReport> LlmStudy::write_variant(const std::string& variant) {
@@ -313,7 +310,7 @@ Result<LanguageModel*> LlmStudy::load(const std::string& variant) {
 }
 
 Result<const LanguageModel*> LlmStudy::load_packed(const std::string& variant) {
-  ASSAY_TRY(LanguageModel * model, load(variant));
+  ASSAY_TRY(LanguageModel* model, load(variant));
   ASSAY_RETURN_IF_ERROR(pack_weights(*model, *context_.kernels.pool));
   return model;
 }
