@@ -2,6 +2,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace assay {
@@ -12,6 +16,21 @@ namespace {
 bool has_f16c() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
+// Neither g++ 12 nor clang 14 has these to ask for by name.
+bool has_amx_bf16() {
+#if defined(__linux__)
+  constexpr unsigned kAmxBf16 = 1U << 22, kAmxTile = 1U << 24;  // of leaf 7, edx
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kAmxBf16) == 0 || (d & kAmxTile) == 0)
+    return false;
+  // arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA), Documentation/arch/x86/xstate.rst of Linux.
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 
 }  // namespace
@@ -28,6 +47,7 @@ CpuFeatures detect_cpu_features() {
   features.avx512_vnni = features.avx512 && __builtin_cpu_supports("avx512vnni");
   features.avx512_bf16 = features.avx512 && __builtin_cpu_supports("avx512bf16");
   features.fast_avx512_bf16 = features.avx512_bf16 && __builtin_cpu_is("amd");
+  features.amx_bf16 = features.avx512 && has_amx_bf16();
 #elif defined(__aarch64__)
   features.neon = true;
 #endif
@@ -45,6 +65,7 @@ std::string to_string(const CpuFeatures& features) {
   add(features.avx512, "avx512");
   add(features.avx512_vnni, "avx512_vnni");
   add(features.avx512_bf16, "avx512_bf16");
+  add(features.amx_bf16, "amx_bf16");
   add(features.neon, "neon");
   return names.empty() ? "none" : names;
 }

@@ -17,27 +17,48 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::vector<std::int32_t> tokens_of(const TrainingData& data, const TrainingBatch& batch) {
+  std::vector<std::int32_t> tokens;
+  for (const std::size_t i : batch.chosen) {
+    const auto first = data.tokens.begin() + data.sequences[i].first_row;
+    tokens.insert(tokens.end(), first, first + data.sequences[i].num_rows);
+  }
+  return tokens;
+}
+
 // The float model's hidden states before the head, normed, a row for every token: small, so they are computed
-// once.
+// once. Block after block, so that the weights of one at a time stand there as floats.
 Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingData& data,
                                      std::int64_t rows_at_once, const KernelContext& kernels,
                                      Progress& progress) {
-  Forward forward(model, kernels);
-  Matrix<float> states(static_cast<std::int64_t>(data.tokens.size()), model.config.hidden_size);
   std::vector<std::size_t> all(data.sequences.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
-  for (const auto& batch : cut_batches(data, all, rows_at_once)) {
-    ASSAY_RETURN_IF_ERROR(check_interrupt());
-    // The batches are runs of the data's own order.
+  // The batches are runs of the data's own order.
+  const auto batches = cut_batches(data, all, rows_at_once);
+  const auto rows_of = [&](const TrainingBatch& batch, Matrix<float>& states) {
     const std::int64_t first = data.sequences[batch.chosen.front()].first_row;
-    const auto tokens =
-        std::span(data.tokens)
-            .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(batch.num_rows));
-    ASSAY_TRY(const Matrix<float> hidden, forward.hidden_states(tokens, batch.sequences));
-    rms_norm(kernels, hidden.view(), model.final_norm->weight, model.config.norm_epsilon,
-             states.view().rows_between(first, first + batch.num_rows));
-    progress.update("float model", first + batch.num_rows, states.rows());
+    return states.view().rows_between(first, first + batch.num_rows);
+  };
+  Matrix<float> states(static_cast<std::int64_t>(data.tokens.size()), model.config.hidden_size);
+  Forward forward(model, kernels);
+  for (const auto& batch : batches) {
+    ASSAY_TRY(const Matrix<float> embedded, forward.embed(tokens_of(data, batch), batch.sequences));
+    const auto rows = rows_of(batch, states);
+    std::ranges::copy(embedded.values(), rows.data);
   }
+  BlockTape tape;
+  for (std::int64_t layer = 0; layer < model.config.num_layers; ++layer) {
+    ASSAY_TRY(BlockGradient block, BlockGradient::create(model, layer, kernels));
+    const BlockParameters weights =
+        block_parameters(model.blocks[static_cast<std::size_t>(layer)], kernels);
+    for (const auto& batch : batches) {
+      ASSAY_RETURN_IF_ERROR(check_interrupt());
+      const auto rows = rows_of(batch, states);
+      block.forward(weights, rows, batch.sequences, tape, rows);
+    }
+    progress.update("float model", layer + 1, model.config.num_layers);
+  }
+  rms_norm(kernels, states.view(), model.final_norm->weight, model.config.norm_epsilon, states.view());
   return states;
 }
 
@@ -86,8 +107,9 @@ class Student {
   void step(const TrainingRates& rates, std::int64_t step) {
     for (auto& block : blocks_) block.step(rates, step);
     for (std::size_t c = 0; c < final_gradient_.size(); ++c) final_gradient_[c] *= final_start_[c];
-    if (rates.norm > 0)
-      adam_step(final_factors_, final_gradient_, final_adam_, step, rates.norm, {}, *kernels_.pool);
+    final_adam_.reach(final_factors_.size());
+    AdamStep(step, rates.norm)
+        .move(final_factors_, final_gradient_, final_adam_.mean, final_adam_.square);
     std::ranges::fill(final_gradient_, 0.0f);
     refresh_final_norm();
   }
@@ -104,8 +126,7 @@ class Student {
       auto arrays = arrays_of(blocks_[layer].state(), "block" + std::to_string(layer), rates);
       out.insert(out.end(), std::make_move_iterator(arrays.begin()), std::make_move_iterator(arrays.end()));
     }
-    final_adam_.mean.resize(final_factors_.size());
-    final_adam_.square.resize(final_factors_.size());
+    final_adam_.reach(final_factors_.size());
     const auto add = [&](const char* name, std::vector<float>& values) {
       out.push_back({name, DType::kF32, std::as_writable_bytes(std::span(values))});
     };
@@ -146,12 +167,7 @@ class Student {
   }
 
   Result<Matrix<float>> embed(const TrainingData& data, const TrainingBatch& batch) {
-    std::vector<std::int32_t> tokens;
-    for (const std::size_t i : batch.chosen) {
-      const auto first = data.tokens.begin() + data.sequences[i].first_row;
-      tokens.insert(tokens.end(), first, first + data.sequences[i].num_rows);
-    }
-    return Forward(*quantized_, kernels_).embed(tokens, batch.sequences);
+    return Forward(*quantized_, kernels_).embed(tokens_of(data, batch), batch.sequences);
   }
 
   LanguageModel* quantized_;

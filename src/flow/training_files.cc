@@ -82,8 +82,7 @@ void visit_blocks(LanguageModel& model, std::size_t first, std::size_t end, OnLi
 void add_adam(std::vector<NamedArray>& arrays, const std::string& name, AdamState& adam, std::size_t size,
               float rate) {
   if (rate <= 0) return;
-  adam.mean.resize(size);
-  adam.square.resize(size);
+  adam.reach(size);
   arrays.push_back({name + ".mean", DType::kF32, bytes_of(adam.mean)});
   arrays.push_back({name + ".square", DType::kF32, bytes_of(adam.square)});
 }

@@ -4,8 +4,6 @@
 #include <span>
 #include <vector>
 
-#include "base/thread_pool.h"
-
 namespace assay {
 
 struct AdamOptions {
@@ -17,12 +15,29 @@ struct AdamOptions {
 // Running means of the gradient and its square.
 struct AdamState {
   std::vector<float> mean, square;
+
+  // Zeros, unless it has that size.
+  void reach(std::size_t size) {
+    mean.resize(size);
+    square.resize(size);
+  }
 };
 
-// One step: parameters -= rate * mean / (sqrt(square) + epsilon), both means corrected for their start at
-// zero; `gradients` are zero afterwards. `step` counts from 1. REQUIRES: equal sizes of parameters and
-// gradients; state is empty or of that size. Determinism: the same bits for any number of threads.
-void adam_step(std::span<float> parameters, std::span<float> gradients, AdamState& state, std::int64_t step,
-               float rate, const AdamOptions& options, ThreadPool& pool);
+// One step of many parameters, taken array by array: parameters -= rate * mean / (sqrt(square) + epsilon),
+// both means corrected for their start at zero.
+class AdamStep {
+ public:
+  // `step` counts from 1.
+  AdamStep(std::int64_t step, float rate, const AdamOptions& options = {});
+
+  // Does nothing where the rate is 0. REQUIRES: all of one size, mean and square zero before the first step.
+  // Thread safety: safe at once for arrays that do not overlap.
+  void move(std::span<float> parameters, std::span<const float> gradients, std::span<float> mean,
+            std::span<float> square) const;
+
+ private:
+  float rate_, mean_factor_, square_factor_;
+  AdamOptions options_;
+};
 
 }  // namespace assay

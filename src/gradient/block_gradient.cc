@@ -1,6 +1,7 @@
 #include "gradient/block_gradient.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 
 #include "engine/rope.h"
@@ -23,9 +24,11 @@ MatrixView<const float> rows_of_heads(const Matrix<float>& matrix, std::int64_t 
   return {matrix.data(), matrix.rows() * (matrix.cols() / head_dim), head_dim};
 }
 
-void copy_rows(MatrixView<const float> from, MatrixView<float> to) {
+void copy_rows(MatrixView<const float> from, MatrixView<float> to, ThreadPool& pool) {
   if (from.data == to.data) return;
-  for (std::int64_t t = 0; t < from.rows; ++t) std::copy_n(from.row(t), from.cols, to.row(t));
+  pool.parallel_for(from.rows, 1, [&](WorkRange range) {
+    for (std::int64_t t = range.begin; t < range.end; ++t) std::copy_n(from.row(t), from.cols, to.row(t));
+  });
 }
 
 std::string missing_gradient(const ModelConfig& config, const Block& block) {
@@ -91,12 +94,30 @@ AttentionShape BlockGradient::attention_shape() const {
           config.attention_scale, config.attention_softcap, config.windows[static_cast<std::size_t>(layer_)]};
 }
 
-void BlockGradient::apply(Slot slot, const BlockParameters& weights, MatrixView<const float> x,
-                          MatrixView<float> y) {
-  const auto& bias = model_->blocks[static_cast<std::size_t>(layer_)].at(slot)->bias;
-  for (std::int64_t t = 0; !bias.empty() && t < y.rows; ++t) std::copy(bias.begin(), bias.end(), y.row(t));
-  multiply_forward(x, weights.at(slot).view(), y, bias.empty() ? Accumulate::kNo : Accumulate::kYes,
-                   *kernels_.pool);
+void BlockGradient::apply(std::span<const SlotOutput> outputs, const BlockParameters& weights,
+                          MatrixView<const float> x) {
+  std::vector<Product> products;
+  for (const auto& [slot, y] : outputs) {
+    const auto& bias = model_->blocks[static_cast<std::size_t>(layer_)].at(slot)->bias;
+    for (std::int64_t t = 0; !bias.empty() && t < y.rows; ++t) std::copy(bias.begin(), bias.end(), y.row(t));
+    products.push_back(
+        forward_product(x, weights.at(slot).view(), y, bias.empty() ? Accumulate::kNo : Accumulate::kYes));
+  }
+  multiply(products, kernels_);
+}
+
+// From gradients of outputs that have one input to those of their weights, which are added to, and of the
+// input.
+void BlockGradient::go_back(std::span<const SlotOutput> douts, const BlockParameters& weights,
+                            MatrixView<const float> x, BlockParameters& gradients, MatrixView<float> dx) {
+  std::vector<Product> products;
+  // First, since they have the longest sums.
+  for (const auto& [slot, dout] : douts)
+    products.push_back(input_product(dout, weights.at(slot).view(), dx,
+                                     products.empty() ? Accumulate::kNo : Accumulate::kYes));
+  for (const auto& [slot, dout] : douts)
+    products.push_back(weight_product(dout, x, gradients.at(slot).view(), Accumulate::kYes));
+  multiply(products, kernels_);
 }
 
 void BlockGradient::normalize(const std::vector<float>& weight, MatrixView<const float> x,
@@ -109,15 +130,17 @@ void BlockGradient::turn(std::span<const SequenceRows> sequences, MatrixView<flo
   const Rope& rope = config.local_rope[static_cast<std::size_t>(layer_)] ? config.rope_local : config.rope;
   if (rope.rotary_dim == 0) return;
   for (const auto& sequence : sequences) {
-    std::vector<std::int64_t> positions(static_cast<std::size_t>(sequence.num_rows));
-    for (std::int64_t i = 0; i < sequence.num_rows; ++i) positions[static_cast<std::size_t>(i)] = i;
-    Matrix<float> angles(sequence.num_rows, rope.rotary_dim);
-    fill_rope_angles(rope, positions, sequence.num_rows, angles.view());
+    if (angles_.rows() != sequence.num_rows) {
+      std::vector<std::int64_t> positions(static_cast<std::size_t>(sequence.num_rows));
+      std::iota(positions.begin(), positions.end(), std::int64_t{0});
+      angles_ = Matrix<float>(sequence.num_rows, rope.rotary_dim);
+      fill_rope_angles(rope, positions, sequence.num_rows, angles_.view());
+    }
     const auto rows = heads.rows_between(sequence.first_row, sequence.first_row + sequence.num_rows);
     if (back) {
-      rope_gradient(kernels_, rows, config.head_dim, rope.rotary_dim, angles.view());
+      rope_gradient(kernels_, rows, config.head_dim, rope.rotary_dim, angles_.view());
     } else {
-      apply_rope(kernels_, rows, config.head_dim, rope.rotary_dim, angles.view());
+      apply_rope(kernels_, rows, config.head_dim, rope.rotary_dim, angles_.view());
     }
   }
 }
@@ -131,9 +154,8 @@ void BlockGradient::forward(const BlockParameters& weights, MatrixView<const flo
   shape_as(tape.queries, rows, config.q_dim());
   shape_as(tape.keys, rows, config.kv_dim());
   shape_as(tape.values, rows, config.kv_dim());
-  apply(Slot::kQ, weights, tape.attention_input.view(), tape.queries.view());
-  apply(Slot::kK, weights, tape.attention_input.view(), tape.keys.view());
-  apply(Slot::kV, weights, tape.attention_input.view(), tape.values.view());
+  apply({{{Slot::kQ, tape.queries.view()}, {Slot::kK, tape.keys.view()}, {Slot::kV, tape.values.view()}}},
+        weights, tape.attention_input.view());
   if (!weights.at(NormSlot::kQ).empty()) {
     tape.raw_queries = tape.queries;
     const auto heads = rows_of_heads(tape.queries, config.head_dim);
@@ -159,7 +181,7 @@ void BlockGradient::forward(const BlockParameters& weights, MatrixView<const flo
   attention(kernels_, attention_shape(), tasks);
 
   shape_as(tape.middle, rows, hidden);
-  apply(Slot::kO, weights, tape.attended.view(), tape.middle.view());
+  apply({{{Slot::kO, tape.middle.view()}}}, weights, tape.attended.view());
   if (!weights.at(NormSlot::kPostAttention).empty()) {
     tape.projected = tape.middle;
     normalize(weights.at(NormSlot::kPostAttention), tape.middle.view(), tape.middle.view());
@@ -171,17 +193,16 @@ void BlockGradient::forward(const BlockParameters& weights, MatrixView<const flo
   shape_as(tape.gate, rows, width);
   shape_as(tape.up, rows, width);
   shape_as(tape.expanded, rows, width);
-  apply(Slot::kGate, weights, tape.mlp_input.view(), tape.gate.view());
-  apply(Slot::kUp, weights, tape.mlp_input.view(), tape.up.view());
+  apply({{{Slot::kGate, tape.gate.view()}, {Slot::kUp, tape.up.view()}}}, weights, tape.mlp_input.view());
   gated_activation(kernels_, config.activation, tape.gate.view(), tape.up.view(), tape.expanded.view());
   shape_as(d_.branch, rows, hidden);
-  apply(Slot::kDown, weights, tape.expanded.view(), d_.branch.view());
+  apply({{{Slot::kDown, d_.branch.view()}}}, weights, tape.expanded.view());
   if (!weights.at(NormSlot::kPostMlp).empty()) {
     tape.contracted = d_.branch;
     normalize(weights.at(NormSlot::kPostMlp), d_.branch.view(), d_.branch.view());
   }
   add_in_place(kernels_, tape.middle.view(), d_.branch.view());
-  copy_rows(d_.branch.view(), y);
+  copy_rows(d_.branch.view(), y, *kernels_.pool);
 }
 
 // From dy to d_.middle.
@@ -191,27 +212,20 @@ void BlockGradient::mlp_backward(const BlockParameters& weights, const BlockTape
   ThreadPool& pool = *kernels_.pool;
   const std::int64_t rows = dy.rows, width = config.intermediate_size;
   shape_as(d_.branch, rows, config.hidden_size);
-  copy_rows(dy, d_.branch.view());
+  copy_rows(dy, d_.branch.view(), pool);
   if (!weights.at(NormSlot::kPostMlp).empty()) {
     rms_norm_gradient(tape.contracted.view(), weights.at(NormSlot::kPostMlp), config.norm_epsilon, dy,
                       d_.branch.view(), gradients.at(NormSlot::kPostMlp), pool);
   }
   shape_as(d_.expanded, rows, width);
-  multiply_to_weight(d_.branch.view(), tape.expanded.view(), gradients.at(Slot::kDown).view(),
-                     Accumulate::kYes, pool);
-  multiply_to_input(d_.branch.view(), weights.at(Slot::kDown).view(), d_.expanded.view(), Accumulate::kNo,
-                    pool);
+  go_back({{{Slot::kDown, d_.branch.view()}}}, weights, tape.expanded.view(), gradients, d_.expanded.view());
   shape_as(d_.gate, rows, width);
   shape_as(d_.up, rows, width);
   gated_activation_gradient(config.activation, tape.gate.view(), tape.up.view(), d_.expanded.view(),
                             d_.gate.view(), d_.up.view(), pool);
   shape_as(d_.input, rows, config.hidden_size);
-  multiply_to_weight(d_.gate.view(), tape.mlp_input.view(), gradients.at(Slot::kGate).view(),
-                     Accumulate::kYes, pool);
-  multiply_to_weight(d_.up.view(), tape.mlp_input.view(), gradients.at(Slot::kUp).view(), Accumulate::kYes,
-                     pool);
-  multiply_to_input(d_.gate.view(), weights.at(Slot::kGate).view(), d_.input.view(), Accumulate::kNo, pool);
-  multiply_to_input(d_.up.view(), weights.at(Slot::kUp).view(), d_.input.view(), Accumulate::kYes, pool);
+  go_back({{{Slot::kGate, d_.gate.view()}, {Slot::kUp, d_.up.view()}}}, weights, tape.mlp_input.view(),
+          gradients, d_.input.view());
   shape_as(d_.middle, rows, config.hidden_size);
   rms_norm_gradient(tape.middle.view(), weights.at(NormSlot::kMlp), config.norm_epsilon, d_.input.view(),
                     d_.middle.view(), gradients.at(NormSlot::kMlp), pool);
@@ -237,15 +251,13 @@ void BlockGradient::attention_backward(const BlockParameters& weights,
   const ModelConfig& config = model_->config;
   ThreadPool& pool = *kernels_.pool;
   const std::int64_t rows = d_.middle.rows();
-  copy_rows(d_.middle.view(), d_.branch.view());
+  copy_rows(d_.middle.view(), d_.branch.view(), pool);
   if (!weights.at(NormSlot::kPostAttention).empty()) {
     rms_norm_gradient(tape.projected.view(), weights.at(NormSlot::kPostAttention), config.norm_epsilon,
                       d_.middle.view(), d_.branch.view(), gradients.at(NormSlot::kPostAttention), pool);
   }
   shape_as(d_.attended, rows, config.q_dim());
-  multiply_to_weight(d_.branch.view(), tape.attended.view(), gradients.at(Slot::kO).view(), Accumulate::kYes,
-                     pool);
-  multiply_to_input(d_.branch.view(), weights.at(Slot::kO).view(), d_.attended.view(), Accumulate::kNo, pool);
+  go_back({{{Slot::kO, d_.branch.view()}}}, weights, tape.attended.view(), gradients, d_.attended.view());
   shape_as(d_.queries, rows, config.q_dim());
   shape_as(d_.keys, rows, config.kv_dim());
   shape_as(d_.values, rows, config.kv_dim());
@@ -260,15 +272,8 @@ void BlockGradient::attention_backward(const BlockParameters& weights,
   attention_gradient(kernels_, attention_shape(), tasks);
   heads_backward(NormSlot::kQ, weights, sequences, tape.raw_queries, d_.queries, gradients);
   heads_backward(NormSlot::kK, weights, sequences, tape.raw_keys, d_.keys, gradients);
-  bool first = true;
-  for (const auto& [slot, dout] :
-       {std::pair{Slot::kQ, &d_.queries}, {Slot::kK, &d_.keys}, {Slot::kV, &d_.values}}) {
-    multiply_to_weight(dout->view(), tape.attention_input.view(), gradients.at(slot).view(), Accumulate::kYes,
-                       pool);
-    multiply_to_input(dout->view(), weights.at(slot).view(), d_.input.view(),
-                      first ? Accumulate::kNo : Accumulate::kYes, pool);
-    first = false;
-  }
+  go_back({{{Slot::kQ, d_.queries.view()}, {Slot::kK, d_.keys.view()}, {Slot::kV, d_.values.view()}}},
+          weights, tape.attention_input.view(), gradients, d_.input.view());
 }
 
 void BlockGradient::backward(const BlockParameters& weights, MatrixView<const float> x,
@@ -279,7 +284,7 @@ void BlockGradient::backward(const BlockParameters& weights, MatrixView<const fl
   rms_norm_gradient(x, weights.at(NormSlot::kAttention), model_->config.norm_epsilon, d_.input.view(),
                     d_.branch.view(), gradients.at(NormSlot::kAttention), *kernels_.pool);
   add_in_place(kernels_, d_.middle.view(), d_.branch.view());
-  copy_rows(d_.branch.view(), dx);
+  copy_rows(d_.branch.view(), dx, *kernels_.pool);
 }
 
 }  // namespace assay

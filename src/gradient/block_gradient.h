@@ -66,7 +66,13 @@ class BlockGradient {
 
  private:
   BlockGradient(const LanguageModel& model, std::int64_t layer, const KernelContext& kernels);
-  void apply(Slot slot, const BlockParameters& weights, MatrixView<const float> x, MatrixView<float> y);
+  struct SlotOutput {
+    Slot slot;
+    MatrixView<float> values;
+  };
+  void apply(std::span<const SlotOutput> outputs, const BlockParameters& weights, MatrixView<const float> x);
+  void go_back(std::span<const SlotOutput> douts, const BlockParameters& weights, MatrixView<const float> x,
+               BlockParameters& gradients, MatrixView<float> dx);
   void normalize(const std::vector<float>& weight, MatrixView<const float> x, MatrixView<float> y);
   void turn(std::span<const SequenceRows> sequences, MatrixView<float> heads, bool back);
   void mlp_backward(const BlockParameters& weights, const BlockTape& tape, MatrixView<const float> dy,
@@ -80,6 +86,7 @@ class BlockGradient {
   const LanguageModel* model_;
   std::int64_t layer_;
   KernelContext kernels_;
+  Matrix<float> angles_;  // of the sequence turned last: most are equally long
   // Gradients of the tape's members of these names, and of the residual stream.
   struct Scratch {
     Matrix<float> middle, branch, input, gate, up, expanded, attended, queries, keys, values;

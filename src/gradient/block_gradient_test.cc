@@ -36,9 +36,10 @@ class EveryFamily : public testing::TestWithParam<std::string> {
     BlockParameters weights, gradients;
     Matrix<float> y, dx;
   };
-  Outcome run(std::int64_t layer, int threads) {
+  Outcome run(std::int64_t layer, int threads, int brain_terms = 0) {
     ThreadPool pool(threads);
-    const KernelContext kernels{&select_kernels(detect_cpu_features()), &pool};
+    const KernelTable table = table_with_products(brain_terms);
+    const KernelContext kernels{&table, &pool};
     auto block = BlockGradient::create(model_, layer, kernels);
     EXPECT_THAT(block, IsOk());
     Outcome out{block_parameters(model_.blocks[static_cast<std::size_t>(layer)], kernels),
@@ -124,16 +125,48 @@ TEST_P(EveryFamily, GradientsEqualCentralDifferencesInDouble) {
 }
 
 TEST_P(EveryFamily, GradientsDoNotDependOnTheNumberOfThreads) {
-  const Outcome one = run(1, 1), three = run(1, 3);
-  EXPECT_TRUE(std::ranges::equal(one.dx.values(), three.dx.values()));
-  for (std::size_t i = 0; i < kNumSlots; ++i)
-    EXPECT_TRUE(std::ranges::equal(one.gradients.linears[i].values(), three.gradients.linears[i].values()));
-  for (std::size_t i = 0; i < kNumNormSlots; ++i) EXPECT_EQ(one.gradients.norms[i], three.gradients.norms[i]);
+  for (const int brain_terms : {0, 1, 3}) {
+    const Outcome one = run(1, 1, brain_terms), three = run(1, 3, brain_terms);
+    EXPECT_TRUE(std::ranges::equal(one.y.values(), three.y.values()));
+    EXPECT_TRUE(std::ranges::equal(one.dx.values(), three.dx.values()));
+    for (std::size_t i = 0; i < kNumSlots; ++i)
+      EXPECT_TRUE(std::ranges::equal(one.gradients.linears[i].values(), three.gradients.linears[i].values()));
+    for (std::size_t i = 0; i < kNumNormSlots; ++i)
+      EXPECT_EQ(one.gradients.norms[i], three.gradients.norms[i]);
+  }
+}
+
+TEST_P(EveryFamily, ProductsOfBfloat16KeepTheOutputsAndGiveNearlyTheSameGradients) {
+  const Outcome exact = run(1, 2);
+  const auto expect_near = [](std::span<const float> actual, std::span<const float> expected, double bound,
+                              const std::string& what) {
+    double largest = 0, error = 0;
+    for (const float v : expected) largest = std::max(largest, std::abs(static_cast<double>(v)));
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      error = std::max(error, std::abs(static_cast<double>(actual[i]) - expected[i]));
+    EXPECT_LE(error, bound * largest) << what;
+  };
+  // Outputs: the bound of floats with 2^-16 for the rounding of a factor in place of 2^-24 for that of a
+  // sum's sqrt(n) <= 16 terms. Gradients: six products whose factors err by 2^-9 each way, by chance; norms
+  // and the softmax magnify that by less than four; the worst of some thousand values is four times the
+  // usual.
+  constexpr double kOutputs = 10 * 4 * 0x1p-16, kGradients = 0x1p-4;
+  for (const int brain_terms : {1, 3}) {
+    const Outcome brains = run(1, 2, brain_terms);
+    const std::string terms = std::to_string(brain_terms) + " terms, ";
+    expect_near(brains.y.values(), exact.y.values(), kOutputs, terms + "output");
+    expect_near(brains.dx.values(), exact.dx.values(), kGradients, terms + "input");
+    for (std::size_t i = 0; i < kNumSlots; ++i) {
+      expect_near(brains.gradients.linears[i].values(), exact.gradients.linears[i].values(), kGradients,
+                  terms + "linear " + std::to_string(i));
+    }
+  }
 }
 
 TEST_P(EveryFamily, ASecondBackwardPassAddsTheSameGradientsAgain) {
   ThreadPool pool(2);
-  const KernelContext kernels{&select_kernels(detect_cpu_features()), &pool};
+  const KernelTable table = table_with_products(0);
+  const KernelContext kernels{&table, &pool};
   Outcome out = run(0, 2);
   auto block = BlockGradient::create(model_, 0, kernels);
   BlockTape tape;

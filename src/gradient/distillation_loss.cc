@@ -51,14 +51,16 @@ double distillation_loss(const DistillationHead& head, MatrixView<const float> t
   ASSAY_CHECK(teacher.rows == student.rows && teacher.cols == student.cols &&
               student.cols == head.weight.cols);
   const std::int64_t vocabulary = head.weight.rows, block = std::min(kRows, student.rows);
-  Matrix<float> teacher_logits(block, vocabulary), student_logits(block, vocabulary);
+  auto teacher_logits = Matrix<float>::unset(block, vocabulary),
+       student_logits = Matrix<float>::unset(block, vocabulary);
   std::vector<double> losses(static_cast<std::size_t>(student.rows));
   for (std::int64_t begin = 0; begin < student.rows; begin += kRows) {
     const std::int64_t end = std::min(begin + kRows, student.rows), rows = end - begin;
     const auto t = teacher_logits.view().rows_between(0, rows),
                s = student_logits.view().rows_between(0, rows);
-    multiply_forward(teacher.rows_between(begin, end), head.weight, t, Accumulate::kNo, *kernels.pool);
-    multiply_forward(student.rows_between(begin, end), head.weight, s, Accumulate::kNo, *kernels.pool);
+    multiply({{forward_product(teacher.rows_between(begin, end), head.weight, t, Accumulate::kNo),
+               forward_product(student.rows_between(begin, end), head.weight, s, Accumulate::kNo)}},
+             kernels);
     const auto width = static_cast<std::size_t>(vocabulary);
     kernels.pool->parallel_for(rows, 1, [&](WorkRange range) {
       std::vector<float> p, q;
@@ -67,7 +69,8 @@ double distillation_loss(const DistillationHead& head, MatrixView<const float> t
             row_loss(*kernels.table, head.softcap, {t.row(i), width}, {s.row(i), width}, factor, p, q);
     });
     if (dstudent.rows > 0)
-      multiply_to_input(s, head.weight, dstudent.rows_between(begin, end), Accumulate::kNo, *kernels.pool);
+      multiply({{input_product(s, head.weight, dstudent.rows_between(begin, end), Accumulate::kNo)}},
+               kernels);
   }
   double sum = 0;
   for (const double loss : losses) sum += loss;

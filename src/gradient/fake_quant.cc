@@ -78,55 +78,50 @@ FakeQuant::Group FakeQuant::group_of(const QuantParameters& parameters, std::int
   return {scale, start, std::clamp(round_nearest(parameters.zeros.at(r, g)), 0.0f, largest)};
 }
 
-void FakeQuant::simulate(const QuantParameters& parameters, MatrixView<float> weights,
-                         ThreadPool& pool) const {
+void FakeQuant::simulate(const QuantParameters& parameters, std::int64_t r, std::span<float> weights) const {
   const std::int64_t cols = parameters.latent.cols();
+  ASSAY_CHECK(static_cast<std::int64_t>(weights.size()) == cols);
   const auto largest = static_cast<float>((1 << bits_) - 1);
-  pool.parallel_for(weights.rows, 1, [&](WorkRange range) {
-    std::vector<float> ordered(static_cast<std::size_t>(cols));
-    for (std::int64_t r = range.begin; r < range.end; ++r) {
-      const float* latent = parameters.latent.row(r);
-      float* out = order_.empty() ? weights.row(r) : ordered.data();
-      for (std::int64_t begin = 0, g = 0; begin < cols; begin += group_size_, ++g) {
-        const Group group = group_of(parameters, r, g);
-        const std::int64_t end = std::min(begin + group_size_, cols);
-        for (std::int64_t c = begin; c < end; ++c) {
-          const float code = round_nearest(latent[c]) + group.zero;
-          out[c] = group.scale * (std::min(std::max(code, 0.0f), largest) - group.zero);
-        }
-      }
-      for (std::int64_t c = 0; !order_.empty() && c < cols; ++c) weights.at(r, source(c)) = out[c];
+  std::vector<float> ordered(order_.size());
+  const float* latent = parameters.latent.row(r);
+  float* out = order_.empty() ? weights.data() : ordered.data();
+  for (std::int64_t begin = 0, g = 0; begin < cols; begin += group_size_, ++g) {
+    const Group group = group_of(parameters, r, g);
+    const std::int64_t end = std::min(begin + group_size_, cols);
+    for (std::int64_t c = begin; c < end; ++c) {
+      const float code = round_nearest(latent[c]) + group.zero;
+      out[c] = group.scale * (std::min(std::max(code, 0.0f), largest) - group.zero);
     }
-  });
+  }
+  for (std::size_t c = 0; c < order_.size(); ++c) weights[static_cast<std::size_t>(order_[c])] = out[c];
 }
 
-void FakeQuant::gradient(const QuantParameters& parameters, MatrixView<const float> dweights,
-                         QuantParameters& gradients, ThreadPool& pool) const {
+void FakeQuant::gradient(const QuantParameters& parameters, std::int64_t r, std::span<const float> dweights,
+                         QuantRowGradient& gradient) const {
   const std::int64_t cols = parameters.latent.cols();
+  ASSAY_CHECK(static_cast<std::int64_t>(dweights.size()) == cols);
   const auto largest = static_cast<float>((1 << bits_) - 1);
-  pool.parallel_for(dweights.rows, 1, [&](WorkRange range) {
-    std::vector<float> ordered(static_cast<std::size_t>(cols));
-    for (std::int64_t r = range.begin; r < range.end; ++r) {
-      for (std::int64_t c = 0; c < cols; ++c)
-        ordered[static_cast<std::size_t>(c)] = dweights.at(r, source(c));
-      const float *latent = parameters.latent.row(r), *dw = ordered.data();
-      float* dlatent = gradients.latent.cols() > 0 ? gradients.latent.row(r) : nullptr;
-      for (std::int64_t begin = 0, g = 0; begin < cols; begin += group_size_, ++g) {
-        const Group group = group_of(parameters, r, g);
-        const std::int64_t end = std::min(begin + group_size_, cols);
-        float dscale = 0, dzero = 0;
-        for (std::int64_t c = begin; c < end; ++c) {
-          const float code = round_nearest(latent[c]) + group.zero;
-          const float kept = std::min(std::max(code, 0.0f), largest);
-          dscale += dw[c] * (kept - group.zero);
-          dzero -= kept == code ? 0.0f : dw[c];
-          if (dlatent != nullptr) dlatent[c] += kept == code ? dw[c] * group.scale : 0.0f;
-        }
-        gradients.scales.at(r, g) += dscale * group.start_scale;
-        gradients.zeros.at(r, g) += dzero * group.scale;
-      }
+  gradient.latent.resize(dweights.size());
+  gradient.scales.resize(static_cast<std::size_t>(parameters.scales.cols()));
+  gradient.zeros.resize(gradient.scales.size());
+  // First what comes in, in the quantized matrix' order, then what it becomes.
+  float* dlatent = gradient.latent.data();
+  for (std::int64_t c = 0; c < cols; ++c) dlatent[c] = dweights[static_cast<std::size_t>(source(c))];
+  const float* latent = parameters.latent.row(r);
+  for (std::int64_t begin = 0, g = 0; begin < cols; begin += group_size_, ++g) {
+    const Group group = group_of(parameters, r, g);
+    const std::int64_t end = std::min(begin + group_size_, cols);
+    float dscale = 0, dzero = 0;
+    for (std::int64_t c = begin; c < end; ++c) {
+      const float code = round_nearest(latent[c]) + group.zero;
+      const float kept = std::min(std::max(code, 0.0f), largest);
+      dscale += dlatent[c] * (kept - group.zero);
+      dzero -= kept == code ? 0.0f : dlatent[c];
+      dlatent[c] = kept == code ? dlatent[c] * group.scale : 0.0f;
     }
-  });
+    gradient.scales[static_cast<std::size_t>(g)] = dscale * group.start_scale;
+    gradient.zeros[static_cast<std::size_t>(g)] = dzero * group.scale;
+  }
 }
 
 GroupQuantMatrix FakeQuant::export_matrix(const QuantParameters& parameters) const {
@@ -147,12 +142,6 @@ GroupQuantMatrix FakeQuant::export_matrix(const QuantParameters& parameters) con
     out.set_row(r, codes);
   }
   return out;
-}
-
-QuantParameters zero_gradients(const QuantParameters& parameters, bool latent) {
-  return {latent ? Matrix<float>(parameters.latent.rows(), parameters.latent.cols()) : Matrix<float>(),
-          Matrix<float>(parameters.scales.rows(), parameters.scales.cols()),
-          Matrix<float>(parameters.zeros.rows(), parameters.zeros.cols())};
 }
 
 }  // namespace assay

@@ -14,6 +14,13 @@ Matrix<float> normal_matrix(std::int64_t rows, std::int64_t cols, std::uint64_t 
   return m;
 }
 
+KernelTable table_with_products(int cheap_brain_terms) {
+  KernelTable table = select_kernels(detect_cpu_features());
+  use_brain_blocks_reference(table);
+  table.cheap_brain_terms = cheap_brain_terms;
+  return table;
+}
+
 double central_difference(double& value, const std::function<double()>& f) {
   const double at = value, h = 0x1p-17 * std::max(1.0, std::abs(at));
   value = at + h;

@@ -6,12 +6,17 @@
 #include <vector>
 
 #include "gradient/block_gradient.h"
+#include "kernels/kernel_table.h"
 
 namespace assay {
 
 inline constexpr std::uint64_t kGradientSeed = 11;
 
 Matrix<float> normal_matrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed, float scale = 1.0f);
+
+// The fastest table here, with products in float32 (0), or in the reference's blocks of bfloat16 where at
+// most so many terms are needed (1: gradients alone, 3: all).
+KernelTable table_with_products(int cheap_brain_terms);
 
 // d f / d value at its present value, f being smooth: (f(+h) - f(-h)) / 2h with h = 2^-17 max(1, |value|), in
 // double, which errs by about h^2 relatively (2^-34) plus rounding of f over h (2^-36 |f|).

@@ -3,8 +3,11 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "base/check.h"
+#include "gradient/brain_products.h"
+#include "kernels/kernel_table.h"
 
 namespace assay {
 namespace {
@@ -15,7 +18,7 @@ constexpr std::int64_t kTileRows = 512;
 constexpr std::int64_t kTileCols = 384;
 // A product is cut into at least so many tiles, for several threads, unless they would become narrower than
 // kNarrow.
-constexpr std::int64_t kLeastTiles = 8;
+constexpr std::int64_t kLeastTiles = 16;
 constexpr std::int64_t kNarrow = 96;
 
 std::int64_t parts(std::int64_t size, std::int64_t length) { return (size + length - 1) / length; }
@@ -31,58 +34,88 @@ TileShape tile_shape(std::int64_t rows, std::int64_t cols) {
   return {parts(rows, down), parts(cols, across)};
 }
 
-struct Factor {
-  MatrixView<const float> values;
-  bool transposed = false;
+// Of op(values), its first row or column being `begin`.
+const float* from_row(const Product::Factor& factor, std::int64_t begin) {
+  return factor.transposed ? factor.values.data + begin : factor.values.row(begin);
+}
+const float* from_col(const Product::Factor& factor, std::int64_t begin) {
+  return factor.transposed ? factor.values.row(begin) : factor.values.data + begin;
+}
+CBLAS_TRANSPOSE operation(const Product::Factor& factor) {
+  return factor.transposed ? CblasTrans : CblasNoTrans;
+}
 
-  // Of op(values), its first row or column being `begin`.
-  const float* from_row(std::int64_t begin) const {
-    return transposed ? values.data + begin : values.row(begin);
-  }
-  const float* from_col(std::int64_t begin) const {
-    return transposed ? values.row(begin) : values.data + begin;
-  }
-  CBLAS_TRANSPOSE operation() const { return transposed ? CblasTrans : CblasNoTrans; }
+void multiply_tile(const Product& product, const TileShape& shape, std::int64_t row, std::int64_t col) {
+  const auto& [a, b, depth, out, accumulate, factors] = product;
+  const auto rows = static_cast<int>(std::min(shape.rows, out.rows - row));
+  const auto cols = static_cast<int>(std::min(shape.cols, out.cols - col));
+  cblas_sgemm(CblasRowMajor, operation(a), operation(b), rows, cols, static_cast<int>(depth), 1.0f,
+              from_row(a, row), static_cast<int>(a.values.stride), from_col(b, col),
+              static_cast<int>(b.values.stride), accumulate == Accumulate::kYes ? 1.0f : 0.0f,
+              out.row(row) + col, static_cast<int>(out.stride));
+}
+
+// Products of one output, and its tiles among those of all outputs.
+struct Output {
+  std::span<const Product> products;
+  TileShape shape;
+  std::int64_t tiles_across, first_tile, end_tile;
 };
 
-// out = op(a) op(b), or added to it.
-void multiply(const Factor& a, const Factor& b, std::int64_t depth, MatrixView<float> out,
-              Accumulate accumulate, ThreadPool& pool) {
-  ASSAY_CHECK(openblas_get_num_threads() == 1);
-  if (out.rows == 0 || out.cols == 0) return;
-  const TileShape shape = tile_shape(out.rows, out.cols);
-  const std::int64_t tiles_across = parts(out.cols, shape.cols),
-                     num_tiles = parts(out.rows, shape.rows) * tiles_across;
-  const float beta = accumulate == Accumulate::kYes ? 1.0f : 0.0f;
-  // Threads take the next tile when free; a tile's bits do not depend on who computes it.
-  pool.take_turns(num_tiles, [&](std::int64_t tile, int) {
-    const std::int64_t row = tile / tiles_across * shape.rows, col = tile % tiles_across * shape.cols;
-    const auto rows = static_cast<int>(std::min(shape.rows, out.rows - row));
-    const auto cols = static_cast<int>(std::min(shape.cols, out.cols - col));
-    cblas_sgemm(CblasRowMajor, a.operation(), b.operation(), rows, cols, static_cast<int>(depth), 1.0f,
-                a.from_row(row), static_cast<int>(a.values.stride), b.from_col(col),
-                static_cast<int>(b.values.stride), beta, out.row(row) + col, static_cast<int>(out.stride));
-  });
+std::vector<Output> cut_outputs(std::span<const Product> products) {
+  std::vector<Output> outputs;
+  std::int64_t tiles = 0;
+  while (!products.empty()) {
+    const MatrixView<float>& out = products.front().out;
+    std::size_t same = 1;
+    while (same < products.size() && products[same].out.data == out.data) ++same;
+    if (out.rows > 0 && out.cols > 0) {
+      const TileShape shape = tile_shape(out.rows, out.cols);
+      const std::int64_t across = parts(out.cols, shape.cols),
+                         end = tiles + parts(out.rows, shape.rows) * across;
+      outputs.push_back({products.first(same), shape, across, tiles, end});
+      tiles = end;
+    }
+    products = products.subspan(same);
+  }
+  return outputs;
 }
 
 }  // namespace
 
-void multiply_forward(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y,
-                      Accumulate accumulate, ThreadPool& pool) {
+Product forward_product(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y,
+                        Accumulate accumulate) {
   ASSAY_CHECK(x.cols == w.cols && y.rows == x.rows && y.cols == w.rows);
-  multiply({x, false}, {w, true}, x.cols, y, accumulate, pool);
+  return {{x, false}, {w, true}, x.cols, y, accumulate, Factors::kFloat};
 }
 
-void multiply_to_input(MatrixView<const float> dy, MatrixView<const float> w, MatrixView<float> dx,
-                       Accumulate accumulate, ThreadPool& pool) {
+Product input_product(MatrixView<const float> dy, MatrixView<const float> w, MatrixView<float> dx,
+                      Accumulate accumulate) {
   ASSAY_CHECK(dy.cols == w.rows && dx.rows == dy.rows && dx.cols == w.cols);
-  multiply({dy, false}, {w, false}, dy.cols, dx, accumulate, pool);
+  return {{dy, false}, {w, false}, dy.cols, dx, accumulate, Factors::kBrain};
 }
 
-void multiply_to_weight(MatrixView<const float> dy, MatrixView<const float> x, MatrixView<float> dw,
-                        Accumulate accumulate, ThreadPool& pool) {
+Product weight_product(MatrixView<const float> dy, MatrixView<const float> x, MatrixView<float> dw,
+                       Accumulate accumulate) {
   ASSAY_CHECK(dy.rows == x.rows && dw.rows == dy.cols && dw.cols == x.cols);
-  multiply({dy, true}, {x, false}, dy.rows, dw, accumulate, pool);
+  return {{dy, true}, {x, false}, dy.rows, dw, accumulate, Factors::kBrain};
+}
+
+void multiply(std::span<const Product> products, const KernelContext& kernels) {
+  if (products.empty()) return;
+  if (kernels.table->cheap_brain_terms >= (products.front().factors == Factors::kFloat ? 3 : 1))
+    return multiply_brains(products, kernels);
+  ASSAY_CHECK(openblas_get_num_threads() == 1);
+  const std::vector<Output> outputs = cut_outputs(products);
+  // Threads take the next tile when free; a tile's bits do not depend on who computes it.
+  kernels.pool->take_turns(outputs.empty() ? 0 : outputs.back().end_tile, [&](std::int64_t tile, int) {
+    const Output& output =
+        *std::ranges::upper_bound(outputs, tile, {}, [](const Output& o) { return o.end_tile; });
+    const std::int64_t own = tile - output.first_tile;
+    const std::int64_t row = own / output.tiles_across * output.shape.rows,
+                       col = own % output.tiles_across * output.shape.cols;
+    for (const Product& product : output.products) multiply_tile(product, output.shape, row, col);
+  });
 }
 
 }  // namespace assay

@@ -6,8 +6,16 @@
 namespace assay {
 namespace {
 
-std::span<float> all(Matrix<float>& matrix) {
-  return {matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.cols())};
+std::span<float> row_of(Matrix<float>& matrix, std::int64_t r) {
+  return {matrix.row(r), static_cast<std::size_t>(matrix.cols())};
+}
+
+// One row of what Adam moves at one rate.
+void move_row(const AdamStep& step, Matrix<float>& values, std::span<const float> gradients, AdamState& state,
+              std::int64_t r) {
+  const std::size_t size = gradients.size(), begin = static_cast<std::size_t>(r) * size;
+  step.move(row_of(values, r), gradients, std::span(state.mean).subspan(begin, size),
+            std::span(state.square).subspan(begin, size));
 }
 
 }  // namespace
@@ -47,8 +55,17 @@ Result<TrainableBlock> TrainableBlock::create(const LanguageModel& original, con
 }
 
 void TrainableBlock::refresh() {
-  for (std::size_t i = 0; i < slots_.size(); ++i)
-    quants_[i].simulate(state_.layers[i].parameters, weights_.linears[slots_[i]].view(), *kernels_.pool);
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Matrix<float>& weights = weights_.linears[slots_[i]];
+    kernels_.pool->parallel_for(weights.rows(), 1, [&](WorkRange range) {
+      for (std::int64_t r = range.begin; r < range.end; ++r)
+        quants_[i].simulate(state_.layers[i].parameters, r, row_of(weights, r));
+    });
+  }
+  refresh_norms();
+}
+
+void TrainableBlock::refresh_norms() {
   for (std::size_t i = 0; i < norm_slots_.size(); ++i) {
     auto& weight = weights_.norms[norm_slots_[i]];
     for (std::size_t c = 0; c < weight.size(); ++c)
@@ -66,28 +83,40 @@ void TrainableBlock::backward(MatrixView<const float> x, std::span<const Sequenc
   gradient_.backward(weights_, x, sequences, tape, dy, dweights_, dx);
 }
 
+// A row's gradients, its step, and the weights that follow are all made while it is in the cache.
+void TrainableBlock::step_layer(std::size_t i, const TrainingRates& rates, std::int64_t step) {
+  TrainingState::Layer& layer = state_.layers[i];
+  QuantParameters& parameters = layer.parameters;
+  Matrix<float>&weights = weights_.linears[slots_[i]], &dweights = dweights_.linears[slots_[i]];
+  const AdamStep latent(step, rates.latent), scales(step, rates.scale), zeros(step, rates.zero);
+  if (rates.latent > 0) layer.latent.reach(parameters.latent.values().size());
+  if (rates.scale > 0) layer.scales.reach(parameters.scales.values().size());
+  if (rates.zero > 0) layer.zeros.reach(parameters.zeros.values().size());
+  kernels_.pool->parallel_for(weights.rows(), 1, [&](WorkRange range) {
+    QuantRowGradient gradient;
+    for (std::int64_t r = range.begin; r < range.end; ++r) {
+      quants_[i].gradient(parameters, r, row_of(dweights, r), gradient);
+      std::ranges::fill(row_of(dweights, r), 0.0f);
+      if (rates.latent > 0) move_row(latent, parameters.latent, gradient.latent, layer.latent, r);
+      if (rates.scale > 0) move_row(scales, parameters.scales, gradient.scales, layer.scales, r);
+      if (rates.zero > 0) move_row(zeros, parameters.zeros, gradient.zeros, layer.zeros, r);
+      quants_[i].simulate(parameters, r, row_of(weights, r));
+    }
+  });
+}
+
 void TrainableBlock::step(const TrainingRates& rates, std::int64_t step) {
-  ThreadPool& pool = *kernels_.pool;
-  const auto move = [&](std::span<float> values, std::span<float> gradients, AdamState& adam, float rate) {
-    if (rate > 0) adam_step(values, gradients, adam, step, rate, {}, pool);
-  };
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    auto& layer = state_.layers[i];
-    Matrix<float>& dweight = dweights_.linears[slots_[i]];
-    QuantParameters gradients = zero_gradients(layer.parameters, rates.latent > 0);
-    quants_[i].gradient(layer.parameters, dweight.view(), gradients, pool);
-    std::ranges::fill(all(dweight), 0.0f);
-    move(all(layer.parameters.latent), all(gradients.latent), layer.latent, rates.latent);
-    move(all(layer.parameters.scales), all(gradients.scales), layer.scales, rates.scale);
-    move(all(layer.parameters.zeros), all(gradients.zeros), layer.zeros, rates.zero);
-  }
+  for (std::size_t i = 0; i < slots_.size(); ++i) step_layer(i, rates, step);
+  const AdamStep norm_step(step, rates.norm);
   for (std::size_t i = 0; i < norm_slots_.size(); ++i) {
+    TrainingState::Norm& norm = state_.norms[i];
     auto& gradient = dweights_.norms[norm_slots_[i]];
     for (std::size_t c = 0; c < gradient.size(); ++c) gradient[c] *= start_norms_[i][c];
-    move(state_.norms[i].factors, gradient, state_.norms[i].adam, rates.norm);
+    norm.adam.reach(gradient.size());
+    norm_step.move(norm.factors, gradient, norm.adam.mean, norm.adam.square);
     std::ranges::fill(gradient, 0.0f);
   }
-  refresh();
+  refresh_norms();
 }
 
 void TrainableBlock::export_to(Block& block) const {

@@ -68,6 +68,9 @@ class TrainableBlock {
 
  private:
   TrainableBlock(BlockGradient gradient, const KernelContext& kernels);
+  void step_layer(std::size_t i, const TrainingRates& rates, std::int64_t step);
+  void refresh_norms();
+
   BlockGradient gradient_;
   KernelContext kernels_;
   std::vector<std::size_t> slots_, norm_slots_;

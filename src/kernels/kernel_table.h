@@ -69,6 +69,28 @@ using TileFn = void (*)(const Tile& tile);
 // out[i] holds x[2 i] and x[2 i + 1], rounded to bfloat16 (to even), the first in the lower half.
 using PairBrainsFn = void (*)(const float* x, std::int64_t num_pairs, float* out);
 
+// A block of a product of bfloat16 matrices: out[i, j] = the sum over terms and k of left[i, k] right[k, j],
+// i, j < kBrainBlock, in float, `onto` what out holds or not. Factors are packed in panels of 16 rows of left
+// or columns of right, each in steps of 32 values of k, zeros where there are none: left[step][row][k] and
+// right[step][k / 2][column][k % 2]. Panels are aligned to 64 bytes. Values below 2^-126 may count as 0.
+inline constexpr int kBrainBlock = 32;
+inline constexpr int kBrainPanel = 16;
+inline constexpr int kBrainStep = 32;
+inline constexpr int kMostBrainTerms = 3;
+struct BrainTerm {
+  const std::uint16_t* left[2];
+  const std::uint16_t* right[2];
+};
+struct BrainBlock {
+  BrainTerm terms[kMostBrainTerms];
+  int num_terms;
+  std::int64_t num_steps;
+  float* out;  // [kBrainBlock][out_stride]
+  std::int64_t out_stride;
+  bool onto;
+};
+using BrainBlockFn = void (*)(const BrainBlock& block);
+
 // The input of a matrix-vector product. x and q are padded with zeros to a multiple of 64 columns and aligned
 // to 64 bytes. x[c] is about q[c] * q_scales[c / 32]; those are null where nobody reads them.
 inline constexpr int kInt8Group = 32;
@@ -234,6 +256,9 @@ struct KernelTable {
   // none.
   TileFn multiply_brain_tile;
   PairBrainsFn pair_brains;
+  BrainBlockFn multiply_brain_block;
+  // How many products of bfloat16 matrices take less time than one of floats: 0, 1 or 3.
+  int cheap_brain_terms;
   DotFn dot[kNumWeightFormats];
   // Rounded input, for ggml's super-blocks; null where there is none.
   DotFn dot_int8[kNumWeightFormats];
@@ -274,6 +299,8 @@ void use_linear_avx512(KernelTable& table);
 void use_elementwise_avx512(KernelTable& table);
 void use_group_dots_avx512(KernelTable& table);
 void use_brain_tiles_avx512(KernelTable& table);
+void use_brain_blocks_reference(KernelTable& table);
+void use_brain_blocks_amx(KernelTable& table);
 void use_packed_vnni(KernelTable& table);
 void use_super_dots_vnni(KernelTable& table);
 void use_packed_neon(KernelTable& table);

@@ -18,7 +18,7 @@ namespace assay {
 struct KernelTable;  // kernels/kernel_table.h: the functions of one instruction set
 
 // The names of the tables that run with `features`, the reference first, the fastest last: "reference",
-// "avx2", "avx512", "avx512vnni", "avx512bf16", "neon".
+// "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "neon".
 std::vector<std::string_view> kernel_names(const CpuFeatures& features);
 // Their tables, which live as long as the program. REQUIRES: features that this processor has: filling the
 // table of an instruction set may already use it.

@@ -76,6 +76,16 @@ const KernelTable& avx512_bf16_vnni_kernels() {
   static const KernelTable table = with_brain_tiles(avx512_vnni_kernels());
   return table;
 }
+
+const KernelTable& amx_kernels() {
+  static const KernelTable table = [] {
+    KernelTable amx = avx512_vnni_kernels();
+    amx.name = "amx";
+    use_brain_blocks_amx(amx);
+    return amx;
+  }();
+  return table;
+}
 #elif defined(__aarch64__)
 const KernelTable& neon_kernels() {
   static const KernelTable table = [] {
@@ -107,6 +117,7 @@ std::vector<Candidate> candidates([[maybe_unused]] const CpuFeatures& features) 
     const auto place = features.fast_avx512_bf16 ? all.end() : all.end() - 1;
     all.insert(place, {"avx512bf16", features.avx512_vnni ? avx512_bf16_vnni_kernels : avx512_bf16_kernels});
   }
+  if (features.amx_bf16 && features.avx512_vnni) all.push_back({"amx", amx_kernels});
 #elif defined(__aarch64__)
   if (features.neon) all.push_back({"neon", neon_kernels});
 #endif

@@ -42,6 +42,13 @@ TEST(Select, TakesBfloat16PairsFirstOnlyWhereTheyAreFast) {
   EXPECT_EQ(kernel_names(features).back(), "avx512bf16");
 }
 
+TEST(Select, TakesTileRegistersFirst) {
+  CpuFeatures features;
+  features.avx2 = features.avx512 = features.avx512_vnni = features.avx512_bf16 = features.amx_bf16 = true;
+  EXPECT_EQ(kernel_names(features),
+            (Names{"reference", "avx2", "avx512", "avx512bf16", "avx512vnni", "amx"}));
+}
+
 TEST(Select, IgnoresWhatAnotherProcessorHas) {
   CpuFeatures features;
   features.neon = true;
