@@ -49,8 +49,7 @@ Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingD
   BlockTape tape;
   for (std::int64_t layer = 0; layer < model.config.num_layers; ++layer) {
     ASSAY_TRY(BlockGradient block, BlockGradient::create(model, layer, kernels));
-    const BlockParameters weights =
-        block_parameters(model.blocks[static_cast<std::size_t>(layer)], kernels);
+    const BlockParameters weights = block_parameters(model.blocks[static_cast<std::size_t>(layer)], kernels);
     for (const auto& batch : batches) {
       ASSAY_RETURN_IF_ERROR(check_interrupt());
       const auto rows = rows_of(batch, states);
@@ -89,9 +88,8 @@ class Student {
     Matrix<float> normed(hidden.rows(), hidden.cols()), gradient;
     rms_norm(kernels_, hidden.view(), quantized_->final_norm->weight, epsilon(), normed.view());
     if (learn) gradient = Matrix<float>(hidden.rows(), hidden.cols());
-    const double sum = distillation_loss({head_.view(), quantized_->config.final_softcap},
-                                         gather_rows(data, batch, teacher.view()).view(), normed.view(),
-                                         factor, gradient.view(), kernels_);
+    const double sum = distillation_.compute(gather_rows(data, batch, teacher.view()).view(), normed.view(),
+                                             factor, gradient.view());
     if (!learn) return sum;
     rms_norm_gradient(hidden.view(), quantized_->final_norm->weight, epsilon(), gradient.view(),
                       gradient.view(), final_gradient_, *kernels_.pool);
@@ -108,8 +106,7 @@ class Student {
     for (auto& block : blocks_) block.step(rates, step);
     for (std::size_t c = 0; c < final_gradient_.size(); ++c) final_gradient_[c] *= final_start_[c];
     final_adam_.reach(final_factors_.size());
-    AdamStep(step, rates.norm)
-        .move(final_factors_, final_gradient_, final_adam_.mean, final_adam_.square);
+    AdamStep(step, rates.norm).move(final_factors_, final_gradient_, final_adam_.mean, final_adam_.square);
     std::ranges::fill(final_gradient_, 0.0f);
     refresh_final_norm();
   }
@@ -147,6 +144,7 @@ class Student {
       : quantized_(&quantized),
         kernels_(kernels),
         head_(dequantize(kernels, original.output_head().weight)),
+        distillation_({head_.view(), quantized.config.final_softcap}, kernels),
         final_start_(quantized.final_norm->weight),
         final_factors_(final_start_.size(), 1.0f),
         final_gradient_(final_start_.size()) {
@@ -173,6 +171,7 @@ class Student {
   LanguageModel* quantized_;
   KernelContext kernels_;
   Matrix<float> head_;
+  DistillationLoss distillation_;
   std::vector<TrainableBlock> blocks_;
   std::vector<BlockTape> tapes_;
   bool keeps_tapes_ = true;

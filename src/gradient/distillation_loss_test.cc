@@ -12,7 +12,7 @@
 namespace assay {
 namespace {
 
-constexpr std::int64_t kRows = 300, kWidth = 12, kVocabulary = 41;  // more rows than logits exist at a time
+constexpr std::int64_t kRows = 600, kWidth = 12, kVocabulary = 41;  // more rows than logits exist at a time
 
 std::vector<double> log_softmax(const DoubleMatrix& head, const std::vector<double>& x, double softcap) {
   std::vector<double> logits;
@@ -46,8 +46,8 @@ TEST(DistillationLoss, AndItsGradientEqualTheReferenceInDouble) {
                       student = normal_matrix(kRows, kWidth, kGradientSeed + 2);
   for (const float softcap : {0.0f, 3.0f}) {
     Matrix<float> gradient(kRows, kWidth);
-    const double loss = distillation_loss({head.view(), softcap}, teacher.view(), student.view(), 0.5f,
-                                          gradient.view(), kernels);
+    DistillationLoss distillation({head.view(), softcap}, kernels);
+    const double loss = distillation.compute(teacher.view(), student.view(), 0.5f, gradient.view());
     const DoubleMatrix weights = to_double(head), from = to_double(teacher);
     DoubleMatrix to = to_double(student);
     double expected = 0;
@@ -67,6 +67,30 @@ TEST(DistillationLoss, AndItsGradientEqualTheReferenceInDouble) {
   }
 }
 
+TEST(DistillationLoss, IsNearlyTheSameWithProductsOfBfloat16) {
+  openblas_set_num_threads(1);
+  ThreadPool pool(2);
+  const Matrix<float> head = normal_matrix(kVocabulary, kWidth, kGradientSeed),
+                      teacher = normal_matrix(kRows, kWidth, kGradientSeed + 1),
+                      student = normal_matrix(kRows, kWidth, kGradientSeed + 2);
+  const auto compute = [&](int brain_terms, Matrix<float>& gradient) {
+    const KernelTable table = table_with_products(brain_terms);
+    DistillationLoss distillation({head.view(), 0}, {&table, &pool});
+    const double first = distillation.compute(teacher.view(), student.view(), 1, gradient.view());
+    EXPECT_EQ(distillation.compute(teacher.view(), student.view(), 1, gradient.view()), first);
+    return first;
+  };
+  Matrix<float> exact(kRows, kWidth);
+  const double expected = compute(0, exact);
+  for (const int brain_terms : {1, 3}) {
+    Matrix<float> gradient(kRows, kWidth);
+    // Logits of twelve terms of a few units each.
+    EXPECT_NEAR(compute(brain_terms, gradient), expected, kRows * 12 * 0x1p-13) << brain_terms << " terms";
+    for (std::int64_t i = 0; i < kRows * kWidth; ++i)
+      ASSERT_NEAR(gradient.data()[i], exact.data()[i], 4 * 0x1p-8) << brain_terms << " terms, value " << i;
+  }
+}
+
 TEST(DistillationLoss, IsZeroWithoutGradientForATeacherOfItself) {
   openblas_set_num_threads(1);
   ThreadPool pool(2);
@@ -74,7 +98,7 @@ TEST(DistillationLoss, IsZeroWithoutGradientForATeacherOfItself) {
   const Matrix<float> head = normal_matrix(kVocabulary, kWidth, kGradientSeed),
                       x = normal_matrix(5, kWidth, kGradientSeed + 1);
   Matrix<float> gradient(5, kWidth);
-  EXPECT_EQ(distillation_loss({head.view(), 0}, x.view(), x.view(), 1, gradient.view(), kernels), 0);
+  EXPECT_EQ(DistillationLoss({head.view(), 0}, kernels).compute(x.view(), x.view(), 1, gradient.view()), 0);
   EXPECT_TRUE(std::ranges::all_of(gradient.values(), [](float g) { return g == 0; }));
 }
 

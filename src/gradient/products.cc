@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "gradient/brain_products.h"
+#include "gradient/packed_factor.h"
 #include "kernels/kernel_table.h"
 
 namespace assay {
@@ -81,6 +82,10 @@ std::vector<Output> cut_outputs(std::span<const Product> products) {
   return outputs;
 }
 
+bool takes_brains(const Product& product, const KernelContext& kernels) {
+  return kernels.table->cheap_brain_terms >= (product.factors == Factors::kFloat ? 3 : 1);
+}
+
 }  // namespace
 
 Product forward_product(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y,
@@ -103,8 +108,7 @@ Product weight_product(MatrixView<const float> dy, MatrixView<const float> x, Ma
 
 void multiply(std::span<const Product> products, const KernelContext& kernels) {
   if (products.empty()) return;
-  if (kernels.table->cheap_brain_terms >= (products.front().factors == Factors::kFloat ? 3 : 1))
-    return multiply_brains(products, kernels);
+  if (takes_brains(products.front(), kernels)) return multiply_brains(products, kernels);
   ASSAY_CHECK(openblas_get_num_threads() == 1);
   const std::vector<Output> outputs = cut_outputs(products);
   // Threads take the next tile when free; a tile's bits do not depend on who computes it.
@@ -116,6 +120,14 @@ void multiply(std::span<const Product> products, const KernelContext& kernels) {
                        col = own % output.tiles_across * output.shape.cols;
     for (const Product& product : output.products) multiply_tile(product, output.shape, row, col);
   });
+}
+
+std::unique_ptr<PackedFactor> packed_right_factor(const Product& product, const KernelContext& kernels) {
+  if (!takes_brains(product, kernels)) return nullptr;
+  auto packed = std::make_unique<PackedFactor>(product.right, false, product.factors == Factors::kFloat);
+  PackedFactor* const factors[] = {packed.get()};
+  pack_factors(factors, *kernels.table, *kernels.pool);
+  return packed;
 }
 
 }  // namespace assay

@@ -2,6 +2,7 @@
 // bfloat16.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "kernels/kernels.h"
@@ -18,11 +19,15 @@ enum class Factors : bool {
            // optimizer averages over many steps
 };
 
+class PackedFactor;  // gradient/packed_factor.h
+
 // out = op(left) op(right), or added to what `out` holds.
 struct Product {
   struct Factor {
     MatrixView<const float> values;
     bool transposed = false;
+    const PackedFactor* packed =
+        nullptr;  // this factor, where multiply() would pack it: for what stays the same
   };
   Factor left, right;
   std::int64_t depth;  // terms of each sum
@@ -49,5 +54,9 @@ Product weight_product(MatrixView<const float> dy, MatrixView<const float> x, Ma
 // on the table and on the core that OpenBLAS chose its kernels for, but not on the number of threads.
 // REQUIRES: OpenBLAS is set to one thread (quant/llm/blas.h); all have the same `factors`.
 void multiply(std::span<const Product> products, const KernelContext& kernels);
+
+// The right factor of such a product packed once for many of them, which must have the same values; null
+// where multiply() packs nothing.
+std::unique_ptr<PackedFactor> packed_right_factor(const Product& product, const KernelContext& kernels);
 
 }  // namespace assay
