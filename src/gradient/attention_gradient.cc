@@ -22,18 +22,28 @@ struct Scratch {
 
 struct Head {
   MatrixView<const float> q, k, v, dout;
-  MatrixView<float> dq, dk, dv;
+  MatrixView<float> dq;
 };
 
 Head head_of(const AttentionGradientTask& task, const AttentionShape& shape, std::int64_t head) {
   const std::int64_t dim = shape.head_dim, kv = head / (shape.num_heads / shape.num_kv_heads);
   const std::int64_t begin = head * dim, kv_begin = kv * dim;
-  return {
-      task.queries.cols_between(begin, begin + dim),      task.keys.cols_between(kv_begin, kv_begin + dim),
-      task.values.cols_between(kv_begin, kv_begin + dim), task.dout.cols_between(begin, begin + dim),
-      task.dqueries.cols_between(begin, begin + dim),     task.dkeys.cols_between(kv_begin, kv_begin + dim),
-      task.dvalues.cols_between(kv_begin, kv_begin + dim)};
+  return {task.queries.cols_between(begin, begin + dim), task.keys.cols_between(kv_begin, kv_begin + dim),
+          task.values.cols_between(kv_begin, kv_begin + dim), task.dout.cols_between(begin, begin + dim),
+          task.dqueries.cols_between(begin, begin + dim)};
 }
+
+// Queries [begin, end) of one head of one task, which see the keys [first_key, end), and what they add to the
+// gradients of these: rows of keys, then as many of values.
+struct QueryBlock {
+  const AttentionGradientTask* task;
+  std::int64_t head, begin, end, first_key;
+  Matrix<float> dkeys_and_values;
+
+  std::int64_t num_keys() const { return end - first_key; }
+  MatrixView<float> dkeys() { return dkeys_and_values.view().rows_between(0, num_keys()); }
+  MatrixView<float> dvalues() { return dkeys_and_values.view().rows_between(num_keys(), 2 * num_keys()); }
+};
 
 // out = factor * op(a) op(b), onto what out holds where `beta` is 1.
 void product(CBLAS_TRANSPOSE a_op, const float* a, std::int64_t a_stride, CBLAS_TRANSPOSE b_op,
@@ -57,12 +67,16 @@ void make_probabilities(const KernelTable& table, float softcap, float* scores, 
   table.softmax({scores, count, 1.0f, 0.0f});
 }
 
-// Queries [begin, end) of one head: their probabilities again, then everything that depends on them.
-void add_query_block(const KernelTable& table, const AttentionShape& shape, const Head& head,
-                     std::int64_t begin, std::int64_t end, Scratch& scratch) {
-  const std::int64_t rows = end - begin, dim = shape.head_dim;
-  const std::int64_t first = shape.window > 0 ? std::max<std::int64_t>(0, begin - shape.window + 1) : 0;
-  const std::int64_t keys = end - first;  // those from `first` on that any of the queries sees
+// The block's probabilities again, then everything that depends on them.
+void differentiate(const KernelTable& table, const AttentionShape& shape, QueryBlock& block,
+                   Scratch& scratch) {
+  const Head head = head_of(*block.task, shape, block.head);
+  const std::int64_t begin = block.begin, rows = block.end - begin, dim = shape.head_dim;
+  const std::int64_t first = block.first_key, keys = block.num_keys();
+  scratch.probabilities.resize(static_cast<std::size_t>(kQueryBlock * keys));
+  scratch.gradients.resize(scratch.probabilities.size());
+  if (shape.softcap > 0) scratch.slopes.resize(scratch.probabilities.size());
+  block.dkeys_and_values = Matrix<float>::unset(2 * keys, dim);
   float *p = scratch.probabilities.data(), *ds = scratch.gradients.data();
   product(CblasNoTrans, head.q.row(begin), head.q.stride, CblasTrans, head.k.row(first), head.k.stride, rows,
           keys, dim, shape.scale, 0.0f, p, keys);
@@ -76,7 +90,7 @@ void add_query_block(const KernelTable& table, const AttentionShape& shape, cons
     make_probabilities(table, shape.softcap, row + seen_from, slopes, own + 1 - seen_from);
   }
   product(CblasTrans, p, keys, CblasNoTrans, head.dout.row(begin), head.dout.stride, keys, dim, rows, 1.0f,
-          1.0f, head.dv.row(first), head.dv.stride);
+          0.0f, block.dvalues().data, dim);
   product(CblasNoTrans, head.dout.row(begin), head.dout.stride, CblasTrans, head.v.row(first), head.v.stride,
           rows, keys, dim, 1.0f, 0.0f, ds, keys);
   for (std::int64_t i = 0; i < rows; ++i) {
@@ -94,26 +108,42 @@ void add_query_block(const KernelTable& table, const AttentionShape& shape, cons
   product(CblasNoTrans, ds, keys, CblasNoTrans, head.k.row(first), head.k.stride, rows, dim, keys,
           shape.scale, 0.0f, head.dq.row(begin), head.dq.stride);
   product(CblasTrans, ds, keys, CblasNoTrans, head.q.row(begin), head.q.stride, keys, dim, rows, shape.scale,
-          1.0f, head.dk.row(first), head.dk.stride);
+          0.0f, block.dkeys().data, dim);
 }
 
-// All query heads that share one head of keys and values, so that nobody else adds to its gradients.
-void differentiate_kv_head(const KernelTable& table, const AttentionShape& shape,
-                           const AttentionGradientTask& task, std::int64_t kv_head, Scratch& scratch) {
-  const std::int64_t sharing = shape.num_heads / shape.num_kv_heads, length = task.queries.rows;
-  scratch.probabilities.resize(static_cast<std::size_t>(kQueryBlock * length));
-  scratch.gradients.resize(scratch.probabilities.size());
-  if (shape.softcap > 0) scratch.slopes.resize(scratch.probabilities.size());
-  for (std::int64_t i = 0; i < sharing; ++i) {
-    const Head head = head_of(task, shape, kv_head * sharing + i);
-    if (i == 0) {
-      for (std::int64_t t = 0; t < length; ++t) {
-        std::fill_n(head.dk.row(t), shape.head_dim, 0.0f);
-        std::fill_n(head.dv.row(t), shape.head_dim, 0.0f);
+// Of all blocks, task by task and head by head.
+std::vector<QueryBlock> cut_blocks(const AttentionShape& shape,
+                                   std::span<const AttentionGradientTask> tasks) {
+  std::vector<QueryBlock> blocks;
+  for (const auto& task : tasks) {
+    ASSAY_CHECK(task.keys.rows == task.queries.rows && task.values.rows == task.queries.rows);
+    for (std::int64_t head = 0; head < shape.num_heads; ++head) {
+      for (std::int64_t begin = 0; begin < task.queries.rows; begin += kQueryBlock) {
+        const std::int64_t first = shape.window > 0 ? std::max<std::int64_t>(0, begin - shape.window + 1) : 0;
+        blocks.push_back({&task, head, begin, std::min(begin + kQueryBlock, task.queries.rows), first, {}});
       }
     }
-    for (std::int64_t begin = 0; begin < length; begin += kQueryBlock)
-      add_query_block(table, shape, head, begin, std::min(begin + kQueryBlock, length), scratch);
+  }
+  return blocks;
+}
+
+// Sums up what the blocks of all heads that share a head of keys and values give it.
+void add_blocks(std::span<QueryBlock> blocks, const AttentionShape& shape, std::int64_t kv_head) {
+  const AttentionGradientTask& task = *blocks.front().task;
+  const std::int64_t dim = shape.head_dim, column = kv_head * dim;
+  for (std::int64_t t = 0; t < task.keys.rows; ++t) {
+    float *dk = task.dkeys.row(t) + column, *dv = task.dvalues.row(t) + column;
+    std::fill_n(dk, dim, 0.0f);
+    std::fill_n(dv, dim, 0.0f);
+    for (QueryBlock& block : blocks) {
+      if (t < block.first_key || t >= block.end) continue;
+      const float *dkey = block.dkeys().row(t - block.first_key),
+                  *dvalue = block.dvalues().row(t - block.first_key);
+      for (std::int64_t c = 0; c < dim; ++c) {
+        dk[c] += dkey[c];
+        dv[c] += dvalue[c];
+      }
+    }
   }
 }
 
@@ -122,13 +152,24 @@ void differentiate_kv_head(const KernelTable& table, const AttentionShape& shape
 void attention_gradient(const KernelContext& context, const AttentionShape& shape,
                         std::span<const AttentionGradientTask> tasks) {
   ASSAY_CHECK(openblas_get_num_threads() == 1);
-  const std::int64_t count = static_cast<std::int64_t>(tasks.size()) * shape.num_kv_heads;
+  std::vector<QueryBlock> blocks = cut_blocks(shape, tasks);
   std::vector<Scratch> scratch(static_cast<std::size_t>(context.pool->num_threads()));
-  context.pool->take_turns(count, [&](std::int64_t i, int thread) {
-    const auto& task = tasks[static_cast<std::size_t>(i / shape.num_kv_heads)];
-    ASSAY_CHECK(task.keys.rows == task.queries.rows && task.values.rows == task.queries.rows);
-    differentiate_kv_head(*context.table, shape, task, i % shape.num_kv_heads,
-                          scratch[static_cast<std::size_t>(thread)]);
+  context.pool->take_turns(static_cast<std::int64_t>(blocks.size()), [&](std::int64_t i, int thread) {
+    differentiate(*context.table, shape, blocks[static_cast<std::size_t>(i)],
+                  scratch[static_cast<std::size_t>(thread)]);
+  });
+  const std::int64_t sharing = shape.num_heads / shape.num_kv_heads;
+  std::vector<std::span<QueryBlock>> groups;  // of one task and one head of keys, in the order of both
+  std::span<QueryBlock> rest(blocks);
+  for (const auto& task : tasks) {
+    const auto size = static_cast<std::size_t>((task.queries.rows + kQueryBlock - 1) / kQueryBlock * sharing);
+    for (std::int64_t kv = 0; kv < shape.num_kv_heads && size > 0; ++kv) {
+      groups.push_back(rest.first(size));
+      rest = rest.subspan(size);
+    }
+  }
+  context.pool->take_turns(static_cast<std::int64_t>(groups.size()), [&](std::int64_t i, int) {
+    add_blocks(groups[static_cast<std::size_t>(i)], shape, i % shape.num_kv_heads);
   });
 }
 

@@ -10,7 +10,7 @@ namespace {
 
 // Rows whose contributions to a norm's weight are summed before the sums are added up: a fixed number, since
 // the order of a sum is part of its bits.
-constexpr std::int64_t kNormRows = 64;
+constexpr std::int64_t kNormRows = 32;
 
 constexpr float kSqrtHalf = 0.70710678f;
 constexpr float kInverseSqrtTwoPi = 0.39894228f;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::int64_t kPanel = kBrainPanel, kStep = kBrainStep, kBlock = kBrainBlock;
 constexpr std::int64_t kStepValues = kPanel * kStep;
-constexpr std::int64_t kPanelsPerTurn = 8;
+constexpr std::int64_t kPanelsPerTurn = 2;
 constexpr std::align_val_t kAlignment{64};
 
 std::int64_t parts(std::int64_t size, std::int64_t length) { return (size + length - 1) / length; }
