@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::int64_t kPanel = kBrainPanel, kStep = kBrainStep, kBlock = kBrainBlock;
 constexpr std::int64_t kStepValues = kPanel * kStep;
+constexpr std::int64_t kPairs = kStep / 2;
+static_assert(kPairs == kPanel, "a step's pairs are a square, which transposes either way");
 constexpr std::int64_t kPanelsPerTurn = 2;
 constexpr std::align_val_t kAlignment{64};
 
@@ -51,45 +53,63 @@ bool PackedFactor::packs(const Product::Factor& factor, bool left) const {
 
 std::int64_t PackedFactor::offset(std::int64_t p) const { return p * num_steps_ * kStepValues; }
 
-void PackedFactor::pack(const KernelTable& table, std::int64_t p) {
-  alignas(64) float lines[kStepValues], rounded[kStepValues / 2], left_over[kStepValues / 2];
-  for (std::int64_t step = 0; step < num_steps_; ++step) {
-    read(table, p * kPanel, step * kStep, lines);
-    // Two neighbours of k as the halves of one 32-bit value.
-    for (std::int64_t i = 0; i < kStepValues / 2; ++i) {
-      const float a = lines[2 * i], b = lines[2 * i + 1];
-      const std::uint32_t upper_a = upper_half(a), upper_b = upper_half(b);
-      rounded[i] = std::bit_cast<float>((upper_a >> 16) | upper_b);
-      left_over[i] = std::bit_cast<float>((upper_half(a - std::bit_cast<float>(upper_a)) >> 16) |
-                                          upper_half(b - std::bit_cast<float>(upper_b)));
-    }
-    const std::int64_t at = offset(p) + step * kStepValues;
-    write(table, rounded, values_.get() + at);
-    if (rest_ != nullptr) write(table, left_over, rest_ + at);
-  }
-}
-
-// kPanel lines of kStep values, zeros beyond the matrix.
-void PackedFactor::read(const KernelTable& table, std::int64_t line, std::int64_t k, float* out) const {
+// A step of a panel, rounded, and unless null what rounding took; pairs of k in the order of the factor's
+// memory: [line][k / 2] along rows, else [k / 2][line].
+void PackedFactor::round(std::int64_t p, std::int64_t step, float* rounded, float* left_over) const {
+  const bool along = along_rows();
+  const std::int64_t line = p * kPanel, k = step * kStep;
   const std::int64_t lines = std::clamp<std::int64_t>(lines_ - line, 0, kPanel),
                      depth = std::min(depth_ - k, kStep);
-  if (lines < kPanel || depth < kStep) std::fill_n(out, kStepValues, 0.0f);
-  if (lines == 0) return;
-  if (along_rows()) {
-    for (std::int64_t i = 0; i < lines; ++i)
-      std::copy_n(factor_.values.row(line + i) + k, depth, out + i * kStep);
+  const float* from = nullptr;
+  std::int64_t stride = factor_.values.stride;
+  float padded[kStepValues];
+  if (lines == kPanel && depth == kStep) {
+    from = along ? factor_.values.row(line) + k : factor_.values.row(k) + line;
   } else {
-    table.transpose(factor_.values.row(k) + line, factor_.values.stride, depth, lines, out, kStep);
+    std::fill_n(padded, kStepValues, 0.0f);
+    stride = along ? kStep : kPanel;
+    for (std::int64_t r = 0; r < (along ? lines : depth); ++r) {
+      const float* row = along ? factor_.values.row(line + r) + k : factor_.values.row(k + r) + line;
+      if (lines > 0) std::copy_n(row, along ? depth : lines, padded + r * stride);
+    }
+    from = padded;
+  }
+  const auto add = [&](float a, float b, std::int64_t at) {
+    const std::uint32_t upper_a = upper_half(a), upper_b = upper_half(b);
+    rounded[at] = std::bit_cast<float>((upper_a >> 16) | upper_b);
+    if (left_over == nullptr) return;
+    left_over[at] = std::bit_cast<float>((upper_half(a - std::bit_cast<float>(upper_a)) >> 16) |
+                                         upper_half(b - std::bit_cast<float>(upper_b)));
+  };
+  if (along) {
+    for (std::int64_t l = 0; l < kPanel; ++l) {
+      for (std::int64_t i = 0; i < kPairs; ++i)
+        add(from[l * stride + 2 * i], from[l * stride + 2 * i + 1], l * kPairs + i);
+    }
+  } else {
+    for (std::int64_t i = 0; i < kPairs; ++i) {
+      const float *even = from + 2 * i * stride, *odd = even + stride;
+      for (std::int64_t l = 0; l < kPanel; ++l) add(even[l], odd[l], i * kPanel + l);
+    }
   }
 }
 
-// From pairs of k in lines to the table's order.
-void PackedFactor::write(const KernelTable& table, const float* pairs, std::uint16_t* out) const {
-  auto* values = reinterpret_cast<float*>(out);
-  if (left_) {
-    std::copy_n(pairs, kStepValues / 2, values);
-  } else {
-    table.transpose(pairs, kStep / 2, kPanel, kStep / 2, values, kPanel);
+void PackedFactor::pack(const KernelTable& table, std::int64_t p) {
+  alignas(64) float rounded[kStepValues / 2], left_over[kStepValues / 2];
+  // Left factors are read in lines, right ones in pairs of k.
+  const auto write = [&](const float* pairs, std::uint16_t* out) {
+    auto* values = reinterpret_cast<float*>(out);
+    if (left_ == along_rows()) {
+      std::copy_n(pairs, kStepValues / 2, values);
+    } else {
+      table.transpose(pairs, kPairs, kPanel, kPairs, values, kPanel);
+    }
+  };
+  for (std::int64_t step = 0; step < num_steps_; ++step) {
+    round(p, step, rounded, rest_ != nullptr ? left_over : nullptr);
+    const std::int64_t at = offset(p) + step * kStepValues;
+    write(rounded, values_.get() + at);
+    if (rest_ != nullptr) write(left_over, rest_ + at);
   }
 }
 

@@ -31,8 +31,8 @@ class PackedFactor {
     void operator()(std::uint16_t* values) const;
   };
   std::int64_t offset(std::int64_t p) const;
-  void read(const KernelTable& table, std::int64_t line, std::int64_t k, float* out) const;
-  void write(const KernelTable& table, const float* pairs, std::uint16_t* out) const;
+  void round(std::int64_t p, std::int64_t step, float* rounded, float* left_over) const;
+  // Whether neighbours of k are neighbours in memory.
   bool along_rows() const { return left_ != factor_.transposed; }
 
   Product::Factor factor_;

@@ -15,7 +15,7 @@ enum class Accumulate : bool { kNo, kYes };
 // How exact the factors of a product must be.
 enum class Factors : bool {
   kFloat,  // to about 2^-16
-  kBrain,  // may be rounded to bfloat16, to 2^-9, where that is faster: enough for gradients, which an
+  kBrain,  // may be rounded to bfloat16, to 2^-8, where that is faster: enough for gradients, which an
            // optimizer averages over many steps
 };
 
@@ -49,9 +49,9 @@ Product weight_product(MatrixView<const float> dy, MatrixView<const float> x, Ma
 // but products that follow one another in the list and have the same output are added in that order.
 // Aliasing: outputs overlap neither inputs nor other outputs. Sizes may be 0. Numerics: each output is within
 // (terms * 2^-24 + e) sum |products| of the exact value, with e = 0 where the table has no fast products of
-// bfloat16; else e = 2^-15 for kFloat and 2^-8 for kBrain (docs/numerics.md#gradients). Determinism: an
-// output is split into tiles that depend on its shape alone, each computed by one thread, so the bits depend
-// on the table and on the core that OpenBLAS chose its kernels for, but not on the number of threads.
+// bfloat16; else e = 2^-14 for kFloat and 1.01 * 2^-7 for kBrain (docs/numerics.md#gradients). Determinism:
+// an output is split into tiles that depend on its shape alone, each computed by one thread, so the bits
+// depend on the table and on the core that OpenBLAS chose its kernels for, but not on the number of threads.
 // REQUIRES: OpenBLAS is set to one thread (quant/llm/blas.h); all have the same `factors`.
 void multiply(std::span<const Product> products, const KernelContext& kernels);
 

@@ -114,7 +114,7 @@ TEST_P(Products, AreAsExactAsTheirFactorsPromise) {
       }
     }
   };
-  const double forward = GetParam() >= 3 ? 0x1p-15 : 0, back = GetParam() >= 1 ? 0x1p-8 : 0;
+  const double forward = GetParam() >= 3 ? 0x1p-14 : 0, back = GetParam() >= 1 ? 1.01 * 0x1p-7 : 0;
   check(
       y, k, forward, [&](auto r, auto i) { return x.at(r, i); }, [&](auto i, auto c) { return w.at(c, i); });
   check(
