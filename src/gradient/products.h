@@ -49,10 +49,11 @@ Product weight_product(MatrixView<const float> dy, MatrixView<const float> x, Ma
 // but products that follow one another in the list and have the same output are added in that order.
 // Aliasing: outputs overlap neither inputs nor other outputs. Sizes may be 0. Numerics: each output is within
 // (terms * 2^-24 + e) sum |products| of the exact value, with e = 0 where the table has no fast products of
-// bfloat16; else e = 2^-14 for kFloat and 1.01 * 2^-7 for kBrain (docs/numerics.md#gradients). Determinism:
-// an output is split into tiles that depend on its shape alone, each computed by one thread, so the bits
-// depend on the table and on the core that OpenBLAS chose its kernels for, but not on the number of threads.
-// REQUIRES: OpenBLAS is set to one thread (quant/llm/blas.h); all have the same `factors`.
+// bfloat16; else, with up to three times the terms, e = 2^-14 for kFloat and 1.01 * 2^-7 for kBrain
+// (docs/numerics.md#gradients). Determinism: an output is split into tiles that depend on its shape alone,
+// each computed by one thread, so the bits depend on the table and on the core that OpenBLAS chose its
+// kernels for, but not on the number of threads. REQUIRES: OpenBLAS is set to one thread (quant/llm/blas.h);
+// all have the same `factors`.
 void multiply(std::span<const Product> products, const KernelContext& kernels);
 
 // The right factor of such a product packed once for many of them, which must have the same values; null
