@@ -33,18 +33,17 @@ Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingD
                                      Progress& progress) {
   std::vector<std::size_t> all(data.sequences.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
-  // The batches are runs of the data's own order.
   const auto batches = cut_batches(data, all, rows_at_once);
-  const auto rows_of = [&](const TrainingBatch& batch, Matrix<float>& states) {
+  Matrix<float> states(static_cast<std::int64_t>(data.tokens.size()), model.config.hidden_size);
+  // The batches are runs of the data's own order.
+  const auto rows_of = [&](const TrainingBatch& batch) {
     const std::int64_t first = data.sequences[batch.chosen.front()].first_row;
     return states.view().rows_between(first, first + batch.num_rows);
   };
-  Matrix<float> states(static_cast<std::int64_t>(data.tokens.size()), model.config.hidden_size);
   Forward forward(model, kernels);
   for (const auto& batch : batches) {
     ASSAY_TRY(const Matrix<float> embedded, forward.embed(tokens_of(data, batch), batch.sequences));
-    const auto rows = rows_of(batch, states);
-    std::ranges::copy(embedded.values(), rows.data);
+    std::ranges::copy(embedded.values(), rows_of(batch).data);
   }
   BlockTape tape;
   for (std::int64_t layer = 0; layer < model.config.num_layers; ++layer) {
@@ -52,7 +51,7 @@ Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingD
     const BlockParameters weights = block_parameters(model.blocks[static_cast<std::size_t>(layer)], kernels);
     for (const auto& batch : batches) {
       ASSAY_RETURN_IF_ERROR(check_interrupt());
-      const auto rows = rows_of(batch, states);
+      const auto rows = rows_of(batch);
       block.forward(weights, rows, batch.sequences, tape, rows);
     }
     progress.update("float model", layer + 1, model.config.num_layers);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <new>
 #include <utility>
 #include <vector>
 
@@ -16,24 +15,17 @@ constexpr std::int64_t kStepValues = kPanel * kStep;
 constexpr std::int64_t kPairs = kStep / 2;
 static_assert(kPairs == kPanel, "a step's pairs are a square, which transposes either way");
 constexpr std::int64_t kPanelsPerTurn = 2;
-constexpr std::align_val_t kAlignment{64};
 
 std::int64_t parts(std::int64_t size, std::int64_t length) { return (size + length - 1) / length; }
 
-// The nearest bfloat16, ties to even, as the upper half of a float; not for NaN.
+// to_bfloat16() as the upper half of a float, without its care for NaN, which would take more than twice as
+// long.
 std::uint32_t upper_half(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
   return (bits + 0x7fffU + ((bits >> 16) & 1U)) & 0xffff0000U;
 }
 
-std::uint16_t* allocate(std::int64_t count) {
-  return static_cast<std::uint16_t*>(
-      ::operator new(static_cast<std::size_t>(count) * sizeof(std::uint16_t), kAlignment));
-}
-
 }  // namespace
-
-void PackedFactor::Free::operator()(std::uint16_t* values) const { ::operator delete(values, kAlignment); }
 
 PackedFactor::PackedFactor(const Product::Factor& factor, bool left, bool two)
     : factor_(factor),
@@ -42,7 +34,7 @@ PackedFactor::PackedFactor(const Product::Factor& factor, bool left, bool two)
       depth_(along_rows() ? factor.values.cols : factor.values.rows),
       num_steps_(parts(depth_, kStep)),
       num_panels_(parts(lines_, kBlock) * (kBlock / kPanel)),
-      values_(allocate((two ? 2 : 1) * num_panels_ * num_steps_ * kStepValues)),
+      values_((two ? 2 : 1) * num_panels_ * num_steps_ * kStepValues),
       rest_(two ? values_.get() + offset(num_panels_) : nullptr) {}
 
 bool PackedFactor::packs(const Product::Factor& factor, bool left) const {

@@ -1,11 +1,11 @@
 // A factor of products in panels of bfloat16, as KernelTable::multiply_brain_block reads them.
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <span>
 
 #include "gradient/products.h"
 #include "kernels/kernels.h"
+#include "kernels/scratch.h"
 
 namespace assay {
 
@@ -27,9 +27,6 @@ class PackedFactor {
   void pack(const KernelTable& table, std::int64_t p);
 
  private:
-  struct Free {
-    void operator()(std::uint16_t* values) const;
-  };
   std::int64_t offset(std::int64_t p) const;
   void round(std::int64_t p, std::int64_t step, float* rounded, float* left_over) const;
   // Whether neighbours of k are neighbours in memory.
@@ -39,7 +36,7 @@ class PackedFactor {
   bool left_;
   std::int64_t lines_, depth_;  // rows of the left factor or columns of the right one; terms of a sum
   std::int64_t num_steps_, num_panels_;
-  std::unique_ptr<std::uint16_t, Free> values_;
+  Scratch<std::uint16_t> values_;
   std::uint16_t* rest_;
 };
 

@@ -1,5 +1,5 @@
-// Working memory of one call, and the inner form of a weight matrix. Private to the <op>.cc files of this
-// folder.
+// Aligned working memory, and the inner form of a weight matrix. Private to the <op>.cc files of this folder
+// and to gradient.
 #pragma once
 #include <cstddef>
 #include <cstdint>
