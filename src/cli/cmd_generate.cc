@@ -81,6 +81,7 @@ Status run_calibration(const Options& options, Session& session) {
                              {"tokens", result.tokens},
                              {"temperature", settings.temperature},
                              {"stories", settings.stories},
+                             {"answers", settings.answers},
                              {"seed", settings.seed},
                              {"activations", to_string(options.activations)},
                              {"computed_tokens", result.computed},
@@ -158,7 +159,13 @@ void add_generate(CommandLine& line) {
       ->needs(sequences);
   command
       .add_option("--stories", options->calibration.stories,
-                  "share of --sequences that begin as a story does instead of with a random token [0.8]")
+                  "share of --sequences that are stories instead of what follows a random token [0.8]")
+      ->type_name("SHARE")
+      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->needs(sequences);
+  command
+      .add_option("--answers", options->calibration.answers,
+                  "share of stories that answer a request, for models that know conversations [0.5]")
       ->type_name("SHARE")
       ->check(CLI::Range(0.0, 1.0).description(""))
       ->needs(sequences);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "base/rng.h"
 #include "engine/forward.h"
 #include "engine/sampler.h"
+#include "flow/chat_marks.h"
 #include "flow/story_openings.h"
 #include "flow/weights_hash.h"
 #include "formats/json/json_reader.h"
@@ -30,10 +32,11 @@ constexpr std::int64_t kBatch = 64;
 constexpr std::size_t kLeadingTokens = 4;  // LLM-QAT: "the first 3 to 5 tokens" are the most likely ones
 constexpr int kMaxJsonDepth = 3;
 
-// Which tokens may begin a text, and what stands before it.
+// Which tokens may begin a text, what stands before it, and how a request is marked.
 struct TextStart {
   std::vector<std::int32_t> prefix;
   std::vector<std::int32_t> first;
+  std::optional<ChatMarks> marks;
 };
 
 Result<TextStart> text_start(const LanguageModel& model, const Tokenizer& tokenizer) {
@@ -45,6 +48,7 @@ Result<TextStart> text_start(const LanguageModel& model, const Tokenizer& tokeni
   }
   TextStart start;
   ASSAY_TRY(start.prefix, tokenizer.encode("", true));
+  start.marks = find_chat_marks(tokenizer);
   for (std::int32_t id = 0; id < tokenizer.vocabulary_size(); ++id) {
     if (!tokenizer.is_special(id) && !tokenizer.token_bytes(id).empty()) start.first.push_back(id);
   }
@@ -57,13 +61,13 @@ Result<TextStart> text_start(const LanguageModel& model, const Tokenizer& tokeni
 class Writer {
  public:
   Writer(const LanguageModel& model, const Tokenizer& tokenizer, const TextStart& start, Sampler drawn,
-         Sampler most_likely, double stories, std::uint64_t seed)
+         Sampler most_likely, const SelfCalibrationOptions& options, std::uint64_t seed)
       : model_(model),
         tokenizer_(tokenizer),
         start_(start),
         drawn_(std::move(drawn)),
         most_likely_(std::move(most_likely)),
-        stories_(stories),
+        options_(options),
         rng_(seed) {}
 
   // The next token, where `logits` follow the ones so far; they may be empty at the very beginning.
@@ -88,9 +92,12 @@ class Writer {
  private:
   Status begin_text() {
     given_ = start_.prefix;
-    is_story_ = stories_ > 0 && rng_.uniform() < stories_;
+    is_story_ = options_.stories > 0 && rng_.uniform() < options_.stories;
     if (is_story_) {
-      ASSAY_TRY(const auto opening, tokenizer_.encode(draw_story_opening(rng_), false));
+      const bool answers = start_.marks && options_.answers > 0 && rng_.uniform() < options_.answers;
+      ASSAY_TRY(const auto opening, tokenizer_.encode(answers ? ask(*start_.marks, draw_story_request(rng_))
+                                                              : draw_story_opening(rng_),
+                                                      false));
       given_.insert(given_.end(), opening.begin(), opening.end());
     } else {
       given_.push_back(start_.first[rng_.below(start_.first.size())]);
@@ -102,7 +109,7 @@ class Writer {
   const Tokenizer& tokenizer_;
   const TextStart& start_;
   Sampler drawn_, most_likely_;
-  double stories_;
+  const SelfCalibrationOptions& options_;
   Rng rng_;
   std::vector<std::int32_t> given_;  // what the running text begins with
   bool is_story_ = false;
@@ -136,8 +143,7 @@ Result<std::vector<Writer>> make_writers(const LanguageModel& model, const Token
   for (std::int64_t i = first; i < first + count; ++i) {
     Rng seeds(Rng(base + static_cast<std::uint64_t>(i)).next());
     ASSAY_TRY(Sampler drawn, Sampler::create({.temperature = options.temperature, .seed = seeds.next()}));
-    writers.emplace_back(model, tokenizer, start, std::move(drawn), most_likely, options.stories,
-                         seeds.next());
+    writers.emplace_back(model, tokenizer, start, std::move(drawn), most_likely, options, seeds.next());
   }
   return writers;
 }
@@ -162,6 +168,7 @@ ordered_json header(const LanguageModel& model, const std::string& model_name,
           {"weights_hash", weights_hash(model)},
           {"temperature", options.temperature},
           {"stories", options.stories},
+          {"answers", options.answers},
           {"leading_tokens", kLeadingTokens},
           {"sequence_length", options.sequence_length},
           {"seed", options.seed}};

@@ -17,7 +17,8 @@ struct SelfCalibrationOptions {
   std::int64_t sequences = 512;
   std::int64_t sequence_length = 256;  // tokens of each, what the tokenizer puts before a text included
   double temperature = 1;
-  double stories = 0.8;  // share of texts that begin as a story does: flow/story_openings.h
+  double stories = 0.8;  // share of texts that are stories: flow/story_openings.h
+  double answers = 0.5;  // share of stories that answer a request, where find_chat_marks finds marks
   std::uint64_t seed = 0;
 };
 
@@ -28,8 +29,8 @@ struct SelfCalibrationRun {
 };
 
 // Sequences first ... first + count - 1 of the endless series that model, seed, temperature and length
-// define. Each begins with what the tokenizer puts before a text, then either the opening of a story, or a
-// token drawn from all that are not special and the four most likely ones after it, which lead the model to
+// define. Each begins with what the tokenizer puts before a text, then the opening of a story, or a request
+// for one between the marks of a conversation, or a token drawn from all that are not special and the four most likely ones after it, which lead the model to
 // something it knows; the rest are drawn at the temperature. A token that ends a text stays, and another text
 // begins as the first did, without a look at it, so all sequences are equally long. (In its sight a model
 // tends to end the next text at once, and every one after it.) Every sequence has its own random numbers: it

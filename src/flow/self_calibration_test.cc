@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "engine/load.h"
 #include "flow/calibration.h"
@@ -24,6 +25,26 @@ Tokenizer characters() {
   vocabulary["<|endoftext|>"] = 88;
   auto tokenizer =
       Tokenizer::from_vocab_and_merges(as_bytes(vocabulary.dump()), as_bytes(std::string("#version: 0.2\n")));
+  EXPECT_THAT(tokenizer, IsOk());
+  return *std::move(tokenizer);
+}
+
+// The same, with two of the characters replaced by the marks of a conversation.
+Tokenizer characters_and_marks() {
+  nlohmann::json file = nlohmann::json::parse(characters().to_tokenizer_json());
+  auto& vocabulary = file["model"]["vocab"];
+  for (const auto& [id, mark] : {std::pair(86, "<|im_start|>"), std::pair(87, "<|im_end|>")}) {
+    vocabulary.erase(std::string(1, static_cast<char>('!' + id)));
+    vocabulary[mark] = id;
+    file["added_tokens"].push_back({{"id", id},
+                                    {"content", mark},
+                                    {"single_word", false},
+                                    {"lstrip", false},
+                                    {"rstrip", false},
+                                    {"normalized", false},
+                                    {"special", true}});
+  }
+  auto tokenizer = Tokenizer::from_tokenizer_json(as_bytes(file.dump()), {});
   EXPECT_THAT(tokenizer, IsOk());
   return *std::move(tokenizer);
 }
@@ -117,18 +138,40 @@ TEST_F(SelfCalibration, TheShareOfStoriesBeginsWithAnOpening) {
   EXPECT_LE(stories, 40) << "seed " << kSeed;
 }
 
-TEST(StoryOpening, IsARightSentenceThatTheSeedDecides) {
+TEST_F(SelfCalibration, HalfOfTheStoriesAnswerARequestWhereTheVocabularyHasMarks) {
+  const SelfCalibrationOptions options{.sequences = 64, .sequence_length = 12, .stories = 1, .seed = kSeed};
+  const auto requests = [](const Sequences& sequences) {
+    return std::ranges::count_if(sequences, [](const auto& ids) { return ids[0] == 86; });
+  };
+  EXPECT_EQ(requests(sample(options, 0, 64)), 0);
+  tokenizer_ = characters_and_marks();
+  const auto half = sample(options, 0, 64);
+  EXPECT_GE(requests(half), 20) << "seed " << kSeed;
+  EXPECT_LE(requests(half), 44) << "seed " << kSeed;
+  const auto asked = std::ranges::find_if(half, [](const auto& ids) { return ids[0] == 86; });
+  EXPECT_THAT(tokenizer_.decode(*asked, false), testing::StartsWith("<|im_start|>user"));
+  SelfCalibrationOptions none = options;
+  none.answers = 0;
+  EXPECT_EQ(requests(sample(none, 0, 64)), 0);
+}
+
+using Draw = std::string (*)(Rng&);
+class StorySentence : public testing::TestWithParam<Draw> {};
+
+TEST_P(StorySentence, IsRightAndTheSeedDecidesIt) {
   Rng first(kSeed), same(kSeed);
   std::set<std::string> seen;
   for (int i = 0; i < 200; ++i) {
-    const std::string opening = draw_story_opening(first);
-    EXPECT_EQ(opening, draw_story_opening(same));
-    EXPECT_TRUE(opening.ends_with('.')) << opening;
-    EXPECT_EQ(opening.find("  "), std::string::npos) << opening;
-    seen.insert(opening);
+    const std::string sentence = GetParam()(first);
+    EXPECT_EQ(sentence, GetParam()(same));
+    EXPECT_TRUE(sentence.ends_with('.')) << sentence;
+    EXPECT_EQ(sentence.find("  "), std::string::npos) << sentence;
+    seen.insert(sentence);
   }
-  EXPECT_GT(seen.size(), 190u) << "seed " << kSeed;
+  EXPECT_GT(seen.size(), 150u) << "seed " << kSeed;
 }
+INSTANTIATE_TEST_SUITE_P(OpeningAndRequest, StorySentence,
+                         testing::Values(draw_story_opening, draw_story_request));
 
 TEST_F(SelfCalibration, GoesOnWhereAnEarlierCallStoppedToTheSameFile) {
   const SelfCalibrationOptions options{.sequences = 66, .sequence_length = 6, .stories = 0, .seed = kSeed};

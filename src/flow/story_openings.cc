@@ -72,6 +72,19 @@ constexpr auto kThings = std::to_array<string_view>(
      "the broken glass", "the dog", "the empty room", "the letter", "the money", "the photograph",
      "the river", "the ship", "the soldiers"});
 
+constexpr auto kForms = std::to_array<string_view>(
+    {"Tell me a story", "Write a chapter of a novel", "Write a page from the middle of a novel",
+     "Write a scene from a book", "Write a short story", "Write the beginning of a novel",
+     "Write the last page of a novel"});
+constexpr auto kSubjects = std::to_array<string_view>(
+    {"a crime", "a family secret", "a first kiss", "a ghost", "a journey", "a lost child", "a marriage",
+     "a murder", "a promise", "a quarrel", "a war", "growing up", "magic", "money", "old friends", "revenge",
+     "strange creatures", "the future"});
+constexpr auto kWishes = std::to_array<string_view>(
+    {"Let them talk with each other.", "Let nobody say what they mean.", "Let the reader guess the end.",
+     "Make it sad.", "Make it funny.", "Use simple words.", "Write it as a diary.",
+     "Write it in the first person.", "Write mostly dialogue."});
+
 template <std::size_t kCount>
 string_view draw(const std::array<string_view, kCount>& words, Rng& rng) {
   return words[rng.below(kCount)];
@@ -107,6 +120,17 @@ std::string draw_story_opening(Rng& rng) {
   const auto other = draw(kNames, rng), place = draw(kPlaces, rng), words = draw(kWords, rng),
              voice = draw(kVoices, rng);
   return join({name, "and", other, "were", place}) + ' ' + join({words, name, voice});
+}
+
+std::string draw_story_request(Rng& rng) {
+  const auto form = draw(kForms, rng), subject = draw(kSubjects, rng), name = draw(kNames, rng),
+             other = draw(kNames, rng), place = draw(kPlaces, rng);
+  const auto ending = rng.below(3);
+  std::string request = ending == 0 ? join({form, "about", subject})
+                                    : join({form, "about", subject, "with", name, "and", other, place});
+  if (ending == 1) request += ' ' + std::string(draw(kWishes, rng));
+  if (ending == 2) request += " It begins: " + draw_story_opening(rng);
+  return request;
 }
 
 }  // namespace assay
