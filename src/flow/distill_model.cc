@@ -52,7 +52,7 @@ Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingD
     for (const auto& batch : batches) {
       ASSAY_RETURN_IF_ERROR(check_interrupt());
       const auto rows = rows_of(batch);
-      block.forward(weights, rows, batch.sequences, tape, rows);
+      block.forward(weights, rows, batch.sequences, Factors::kFloat, tape, rows);
     }
     progress.update("float model", layer + 1, model.config.num_layers);
   }
@@ -74,27 +74,28 @@ class Student {
     return student;
   }
 
-  // Sum over the batch of KL(teacher || student); where `learn`, gradients of `factor` times it are added to
-  // what step() uses.
+  // Sum over the batch of KL(teacher || student); where `learn`, gradients of `scale` times it are added to
+  // what step() uses, and the sum itself may be rough.
   Result<double> loss(const TrainingData& data, const TrainingBatch& batch, const Matrix<float>& teacher,
-                      bool learn, float factor) {
+                      bool learn, float scale) {
+    const Factors factors = learn ? learning_factors_ : Factors::kFloat;
     ASSAY_TRY(Matrix<float> hidden, embed(data, batch));
     std::vector<Matrix<float>> inputs;
     for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
       if (learn) inputs.push_back(hidden);
-      blocks_[layer].forward(hidden.view(), batch.sequences, tape(layer), hidden.view());
+      blocks_[layer].forward(hidden.view(), batch.sequences, factors, tape(layer), hidden.view());
     }
     Matrix<float> normed(hidden.rows(), hidden.cols()), gradient;
     rms_norm(kernels_, hidden.view(), quantized_->final_norm->weight, epsilon(), normed.view());
     if (learn) gradient = Matrix<float>(hidden.rows(), hidden.cols());
     const double sum = distillation_.compute(gather_rows(data, batch, teacher.view()).view(), normed.view(),
-                                             factor, gradient.view());
+                                             factors, scale, gradient.view());
     if (!learn) return sum;
     rms_norm_gradient(hidden.view(), quantized_->final_norm->weight, epsilon(), gradient.view(),
                       gradient.view(), final_gradient_, *kernels_.pool);
     for (std::size_t layer = blocks_.size(); layer-- > 0;) {
       if (!keeps_tapes_)
-        blocks_[layer].forward(inputs[layer].view(), batch.sequences, tape(layer), hidden.view());
+        blocks_[layer].forward(inputs[layer].view(), batch.sequences, factors, tape(layer), hidden.view());
       blocks_[layer].backward(inputs[layer].view(), batch.sequences, tape(layer), gradient.view(),
                               gradient.view());
     }
@@ -142,6 +143,7 @@ class Student {
           const KernelContext& kernels)
       : quantized_(&quantized),
         kernels_(kernels),
+        learning_factors_(options.rates.latent > 0 ? Factors::kBrain : Factors::kFloat),
         head_(dequantize(kernels, original.output_head().weight)),
         distillation_({head_.view(), quantized.config.final_softcap}, kernels),
         final_start_(quantized.final_norm->weight),
@@ -169,6 +171,8 @@ class Student {
 
   LanguageModel* quantized_;
   KernelContext kernels_;
+  // Codes that move by gradients passed straight through their rounding are far rougher than bfloat16.
+  Factors learning_factors_;
   Matrix<float> head_;
   DistillationLoss distillation_;
   std::vector<TrainableBlock> blocks_;

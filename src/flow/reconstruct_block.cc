@@ -47,7 +47,7 @@ struct Pass {
     for (const auto& batch : cut_batches(data, data.held_out, kPassRows)) {
       ASSAY_RETURN_IF_ERROR(check_interrupt());
       Matrix<float> x = gather_rows(data, batch, input.view());
-      block.forward(x.view(), batch.sequences, tape, x.view());
+      block.forward(x.view(), batch.sequences, Factors::kFloat, tape, x.view());
       sum += relative_error(x.view(), gather_rows(data, batch, target.view()).view(), 0, {});
       rows += batch.num_rows;
     }
@@ -58,7 +58,7 @@ struct Pass {
     const TrainingBatch batch = make_batch(data, chosen);
     const Matrix<float> x = gather_rows(data, batch, input.view());
     Matrix<float> y(x.rows(), x.cols());
-    block.forward(x.view(), batch.sequences, tape, y.view());
+    block.forward(x.view(), batch.sequences, Factors::kFloat, tape, y.view());
     relative_error(y.view(), gather_rows(data, batch, target.view()).view(),
                    1.0f / static_cast<float>(batch.num_rows), y.view());
     block.backward(x.view(), batch.sequences, tape, y.view(), y.view());
@@ -78,7 +78,7 @@ Status pass_block(const LanguageModel& model, std::int64_t layer, const Training
   for (const auto& batch : cut_batches(data, all, kPassRows)) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     Matrix<float> x = gather_rows(data, batch, stream.view());
-    block.forward(weights, x.view(), batch.sequences, tape, x.view());
+    block.forward(weights, x.view(), batch.sequences, Factors::kFloat, tape, x.view());
     scatter_rows(data, batch, x.view(), stream.view());
   }
   return {};

@@ -75,34 +75,46 @@ class Writer {
     if (place_ == 0) ASSAY_RETURN_IF_ERROR(begin_text());
     const std::size_t place = place_++;
     if (place < given_.size()) {
-      ids_.push_back(given_[place]);
+      last_ = given_[place];
+      if (!answers_ || place < start_.prefix.size()) ids_.push_back(last_);
       return {};
     }
     const bool leads = !is_story_ && place < given_.size() + kLeadingTokens;
-    ASSAY_TRY(const std::int32_t id, (leads ? most_likely_ : drawn_).sample(logits));
-    ids_.push_back(id);
+    ASSAY_TRY(last_, (leads ? most_likely_ : drawn_).sample(logits));
+    ids_.push_back(last_);
     const auto& ends = model_.config.eos_ids;
-    if (tokenizer_.eos_id() == id || std::find(ends.begin(), ends.end(), id) != ends.end()) place_ = 0;
+    if (tokenizer_.eos_id() == last_ || std::find(ends.begin(), ends.end(), last_) != ends.end()) place_ = 0;
     return {};
   }
-  std::int32_t last() const { return ids_.back(); }
+  std::int32_t last() const { return last_; }
+  std::int64_t length() const { return std::ssize(ids_); }
+  bool is_done() const { return length() == options_.sequence_length; }
   bool begins_text() const { return place_ == 1; }  // with last()
   std::vector<std::int32_t> take() { return std::move(ids_); }
 
  private:
   Status begin_text() {
     given_ = start_.prefix;
+    answers_ = false;
     is_story_ = options_.stories > 0 && rng_.uniform() < options_.stories;
     if (is_story_) {
-      const bool answers = start_.marks && options_.answers > 0 && rng_.uniform() < options_.answers;
-      ASSAY_TRY(const auto opening, tokenizer_.encode(answers ? ask(*start_.marks, draw_story_request(rng_))
-                                                              : draw_story_opening(rng_),
-                                                      false));
+      ASSAY_TRY(const auto opening, draw_opening());
       given_.insert(given_.end(), opening.begin(), opening.end());
     } else {
       given_.push_back(start_.first[rng_.below(start_.first.size())]);
     }
     return {};
+  }
+
+  Result<std::vector<std::int32_t>> draw_opening() {
+    if (start_.marks && options_.answers > 0 && rng_.uniform() < options_.answers) {
+      ASSAY_TRY(auto request, tokenizer_.encode(ask(*start_.marks, draw_story_request(rng_)), false));
+      // The request takes part of the model's context, though not of the sequence.
+      answers_ = std::ssize(start_.prefix) + std::ssize(request) + options_.sequence_length <=
+                 model_.config.max_positions;
+      if (answers_) return request;
+    }
+    return tokenizer_.encode(draw_story_opening(rng_), false);
   }
 
   const LanguageModel& model_;
@@ -112,24 +124,39 @@ class Writer {
   const SelfCalibrationOptions& options_;
   Rng rng_;
   std::vector<std::int32_t> given_;  // what the running text begins with
-  bool is_story_ = false;
+  bool is_story_ = false, answers_ = false;
   std::vector<std::int32_t> ids_;
+  std::int32_t last_ = 0;
   std::size_t place_ = 0;  // in the running text
 };
 
-// Advances every writer, in parallel: drawing from a large vocabulary takes about as long as a layer.
-Status advance_all(std::vector<Writer>& writers, const Matrix<float>& logits, ThreadPool& pool) {
-  std::vector<Status> results(writers.size());
-  pool.parallel_for(static_cast<std::int64_t>(writers.size()), 1, [&](WorkRange range) {
+// Advances those of `rows` that are not done, in parallel: drawing from a large vocabulary takes about as
+// long as a layer. Row i of the logits is for writer rows[i]; there may be no logits at the very beginning.
+Status advance(std::vector<Writer>& writers, std::span<const std::size_t> rows, const Matrix<float>& logits,
+               ThreadPool& pool) {
+  std::vector<Status> results(rows.size());
+  pool.parallel_for(std::ssize(rows), 1, [&](WorkRange range) {
     for (std::int64_t i = range.begin; i < range.end; ++i) {
+      const auto at = static_cast<std::size_t>(i);
       const std::span<const float> row =
           logits.rows() == 0 ? std::span<const float>()
                              : std::span(logits.row(i), static_cast<std::size_t>(logits.cols()));
-      results[static_cast<std::size_t>(i)] = writers[static_cast<std::size_t>(i)].advance(row);
+      if (!writers[rows[at]].is_done()) results[at] = writers[rows[at]].advance(row);
     }
   });
   for (const auto& result : results) ASSAY_RETURN_IF_ERROR(result);
   return {};
+}
+
+// Those that are not done, but at least two of them all: a row alone is summed in another order than one
+// among others, so none is computed alone.
+std::vector<std::size_t> rows_to_compute(const std::vector<Writer>& writers) {
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < writers.size(); ++i) {
+    if (!writers[i].is_done()) rows.push_back(i);
+  }
+  if (rows.size() == 1) rows.push_back(rows[0] == 0 ? 1 : 0);
+  return rows;
 }
 
 Result<std::vector<Writer>> make_writers(const LanguageModel& model, const Tokenizer& tokenizer,
@@ -214,25 +241,26 @@ Result<Sequences> sample_sequences(const LanguageModel& model, const Tokenizer& 
                                    std::int64_t count, const KernelContext& kernels, Progress& progress) {
   ASSAY_RETURN_IF_ERROR(check(model, options));
   ASSAY_TRY(const TextStart start, text_start(model, tokenizer));
-  // A row alone is summed in another order than one among others, so one sequence is not computed alone.
-  const std::int64_t rows = std::max<std::int64_t>(count, 2);
-  ASSAY_TRY(std::vector<Writer> writers, make_writers(model, tokenizer, start, options, first, rows));
+  const std::int64_t at_least_two = std::max<std::int64_t>(count, 2);
+  ASSAY_TRY(std::vector<Writer> writers, make_writers(model, tokenizer, start, options, first, at_least_two));
   Forward forward(model, kernels);
-  std::vector<KvCache> caches(static_cast<std::size_t>(rows), KvCache(model.config, kernels.activations));
-  std::vector<SequenceRows> sequences;
-  for (std::int64_t i = 0; i < rows; ++i) sequences.push_back({i, 1, &caches[static_cast<std::size_t>(i)]});
-  ASSAY_RETURN_IF_ERROR(advance_all(writers, {}, *kernels.pool));
-  for (std::int64_t length = 1; length < options.sequence_length; ++length) {
+  std::vector<KvCache> caches(writers.size(), KvCache(model.config, kernels.activations));
+  std::vector<std::size_t> rows = rows_to_compute(writers);
+  ASSAY_RETURN_IF_ERROR(advance(writers, rows, {}, *kernels.pool));
+  for (rows = rows_to_compute(writers); !rows.empty(); rows = rows_to_compute(writers)) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     std::vector<std::int32_t> tokens;
-    for (std::size_t i = 0; i < writers.size(); ++i) {
+    std::vector<SequenceRows> sequences;
+    for (const std::size_t i : rows) {
+      if (writers[i].begins_text() || writers[i].is_done()) caches[i].clear();
+      sequences.push_back({std::ssize(tokens), 1, &caches[i]});
       tokens.push_back(writers[i].last());
-      if (writers[i].begins_text()) caches[i].clear();
     }
     ASSAY_TRY(const Matrix<float> hidden, forward.hidden_states(tokens, sequences));
-    ASSAY_RETURN_IF_ERROR(advance_all(writers, forward.logits(hidden.view()), *kernels.pool));
-    progress.update("writing", first * options.sequence_length + count * (length + 1),
-                    options.sequences * options.sequence_length);
+    ASSAY_RETURN_IF_ERROR(advance(writers, rows, forward.logits(hidden.view()), *kernels.pool));
+    std::int64_t written = first * options.sequence_length;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) written += writers[i].length();
+    progress.update("writing", written, options.sequences * options.sequence_length);
   }
   Sequences result;
   for (std::int64_t i = 0; i < count; ++i) result.push_back(writers[static_cast<std::size_t>(i)].take());

@@ -29,14 +29,17 @@ struct SelfCalibrationRun {
 };
 
 // Sequences first ... first + count - 1 of the endless series that model, seed, temperature and length
-// define. Each begins with what the tokenizer puts before a text, then the opening of a story, or a request
-// for one between the marks of a conversation, or a token drawn from all that are not special and the four most likely ones after it, which lead the model to
-// something it knows; the rest are drawn at the temperature. A token that ends a text stays, and another text
-// begins as the first did, without a look at it, so all sequences are equally long. (In its sight a model
-// tends to end the next text at once, and every one after it.) Every sequence has its own random numbers: it
-// depends neither on `first` and `count` nor on the number of threads. Memory: count * sequence_length keys
-// and values. Errors: kInvalidArgument for options out of range, a sequence longer than the model's context,
-// a tokenizer of another model; kCorrupt for logits that are not finite; kInterrupted.
+// define. Each begins with what the tokenizer puts before a text, then one of three: the opening of a story;
+// the answer to a request for a story, which stood between the marks of a conversation and is left out, since
+// other texts have none before them; or a token drawn from all that are not special and the four most likely
+// ones after it, which lead the model to something it knows. The rest are drawn at the temperature. A token
+// that ends a text stays, and another text begins as the first did, without a look at it, so all sequences
+// are equally long. (In its sight a model tends to end the next text at once, and every one after it.) Where
+// request and sequence together exceed the model's context, there is an opening instead. Every sequence has
+// its own random numbers: it depends neither on `first` and `count` nor on the number of threads. Memory:
+// keys and values of count sequences and their requests. Errors: kInvalidArgument for options out of range, a
+// sequence longer than the model's context, a tokenizer of another model; kCorrupt for logits that are not
+// finite; kInterrupted.
 Result<std::vector<std::vector<std::int32_t>>> sample_sequences(
     const LanguageModel& model, const Tokenizer& tokenizer, const SelfCalibrationOptions& options,
     std::int64_t first, std::int64_t count, const KernelContext& kernels, Progress& progress);

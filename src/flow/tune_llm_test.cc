@@ -171,7 +171,7 @@ TEST_F(TuneLlm, LatentWeightsMoveBySharesOfACode) {
     const std::vector<SequenceRows> sequence{{0, 3, nullptr}};
     BlockTape tape;
     Matrix<float> y(x.rows(), x.cols());
-    block->forward(x.view(), sequence, tape, y.view());
+    block->forward(x.view(), sequence, Factors::kFloat, tape, y.view());
     block->backward(x.view(), sequence, tape, y.view(), y.view());
     const Matrix<float> before = block->state().layers[0].parameters.latent;
     block->step({.latent = 0.01f}, 1);

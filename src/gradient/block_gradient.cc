@@ -95,13 +95,13 @@ AttentionShape BlockGradient::attention_shape() const {
 }
 
 void BlockGradient::apply(std::span<const SlotOutput> outputs, const BlockParameters& weights,
-                          MatrixView<const float> x) {
+                          MatrixView<const float> x, Factors factors) {
   std::vector<Product> products;
   for (const auto& [slot, y] : outputs) {
     const auto& bias = model_->blocks[static_cast<std::size_t>(layer_)].at(slot)->bias;
     for (std::int64_t t = 0; !bias.empty() && t < y.rows; ++t) std::copy(bias.begin(), bias.end(), y.row(t));
-    products.push_back(
-        forward_product(x, weights.at(slot).view(), y, bias.empty() ? Accumulate::kNo : Accumulate::kYes));
+    products.push_back(forward_product(x, weights.at(slot).view(), y,
+                                       bias.empty() ? Accumulate::kNo : Accumulate::kYes, factors));
   }
   multiply(products, kernels_);
 }
@@ -146,7 +146,8 @@ void BlockGradient::turn(std::span<const SequenceRows> sequences, MatrixView<flo
 }
 
 void BlockGradient::forward(const BlockParameters& weights, MatrixView<const float> x,
-                            std::span<const SequenceRows> sequences, BlockTape& tape, MatrixView<float> y) {
+                            std::span<const SequenceRows> sequences, Factors factors, BlockTape& tape,
+                            MatrixView<float> y) {
   const ModelConfig& config = model_->config;
   const std::int64_t rows = x.rows, hidden = config.hidden_size, width = config.intermediate_size;
   shape_as(tape.attention_input, rows, hidden);
@@ -155,7 +156,7 @@ void BlockGradient::forward(const BlockParameters& weights, MatrixView<const flo
   shape_as(tape.keys, rows, config.kv_dim());
   shape_as(tape.values, rows, config.kv_dim());
   apply({{{Slot::kQ, tape.queries.view()}, {Slot::kK, tape.keys.view()}, {Slot::kV, tape.values.view()}}},
-        weights, tape.attention_input.view());
+        weights, tape.attention_input.view(), factors);
   if (!weights.at(NormSlot::kQ).empty()) {
     tape.raw_queries = tape.queries;
     const auto heads = rows_of_heads(tape.queries, config.head_dim);
@@ -181,7 +182,7 @@ void BlockGradient::forward(const BlockParameters& weights, MatrixView<const flo
   attention(kernels_, attention_shape(), tasks);
 
   shape_as(tape.middle, rows, hidden);
-  apply({{{Slot::kO, tape.middle.view()}}}, weights, tape.attended.view());
+  apply({{{Slot::kO, tape.middle.view()}}}, weights, tape.attended.view(), factors);
   if (!weights.at(NormSlot::kPostAttention).empty()) {
     tape.projected = tape.middle;
     normalize(weights.at(NormSlot::kPostAttention), tape.middle.view(), tape.middle.view());
@@ -193,10 +194,11 @@ void BlockGradient::forward(const BlockParameters& weights, MatrixView<const flo
   shape_as(tape.gate, rows, width);
   shape_as(tape.up, rows, width);
   shape_as(tape.expanded, rows, width);
-  apply({{{Slot::kGate, tape.gate.view()}, {Slot::kUp, tape.up.view()}}}, weights, tape.mlp_input.view());
+  apply({{{Slot::kGate, tape.gate.view()}, {Slot::kUp, tape.up.view()}}}, weights, tape.mlp_input.view(),
+        factors);
   gated_activation(kernels_, config.activation, tape.gate.view(), tape.up.view(), tape.expanded.view());
   shape_as(d_.branch, rows, hidden);
-  apply({{{Slot::kDown, d_.branch.view()}}}, weights, tape.expanded.view());
+  apply({{{Slot::kDown, d_.branch.view()}}}, weights, tape.expanded.view(), factors);
   if (!weights.at(NormSlot::kPostMlp).empty()) {
     tape.contracted = d_.branch;
     normalize(weights.at(NormSlot::kPostMlp), d_.branch.view(), d_.branch.view());

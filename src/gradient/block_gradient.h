@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "engine/forward.h"
 #include "engine/model.h"
+#include "gradient/products.h"
 #include "kernels/kernels.h"
 #include "tensor/matrix.h"
 
@@ -52,10 +53,12 @@ class BlockGradient {
   static Result<BlockGradient> create(const LanguageModel& model, std::int64_t layer,
                                       const KernelContext& kernels);
 
-  // y = block(x) for whole sequences (without caches) whose rows tile x. Equals engine's Forward to rounding.
-  // y may be x, which the caller keeps if it wants to go backward.
+  // y = block(x) for whole sequences (without caches) whose rows tile x. Equals engine's Forward to the
+  // rounding of `factors` in the products with weights. y may be x, which the caller keeps if it wants to go
+  // backward.
   void forward(const BlockParameters& weights, MatrixView<const float> x,
-               std::span<const SequenceRows> sequences, BlockTape& tape, MatrixView<float> y);
+               std::span<const SequenceRows> sequences, Factors factors, BlockTape& tape,
+               MatrixView<float> y);
 
   // x, sequences and tape as in forward(); dy is the gradient of a scalar loss with respect to y. dx is
   // written, `gradients` (as zeros_like) added to. dx may be dy. Determinism: the same bits for any number of
@@ -70,7 +73,8 @@ class BlockGradient {
     Slot slot;
     MatrixView<float> values;
   };
-  void apply(std::span<const SlotOutput> outputs, const BlockParameters& weights, MatrixView<const float> x);
+  void apply(std::span<const SlotOutput> outputs, const BlockParameters& weights, MatrixView<const float> x,
+             Factors factors);
   void go_back(std::span<const SlotOutput> douts, const BlockParameters& weights, MatrixView<const float> x,
                BlockParameters& gradients, MatrixView<float> dx);
   void normalize(const std::vector<float>& weight, MatrixView<const float> x, MatrixView<float> y);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "gradient/packed_factor.h"
+#include "gradient/products.h"
 #include "kernels/kernels.h"
 #include "tensor/matrix.h"
 
@@ -21,19 +22,20 @@ class DistillationLoss {
   // Borrows the head's weight.
   DistillationLoss(const DistillationHead& head, const KernelContext& kernels);
 
-  // Returns the sum over rows of KL(teacher || student) in nats, of logits made from the normed hidden states
-  // (T, D) of both. Where dstudent is not empty (T, D), it is set to `factor` times the gradient of that sum
-  // with respect to `student`. Logits of 512 rows exist at a time, in memory that is kept. Determinism: the
-  // same bits for any number of threads. Numerics: docs/numerics.md#gradients. REQUIRES: OpenBLAS is set to
-  // one thread.
-  double compute(MatrixView<const float> teacher, MatrixView<const float> student, float factor,
-                 MatrixView<float> dstudent);
+  // Returns the sum over rows of KL(teacher || student) in nats, of logits made with `factors` from the
+  // normed hidden states (T, D) of both. Where dstudent is not empty (T, D), it is set to `scale` times the
+  // gradient of that sum with respect to `student`. Logits of 512 rows exist at a time, in memory that is
+  // kept. Determinism: the same bits for any number of threads. Numerics: docs/numerics.md#gradients.
+  // REQUIRES: OpenBLAS is set to one thread.
+  double compute(MatrixView<const float> teacher, MatrixView<const float> student, Factors factors,
+                 float scale, MatrixView<float> dstudent);
 
  private:
   DistillationHead head_;
   KernelContext kernels_;
-  // The head as the right factor of logits and of their gradient; null where products do not pack it.
-  std::unique_ptr<PackedFactor> forward_head_, gradient_head_;
+  // The head as the right factor of logits, by their factors, and of their gradient; null where products do
+  // not pack it.
+  std::unique_ptr<PackedFactor> float_head_, brain_head_, gradient_head_;
   Matrix<float> teacher_logits_, student_logits_;
 };
 

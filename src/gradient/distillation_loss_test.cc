@@ -47,7 +47,8 @@ TEST(DistillationLoss, AndItsGradientEqualTheReferenceInDouble) {
   for (const float softcap : {0.0f, 3.0f}) {
     Matrix<float> gradient(kRows, kWidth);
     DistillationLoss distillation({head.view(), softcap}, kernels);
-    const double loss = distillation.compute(teacher.view(), student.view(), 0.5f, gradient.view());
+    const double loss =
+        distillation.compute(teacher.view(), student.view(), Factors::kFloat, 0.5f, gradient.view());
     const DoubleMatrix weights = to_double(head), from = to_double(teacher);
     DoubleMatrix to = to_double(student);
     double expected = 0;
@@ -73,21 +74,26 @@ TEST(DistillationLoss, IsNearlyTheSameWithProductsOfBfloat16) {
   const Matrix<float> head = normal_matrix(kVocabulary, kWidth, kGradientSeed),
                       teacher = normal_matrix(kRows, kWidth, kGradientSeed + 1),
                       student = normal_matrix(kRows, kWidth, kGradientSeed + 2);
-  const auto compute = [&](int brain_terms, Matrix<float>& gradient) {
+  const auto compute = [&](int brain_terms, Factors factors, Matrix<float>& gradient) {
     const KernelTable table = table_with_products(brain_terms);
     DistillationLoss distillation({head.view(), 0}, {&table, &pool});
-    const double first = distillation.compute(teacher.view(), student.view(), 1, gradient.view());
-    EXPECT_EQ(distillation.compute(teacher.view(), student.view(), 1, gradient.view()), first);
+    const double first = distillation.compute(teacher.view(), student.view(), factors, 1, gradient.view());
+    EXPECT_EQ(distillation.compute(teacher.view(), student.view(), factors, 1, gradient.view()), first);
     return first;
   };
   Matrix<float> exact(kRows, kWidth);
-  const double expected = compute(0, exact);
+  const double expected = compute(0, Factors::kFloat, exact);
   for (const int brain_terms : {1, 3}) {
-    Matrix<float> gradient(kRows, kWidth);
-    // Logits of twelve terms of a few units each.
-    EXPECT_NEAR(compute(brain_terms, gradient), expected, kRows * 12 * 0x1p-13) << brain_terms << " terms";
-    for (std::int64_t i = 0; i < kRows * kWidth; ++i)
-      ASSERT_NEAR(gradient.data()[i], exact.data()[i], 4 * 0x1p-8) << brain_terms << " terms, value " << i;
+    for (const Factors factors : {Factors::kFloat, Factors::kBrain}) {
+      const bool rough = factors == Factors::kBrain;
+      Matrix<float> gradient(kRows, kWidth);
+      // Logits of twelve terms of a few units each.
+      EXPECT_NEAR(compute(brain_terms, factors, gradient), expected, kRows * 12 * (rough ? 0x1p-6 : 0x1p-13))
+          << brain_terms << " terms, rough " << rough;
+      for (std::int64_t i = 0; i < kRows * kWidth; ++i)
+        ASSERT_NEAR(gradient.data()[i], exact.data()[i], rough ? 12 * 0x1p-6 : 4 * 0x1p-8)
+            << brain_terms << " terms, rough " << rough << ", value " << i;
+    }
   }
 }
 
@@ -98,7 +104,9 @@ TEST(DistillationLoss, IsZeroWithoutGradientForATeacherOfItself) {
   const Matrix<float> head = normal_matrix(kVocabulary, kWidth, kGradientSeed),
                       x = normal_matrix(5, kWidth, kGradientSeed + 1);
   Matrix<float> gradient(5, kWidth);
-  EXPECT_EQ(DistillationLoss({head.view(), 0}, kernels).compute(x.view(), x.view(), 1, gradient.view()), 0);
+  EXPECT_EQ(DistillationLoss({head.view(), 0}, kernels)
+                .compute(x.view(), x.view(), Factors::kFloat, 1, gradient.view()),
+            0);
   EXPECT_TRUE(std::ranges::all_of(gradient.values(), [](float g) { return g == 0; }));
 }
 

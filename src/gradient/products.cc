@@ -89,9 +89,9 @@ bool takes_brains(const Product& product, const KernelContext& kernels) {
 }  // namespace
 
 Product forward_product(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y,
-                        Accumulate accumulate) {
+                        Accumulate accumulate, Factors factors) {
   ASSAY_CHECK(x.cols == w.cols && y.rows == x.rows && y.cols == w.rows);
-  return {{x, false}, {w, true}, x.cols, y, accumulate, Factors::kFloat};
+  return {{x, false}, {w, true}, x.cols, y, accumulate, factors};
 }
 
 Product input_product(MatrixView<const float> dy, MatrixView<const float> w, MatrixView<float> dx,

@@ -15,8 +15,8 @@ enum class Accumulate : bool { kNo, kYes };
 // How exact the factors of a product must be.
 enum class Factors : bool {
   kFloat,  // to about 2^-16
-  kBrain,  // may be rounded to bfloat16, to 2^-8, where that is faster: enough for gradients, which an
-           // optimizer averages over many steps
+  kBrain,  // may be rounded to bfloat16, to 2^-8, where that is faster: enough where an optimizer averages
+           // over many steps
 };
 
 class PackedFactor;  // gradient/packed_factor.h
@@ -36,10 +36,10 @@ struct Product {
   Factors factors;
 };
 
-// Of a layer y = x W^T with x (T, K), W (N, K), y (T, N). The first has factors kFloat, the others kBrain.
-// REQUIRES: shapes agree.
+// Of a layer y = x W^T with x (T, K), W (N, K), y (T, N). Gradients have factors kBrain. REQUIRES: shapes
+// agree.
 Product forward_product(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y,
-                        Accumulate accumulate);  // y = x W^T
+                        Accumulate accumulate, Factors factors);  // y = x W^T
 Product input_product(MatrixView<const float> dy, MatrixView<const float> w, MatrixView<float> dx,
                       Accumulate accumulate);  // dx = dy W
 Product weight_product(MatrixView<const float> dy, MatrixView<const float> x, MatrixView<float> dw,

@@ -34,12 +34,13 @@ TEST_P(Products, AreExactOnWholeNumbersForEveryRemainderOfATile) {
     const Matrix<float> x = whole_matrix(t, k, kGradientSeed), w = whole_matrix(n, k, kGradientSeed + 1),
                         dy = whole_matrix(t, n, kGradientSeed + 2);
     Matrix<float> y(t, n), dx(t, k), dw(n, k), y_twice, dx_twice, dw_twice;
-    multiply({{forward_product(x.view(), w.view(), y.view(), Accumulate::kNo)}}, kernels_);
+    multiply({{forward_product(x.view(), w.view(), y.view(), Accumulate::kNo, Factors::kFloat)}}, kernels_);
     multiply({{input_product(dy.view(), w.view(), dx.view(), Accumulate::kNo),
                weight_product(dy.view(), x.view(), dw.view(), Accumulate::kNo)}},
              kernels_);
     y_twice = y, dx_twice = dx, dw_twice = dw;
-    multiply({{forward_product(x.view(), w.view(), y_twice.view(), Accumulate::kYes)}}, kernels_);
+    multiply({{forward_product(x.view(), w.view(), y_twice.view(), Accumulate::kYes, Factors::kFloat)}},
+             kernels_);
     multiply({{input_product(dy.view(), w.view(), dx_twice.view(), Accumulate::kYes),
                weight_product(dy.view(), x.view(), dw_twice.view(), Accumulate::kYes)}},
              kernels_);
@@ -95,8 +96,10 @@ TEST_P(Products, AreAsExactAsTheirFactorsPromise) {
   const std::int64_t t = 70, n = 45, k = 200;
   const Matrix<float> x = normal_matrix(t, k, kGradientSeed), w = normal_matrix(n, k, kGradientSeed + 1),
                       dy = normal_matrix(t, n, kGradientSeed + 2);
-  Matrix<float> y(t, n), dx(t, k), dw(n, k);
-  multiply({{forward_product(x.view(), w.view(), y.view(), Accumulate::kNo)}}, kernels_);
+  Matrix<float> y(t, n), rough_y(t, n), dx(t, k), dw(n, k);
+  multiply({{forward_product(x.view(), w.view(), y.view(), Accumulate::kNo, Factors::kFloat)}}, kernels_);
+  multiply({{forward_product(x.view(), w.view(), rough_y.view(), Accumulate::kNo, Factors::kBrain)}},
+           kernels_);
   multiply({{input_product(dy.view(), w.view(), dx.view(), Accumulate::kNo),
              weight_product(dy.view(), x.view(), dw.view(), Accumulate::kNo)}},
            kernels_);
@@ -114,13 +117,18 @@ TEST_P(Products, AreAsExactAsTheirFactorsPromise) {
       }
     }
   };
-  const double forward = GetParam() >= 3 ? 0x1p-14 : 0, back = GetParam() >= 1 ? 1.01 * 0x1p-7 : 0;
+  const double fine = GetParam() >= 3 ? 0x1p-14 : 0, rough = GetParam() >= 1 ? 1.01 * 0x1p-7 : 0;
+  const auto check_forward = [&](const Matrix<float>& got, double error) {
+    check(
+        got, k, error, [&](auto r, auto i) { return x.at(r, i); },
+        [&](auto i, auto c) { return w.at(c, i); });
+  };
+  check_forward(y, fine);
+  check_forward(rough_y, rough);
   check(
-      y, k, forward, [&](auto r, auto i) { return x.at(r, i); }, [&](auto i, auto c) { return w.at(c, i); });
+      dx, n, rough, [&](auto r, auto i) { return dy.at(r, i); }, [&](auto i, auto c) { return w.at(i, c); });
   check(
-      dx, n, back, [&](auto r, auto i) { return dy.at(r, i); }, [&](auto i, auto c) { return w.at(i, c); });
-  check(
-      dw, t, back, [&](auto r, auto i) { return dy.at(i, r); }, [&](auto i, auto c) { return x.at(i, c); });
+      dw, t, rough, [&](auto r, auto i) { return dy.at(i, r); }, [&](auto i, auto c) { return x.at(i, c); });
 }
 
 INSTANTIATE_TEST_SUITE_P(CheapBrainTerms, Products, testing::Values(0, 1, 3));

@@ -74,8 +74,8 @@ void TrainableBlock::refresh_norms() {
 }
 
 void TrainableBlock::forward(MatrixView<const float> x, std::span<const SequenceRows> sequences,
-                             BlockTape& tape, MatrixView<float> y) {
-  gradient_.forward(weights_, x, sequences, tape, y);
+                             Factors factors, BlockTape& tape, MatrixView<float> y) {
+  gradient_.forward(weights_, x, sequences, factors, tape, y);
 }
 
 void TrainableBlock::backward(MatrixView<const float> x, std::span<const SequenceRows> sequences,

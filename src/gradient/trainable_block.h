@@ -50,8 +50,8 @@ class TrainableBlock {
                                        std::int64_t layer, LatentStart latent_start,
                                        const KernelContext& kernels);
 
-  void forward(MatrixView<const float> x, std::span<const SequenceRows> sequences, BlockTape& tape,
-               MatrixView<float> y);
+  void forward(MatrixView<const float> x, std::span<const SequenceRows> sequences, Factors factors,
+               BlockTape& tape, MatrixView<float> y);
   // Adds to the gradients that step() uses up. As BlockGradient::backward.
   void backward(MatrixView<const float> x, std::span<const SequenceRows> sequences, const BlockTape& tape,
                 MatrixView<const float> dy, MatrixView<float> dx);
