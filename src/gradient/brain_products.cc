@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "gradient/packed_factor.h"
+#include "gradient/turns.h"
 #include "kernels/kernel_table.h"
 
 namespace assay {
@@ -16,8 +17,6 @@ constexpr std::int64_t kPanel = kBrainPanel, kBlock = kBrainBlock;
 // Rows of blocks that share the panels of their columns in the cache.
 constexpr std::int64_t kBlocksPerTurn = 4;
 
-std::int64_t parts(std::int64_t size, std::int64_t length) { return (size + length - 1) / length; }
-
 // A product with its packed factors.
 struct PackedProduct {
   const PackedFactor *left, *right;
@@ -25,25 +24,18 @@ struct PackedProduct {
   bool onto;
 };
 
-// Products of one output, and its turns among those of all outputs.
-struct Output {
-  std::vector<PackedProduct> products;
-  std::int64_t turns_down, first_turn, end_turn;
-};
-
 class Batch {
  public:
   Batch(std::span<const Product> products, const KernelTable& table)
       : table_(table), two_(products.front().factors == Factors::kFloat) {
-    for (const Product& product : products) {
-      ASSAY_CHECK((product.factors == Factors::kFloat) == two_);
-      if (product.out.rows == 0 || product.out.cols == 0) continue;
-      if (outputs_.empty() || outputs_.back().products.front().out.data != product.out.data) {
-        const std::int64_t first = num_turns(), down = parts(product.out.rows, kBlock * kBlocksPerTurn);
-        outputs_.push_back({{}, down, first, first + down * parts(product.out.cols, kBlock)});
+    for (const auto& same : by_output(products)) {
+      auto& packed_products = outputs_.emplace_back();
+      for (const Product& product : same) {
+        ASSAY_CHECK((product.factors == Factors::kFloat) == two_);
+        packed_products.push_back({packed(product.left, true), packed(product.right, false), product.out,
+                                   product.accumulate == Accumulate::kYes});
       }
-      outputs_.back().products.push_back({packed(product.left, true), packed(product.right, false),
-                                          product.out, product.accumulate == Accumulate::kYes});
+      turns_.add_job(turns_down(same.front().out) * pieces(same.front().out.cols, kBlock));
     }
   }
 
@@ -54,21 +46,22 @@ class Batch {
   }
 
   void multiply(ThreadPool& pool) const {
-    pool.take_turns(num_turns(), [&](std::int64_t turn, int) {
-      const Output& output =
-          *std::ranges::upper_bound(outputs_, turn, {}, [](const Output& o) { return o.end_turn; });
-      const std::int64_t own = turn - output.first_turn;
-      const std::int64_t col = own / output.turns_down * kBlock,
-                         first = own % output.turns_down * kBlock * kBlocksPerTurn;
-      const std::int64_t rows = output.products.front().out.rows;
-      for (std::int64_t row = first; row < std::min(rows, first + kBlock * kBlocksPerTurn); row += kBlock) {
-        for (const PackedProduct& product : output.products) multiply_block(product, row, col);
+    pool.take_turns(turns_.count(), [&](std::int64_t turn, int) {
+      const auto [output, own] = turns_.find(turn);
+      const MatrixView<float>& out = outputs_[output].front().out;
+      const std::int64_t down = turns_down(out), col = own / down * kBlock,
+                         first = own % down * kBlock * kBlocksPerTurn;
+      for (std::int64_t row = first; row < std::min(out.rows, first + kBlock * kBlocksPerTurn);
+           row += kBlock) {
+        for (const PackedProduct& product : outputs_[output]) multiply_block(product, row, col);
       }
     });
   }
 
  private:
-  std::int64_t num_turns() const { return outputs_.empty() ? 0 : outputs_.back().end_turn; }
+  static std::int64_t turns_down(const MatrixView<float>& out) {
+    return pieces(out.rows, kBlock * kBlocksPerTurn);
+  }
 
   const PackedFactor* packed(const Product::Factor& factor, bool left) {
     if (factor.packed != nullptr) {
@@ -113,10 +106,23 @@ class Batch {
   const KernelTable& table_;
   bool two_;
   std::deque<PackedFactor> factors_;  // stay where they are
-  std::vector<Output> outputs_;
+  std::vector<std::vector<PackedProduct>> outputs_;
+  Turns turns_;
 };
 
 }  // namespace
+
+std::vector<std::span<const Product>> by_output(std::span<const Product> products) {
+  std::vector<std::span<const Product>> outputs;
+  while (!products.empty()) {
+    const MatrixView<float>& out = products.front().out;
+    std::size_t same = 1;
+    while (same < products.size() && products[same].out.data == out.data) ++same;
+    if (out.rows > 0 && out.cols > 0) outputs.push_back(products.first(same));
+    products = products.subspan(same);
+  }
+  return outputs;
+}
 
 void multiply_brains(std::span<const Product> products, const KernelContext& kernels) {
   if (products.empty()) return;

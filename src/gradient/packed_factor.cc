@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <utility>
-#include <vector>
 
+#include "gradient/turns.h"
 #include "kernels/kernel_table.h"
 
 namespace assay {
@@ -15,8 +14,6 @@ constexpr std::int64_t kStepValues = kPanel * kStep;
 constexpr std::int64_t kPairs = kStep / 2;
 static_assert(kPairs == kPanel, "a step's pairs are a square, which transposes either way");
 constexpr std::int64_t kPanelsPerTurn = 2;
-
-std::int64_t parts(std::int64_t size, std::int64_t length) { return (size + length - 1) / length; }
 
 // to_bfloat16() as the upper half of a float, without its care for NaN, which would take more than twice as
 // long.
@@ -32,8 +29,8 @@ PackedFactor::PackedFactor(const Product::Factor& factor, bool left, bool two)
       left_(left),
       lines_(along_rows() ? factor.values.rows : factor.values.cols),
       depth_(along_rows() ? factor.values.cols : factor.values.rows),
-      num_steps_(parts(depth_, kStep)),
-      num_panels_(parts(lines_, kBlock) * (kBlock / kPanel)),
+      num_steps_(pieces(depth_, kStep)),
+      num_panels_(pieces(lines_, kBlock) * (kBlock / kPanel)),
       values_((two ? 2 : 1) * num_panels_ * num_steps_ * kStepValues),
       rest_(two ? values_.get() + offset(num_panels_) : nullptr) {}
 
@@ -106,14 +103,13 @@ void PackedFactor::pack(const KernelTable& table, std::int64_t p) {
 }
 
 void pack_factors(std::span<PackedFactor* const> factors, const KernelTable& table, ThreadPool& pool) {
-  std::vector<std::pair<PackedFactor*, std::int64_t>> turns;  // a factor, its first panel
-  for (PackedFactor* factor : factors) {
-    for (std::int64_t p = 0; p < factor->num_panels(); p += kPanelsPerTurn) turns.emplace_back(factor, p);
-  }
-  pool.take_turns(static_cast<std::int64_t>(turns.size()), [&](std::int64_t turn, int) {
-    const auto [factor, first] = turns[static_cast<std::size_t>(turn)];
-    const std::int64_t end = std::min(first + kPanelsPerTurn, factor->num_panels());
-    for (std::int64_t p = first; p < end; ++p) factor->pack(table, p);
+  Turns turns;
+  for (const PackedFactor* factor : factors) turns.add_job(pieces(factor->num_panels(), kPanelsPerTurn));
+  pool.take_turns(turns.count(), [&](std::int64_t turn, int) {
+    const auto [job, own] = turns.find(turn);
+    const std::int64_t first = own * kPanelsPerTurn,
+                       end = std::min(first + kPanelsPerTurn, factors[job]->num_panels());
+    for (std::int64_t p = first; p < end; ++p) factors[job]->pack(table, p);
   });
 }
 

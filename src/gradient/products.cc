@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "gradient/brain_products.h"
 #include "gradient/packed_factor.h"
+#include "gradient/turns.h"
 #include "kernels/kernel_table.h"
 
 namespace assay {
@@ -22,17 +23,15 @@ constexpr std::int64_t kTileCols = 384;
 constexpr std::int64_t kLeastTiles = 16;
 constexpr std::int64_t kNarrow = 96;
 
-std::int64_t parts(std::int64_t size, std::int64_t length) { return (size + length - 1) / length; }
-
 struct TileShape {
   std::int64_t rows, cols;
 };
 
 TileShape tile_shape(std::int64_t rows, std::int64_t cols) {
-  std::int64_t down = parts(rows, kTileRows), across = parts(cols, kTileCols);
+  std::int64_t down = pieces(rows, kTileRows), across = pieces(cols, kTileCols);
   while (down * across < kLeastTiles && std::max(rows / down, cols / across) >= 2 * kNarrow)
     (rows / down >= cols / across ? down : across) *= 2;
-  return {parts(rows, down), parts(cols, across)};
+  return {pieces(rows, down), pieces(cols, across)};
 }
 
 // Of op(values), its first row or column being `begin`.
@@ -54,32 +53,6 @@ void multiply_tile(const Product& product, const TileShape& shape, std::int64_t 
               from_row(a, row), static_cast<int>(a.values.stride), from_col(b, col),
               static_cast<int>(b.values.stride), accumulate == Accumulate::kYes ? 1.0f : 0.0f,
               out.row(row) + col, static_cast<int>(out.stride));
-}
-
-// Products of one output, and its tiles among those of all outputs.
-struct Output {
-  std::span<const Product> products;
-  TileShape shape;
-  std::int64_t tiles_across, first_tile, end_tile;
-};
-
-std::vector<Output> cut_outputs(std::span<const Product> products) {
-  std::vector<Output> outputs;
-  std::int64_t tiles = 0;
-  while (!products.empty()) {
-    const MatrixView<float>& out = products.front().out;
-    std::size_t same = 1;
-    while (same < products.size() && products[same].out.data == out.data) ++same;
-    if (out.rows > 0 && out.cols > 0) {
-      const TileShape shape = tile_shape(out.rows, out.cols);
-      const std::int64_t across = parts(out.cols, shape.cols),
-                         end = tiles + parts(out.rows, shape.rows) * across;
-      outputs.push_back({products.first(same), shape, across, tiles, end});
-      tiles = end;
-    }
-    products = products.subspan(same);
-  }
-  return outputs;
 }
 
 bool takes_brains(const Product& product, const KernelContext& kernels) {
@@ -110,15 +83,21 @@ void multiply(std::span<const Product> products, const KernelContext& kernels) {
   if (products.empty()) return;
   if (takes_brains(products.front(), kernels)) return multiply_brains(products, kernels);
   ASSAY_CHECK(openblas_get_num_threads() == 1);
-  const std::vector<Output> outputs = cut_outputs(products);
-  // Threads take the next tile when free; a tile's bits do not depend on who computes it.
-  kernels.pool->take_turns(outputs.empty() ? 0 : outputs.back().end_tile, [&](std::int64_t tile, int) {
-    const Output& output =
-        *std::ranges::upper_bound(outputs, tile, {}, [](const Output& o) { return o.end_tile; });
-    const std::int64_t own = tile - output.first_tile;
-    const std::int64_t row = own / output.tiles_across * output.shape.rows,
-                       col = own % output.tiles_across * output.shape.cols;
-    for (const Product& product : output.products) multiply_tile(product, output.shape, row, col);
+  const auto outputs = by_output(products);
+  Turns turns;
+  for (const auto& same : outputs) {
+    const MatrixView<float>& out = same.front().out;
+    const TileShape shape = tile_shape(out.rows, out.cols);
+    turns.add_job(pieces(out.rows, shape.rows) * pieces(out.cols, shape.cols));
+  }
+  // A tile's bits do not depend on who computes it.
+  kernels.pool->take_turns(turns.count(), [&](std::int64_t turn, int) {
+    const auto [job, tile] = turns.find(turn);
+    const MatrixView<float>& out = outputs[job].front().out;
+    const TileShape shape = tile_shape(out.rows, out.cols);
+    const std::int64_t across = pieces(out.cols, shape.cols);
+    for (const Product& product : outputs[job])
+      multiply_tile(product, shape, tile / across * shape.rows, tile % across * shape.cols);
   });
 }
 
