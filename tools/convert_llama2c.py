@@ -4,6 +4,9 @@
     pip install gguf numpy
     python tools/convert_llama2c.py stories260K.bin tok512.bin stories260K.gguf
 
+The GPTQ format holds multiples of 32 outputs and whole groups of inputs: the MLP's width is raised to a multiple of 64 with
+rows and columns of zeros, which changes no output.
+
 Formats: github.com/karpathy/llama2.c, run.c (memory_map_weights, build_tokenizer). Both programs turn pairs of neighbouring
 values by RoPE, so no row moves.
 """
@@ -62,6 +65,11 @@ def main():
     norms["ffn_norm"] = take(layers, dim)
     matrices |= {
         "ffn_gate": take(layers, hidden, dim), "ffn_down": take(layers, dim, hidden), "ffn_up": take(layers, hidden, dim)}
+    width = (hidden + 63) // 64 * 64
+    for name, axis in (("ffn_gate", 1), ("ffn_down", 2), ("ffn_up", 1)):
+        padding = [(0, 0)] * 3
+        padding[axis] = (0, width - hidden)
+        matrices[name] = np.pad(matrices[name], padding)
     final_norm = take(dim)
     take(2, positions * head_dim // 2)  # cosines and sines
     head = None if vocabulary > 0 else take(size, dim)
@@ -72,7 +80,7 @@ def main():
     writer.add_block_count(layers)
     writer.add_context_length(positions)
     writer.add_embedding_length(dim)
-    writer.add_feed_forward_length(hidden)
+    writer.add_feed_forward_length(width)
     writer.add_head_count(heads)
     writer.add_head_count_kv(kv_heads)
     writer.add_rope_dimension_count(head_dim)

@@ -137,7 +137,7 @@ void add_best_options(CLI::App& command, QuantizeOptions& options) {
   auto* effort =
       command
           .add_option("--effort", options.best.effort, "of --method best: 0: better grids alone, 1: all steps in closed form; and training (int2: instead), on 2: a quarter of a "
-                      "million tokens, 3: a million [1]")
+                      "million tokens (int2: half a million), 3: a million [1]")
           ->type_name("N")
           ->check(CLI::Range(0, 3).description(""));
   command

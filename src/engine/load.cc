@@ -258,6 +258,9 @@ Result<Tokenizer> tokenizer_from_gguf(const gguf::File& file) {
     if (file.find(key) == nullptr) continue;
     ASSAY_TRY(*place, file.boolean(key));
   }
+  if (file.find("tokenizer.chat_template") != nullptr) {
+    ASSAY_TRY(vocabulary.chat_template, file.string("tokenizer.chat_template"));
+  }
   return Tokenizer::from_gguf_vocabulary(std::move(vocabulary));
 }
 
@@ -274,7 +277,9 @@ Result<Tokenizer> load_tokenizer(const std::filesystem::path& path) {
   if (fs::exists(path / "tokenizer.json")) {
     ASSAY_TRY(const std::string tokenizer_json, optional_text(path / "tokenizer.json"));
     ASSAY_TRY(const std::string tokenizer_config, optional_text(path / "tokenizer_config.json"));
-    auto tokenizer = Tokenizer::from_tokenizer_json(as_bytes(tokenizer_json), as_bytes(tokenizer_config));
+    ASSAY_TRY(std::string chat_template, optional_text(path / "chat_template.jinja"));
+    auto tokenizer =
+        Tokenizer::from_tokenizer_json(as_bytes(tokenizer_json), as_bytes(tokenizer_config), std::move(chat_template));
     if (!tokenizer) return tokenizer.error().with_context((path / "tokenizer.json").string());
     return tokenizer;
   }

@@ -9,7 +9,9 @@ namespace {
 
 // Of training. Many small steps take a model further than few large ones over the same tokens.
 constexpr std::int64_t kTokensPerStep = 512;
-constexpr std::int64_t kTokensOfEffort2 = 1 << 18, kTokensOfEffort3 = 1 << 20;
+// Scales and norms have learned most of what they can after a quarter of a million tokens; codes have not.
+constexpr std::int64_t kTokensOfEffort2 = 1 << 18, kTokensOfEffort2WithCodes = 1 << 19,
+                       kTokensOfEffort3 = 1 << 20;
 constexpr std::array<const char*, 7> kClosedForm{"targets", "tokens", "grid",   "descent",
                                                  "refit",   "fit",    "restart"};
 
@@ -52,7 +54,9 @@ void choose_best(const BestMethod& best, LlmQuantizeOptions& options, Calibratio
   calibration.sequence_length = best.sequence_length.value_or(calibration.sequence_length);
   if (options.tune && options.tune->model) {
     DistillOptions& distill = *options.tune->model;
-    const std::int64_t tokens = best.effort == 2 ? kTokensOfEffort2 : kTokensOfEffort3;
+    const std::int64_t tokens = best.effort != 2      ? kTokensOfEffort3
+                                : options.solve_codes ? kTokensOfEffort2
+                                                      : kTokensOfEffort2WithCodes;
     calibration.samples = std::max<std::int64_t>(2, tokens / calibration.sequence_length);
     distill.sequences_per_step = std::max<std::int64_t>(1, kTokensPerStep / calibration.sequence_length);
     if (options.solve_codes) distill.rates = rates_with_codes_kept(gptq.grid.bits);

@@ -12,8 +12,8 @@
 namespace assay {
 
 struct BestMethod {
-  // 0: better grids; 1: all steps in closed form; and training, on 2: a quarter of a million tokens, 3: a
-  // million.
+  // 0: better grids; 1: all steps in closed form; and training, on 2: a quarter of a million tokens, half a
+  // million where codes are trained too, 3: a million.
   int effort = 1;
   std::vector<std::string> steps;                        // of kBestSteps, instead of those of the effort
   bool symmetric = false;                                // grids around zero at every width

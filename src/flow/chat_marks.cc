@@ -24,7 +24,9 @@ constexpr auto kKnown = std::to_array<Known>({
 
 std::optional<ChatMarks> find_chat_marks(const Tokenizer& tokenizer) {
   for (const auto& known : kKnown) {
-    if (tokenizer.id_of(known.opens) && tokenizer.id_of(known.closes)) return known.marks;
+    if (tokenizer.chat_template().find(known.opens) != std::string::npos && tokenizer.id_of(known.opens) &&
+        tokenizer.id_of(known.closes))
+      return known.marks;
   }
   return std::nullopt;
 }

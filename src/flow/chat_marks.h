@@ -13,8 +13,9 @@ struct ChatMarks {
   std::string_view before_answer;
 };
 
-// The marks whose tokens the vocabulary holds: ChatML (SmolLM2, Qwen), Gemma's, Llama 3's or Phi-3's. A
-// vocabulary may hold marks that its model never saw: base models share it with the ones made from them.
+// The marks that the tokenizer's chat template uses and its vocabulary holds: ChatML (SmolLM2, Qwen),
+// Gemma's, Llama 3's or Phi-3's; none without a template, as base models are, which share their vocabulary
+// with the models made from them but know no conversations.
 std::optional<ChatMarks> find_chat_marks(const Tokenizer& tokenizer);
 
 // `request` between the marks, ready for the model's answer, without what the tokenizer puts before a text.

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <memory>
-#include <numeric>
 #include <utility>
 
 #include "base/elapsed.h"
@@ -26,33 +26,37 @@ std::vector<std::int32_t> tokens_of(const TrainingData& data, const TrainingBatc
   return tokens;
 }
 
+// Of products that only teach. Codes that move by gradients passed straight through their rounding are far
+// rougher than bfloat16.
+Factors learning_factors(const DistillOptions& options) {
+  return options.rates.latent > 0 ? Factors::kBrain : Factors::kFloat;
+}
+
 // The float model's hidden states before the head, normed, a row for every token: small, so they are computed
-// once. Block after block, so that the weights of one at a time stand there as floats.
+// once. Block after block, so that the weights of one at a time stand there as floats. Those of sequences
+// held out, which judge, are exact.
 Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingData& data,
-                                     std::int64_t rows_at_once, const KernelContext& kernels,
+                                     const DistillOptions& options, const KernelContext& kernels,
                                      Progress& progress) {
-  std::vector<std::size_t> all(data.sequences.size());
-  std::iota(all.begin(), all.end(), std::size_t{0});
-  const auto batches = cut_batches(data, all, rows_at_once);
+  auto batches = cut_batches(data, data.held_out, options.rows_at_once);
+  const std::size_t held_out = batches.size();
+  std::ranges::move(cut_batches(data, data.train, options.rows_at_once), std::back_inserter(batches));
   Matrix<float> states(static_cast<std::int64_t>(data.tokens.size()), model.config.hidden_size);
-  // The batches are runs of the data's own order.
-  const auto rows_of = [&](const TrainingBatch& batch) {
-    const std::int64_t first = data.sequences[batch.chosen.front()].first_row;
-    return states.view().rows_between(first, first + batch.num_rows);
-  };
   Forward forward(model, kernels);
   for (const auto& batch : batches) {
     ASSAY_TRY(const Matrix<float> embedded, forward.embed(tokens_of(data, batch), batch.sequences));
-    std::ranges::copy(embedded.values(), rows_of(batch).data);
+    scatter_rows(data, batch, embedded.view(), states.view());
   }
   BlockTape tape;
   for (std::int64_t layer = 0; layer < model.config.num_layers; ++layer) {
     ASSAY_TRY(BlockGradient block, BlockGradient::create(model, layer, kernels));
     const BlockParameters weights = block_parameters(model.blocks[static_cast<std::size_t>(layer)], kernels);
-    for (const auto& batch : batches) {
+    for (std::size_t i = 0; i < batches.size(); ++i) {
       ASSAY_RETURN_IF_ERROR(check_interrupt());
-      const auto rows = rows_of(batch);
-      block.forward(weights, rows, batch.sequences, Factors::kFloat, tape, rows);
+      const Factors factors = i < held_out ? Factors::kFloat : learning_factors(options);
+      Matrix<float> rows = gather_rows(data, batches[i], states.view());
+      block.forward(weights, rows.view(), batches[i].sequences, factors, tape, rows.view());
+      scatter_rows(data, batches[i], rows.view(), states.view());
     }
     progress.update("float model", layer + 1, model.config.num_layers);
   }
@@ -143,7 +147,7 @@ class Student {
           const KernelContext& kernels)
       : quantized_(&quantized),
         kernels_(kernels),
-        learning_factors_(options.rates.latent > 0 ? Factors::kBrain : Factors::kFloat),
+        learning_factors_(learning_factors(options)),
         head_(dequantize(kernels, original.output_head().weight)),
         distillation_({head_.view(), quantized.config.final_softcap}, kernels),
         final_start_(quantized.final_norm->weight),
@@ -171,7 +175,6 @@ class Student {
 
   LanguageModel* quantized_;
   KernelContext kernels_;
-  // Codes that move by gradients passed straight through their rounding are far rougher than bfloat16.
   Factors learning_factors_;
   Matrix<float> head_;
   DistillationLoss distillation_;
@@ -307,8 +310,7 @@ Result<DistillReport> distill_model(const LanguageModel& original, LanguageModel
   const auto start = std::chrono::steady_clock::now();
   ASSAY_RETURN_IF_ERROR(check_distillable(quantized));
   ASSAY_TRY(Student student, Student::create(original, quantized, options, kernels));
-  ASSAY_TRY(const Matrix<float> teacher,
-            teacher_states(original, data, options.rows_at_once, kernels, progress));
+  ASSAY_TRY(const Matrix<float> teacher, teacher_states(original, data, options, kernels, progress));
   ASSAY_TRY(DistillReport report,
             Distillation(quantized, data, options, folder, student, teacher).run(progress));
   report.seconds = seconds_since(start);

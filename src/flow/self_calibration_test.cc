@@ -44,7 +44,7 @@ Tokenizer characters_and_marks() {
                                     {"normalized", false},
                                     {"special", true}});
   }
-  auto tokenizer = Tokenizer::from_tokenizer_json(as_bytes(file.dump()), {});
+  auto tokenizer = Tokenizer::from_tokenizer_json(as_bytes(file.dump()), {}, "<|im_start|>");
   EXPECT_THAT(tokenizer, IsOk());
   return *std::move(tokenizer);
 }

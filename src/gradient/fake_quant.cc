@@ -1,9 +1,7 @@
 #include "gradient/fake_quant.h"
 
 #include <algorithm>
-#include <cmath>
-#include <iterator>
-#include <numeric>
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -21,10 +19,21 @@ constexpr float kMargin = 1e-3f;
 constexpr float kFarthest = 0x1p16f;
 
 // To nearest, ties to even, for |x| < 2^22; vectorizes where std::nearbyint does not.
-float round_nearest(float x) {
+template <typename Float>
+Float round_nearest(Float x) {
   constexpr float kShift = 0x1.8p23f;
   return (x + kShift) - kShift;
 }
+
+// Values side by side: a register of every processor.
+constexpr std::int64_t kLanes = 4;
+using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
+Lanes load(const float* values) {
+  Lanes lanes;
+  std::memcpy(&lanes, values, sizeof lanes);
+  return lanes;
+}
+float sum(const Lanes& lanes) { return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]); }
 
 }  // namespace
 
@@ -113,25 +122,27 @@ void FakeQuant::gradient(const QuantParameters& parameters, std::int64_t r, std:
   for (std::int64_t begin = 0, g = 0; begin < cols; begin += group_size_, ++g) {
     const Group group = group_of(parameters, r, g);
     const std::int64_t end = std::min(begin + group_size_, cols);
-    // Sums side by side, so that their additions need not wait for one another.
-    constexpr std::int64_t kLanes = 16;
-    float dscale[kLanes] = {}, dzero[kLanes] = {};
-    const auto add = [&](std::int64_t c, std::int64_t lane) {
-      const float code = round_nearest(latent[c]) + group.zero;
-      const float kept = std::min(std::max(code, 0.0f), largest);
-      dscale[lane] += dlatent[c] * (kept - group.zero);
-      dzero[lane] -= kept == code ? 0.0f : dlatent[c];
-      dlatent[c] = kept == code ? dlatent[c] * group.scale : 0.0f;
+    Lanes dscale{}, dzero{};
+    const auto add = [&](const float* x, float* dx) {
+      const Lanes code = round_nearest(load(x)) + group.zero, d = load(dx);
+      const Lanes raised = code < 0.0f ? Lanes{} : code;
+      const Lanes kept = raised > largest ? Lanes{} + largest : raised;
+      dscale += d * (kept - group.zero);
+      dzero -= kept == code ? Lanes{} : d;
+      const Lanes out = kept == code ? d * group.scale : Lanes{};
+      std::memcpy(dx, &out, sizeof out);
     };
     std::int64_t c = begin;
-    for (; c + kLanes <= end; c += kLanes) {
-      for (std::int64_t lane = 0; lane < kLanes; ++lane) add(c + lane, lane);
+    for (; c + kLanes <= end; c += kLanes) add(latent + c, dlatent + c);
+    if (c < end) {
+      float x[kLanes] = {}, dx[kLanes] = {};
+      std::copy(latent + c, latent + end, x);
+      std::copy(dlatent + c, dlatent + end, dx);
+      add(x, dx);
+      std::copy_n(dx, end - c, dlatent + c);
     }
-    for (; c < end; ++c) add(c, c % kLanes);
-    gradient.scales[static_cast<std::size_t>(g)] =
-        std::accumulate(std::begin(dscale), std::end(dscale), 0.0f) * group.start_scale;
-    gradient.zeros[static_cast<std::size_t>(g)] =
-        std::accumulate(std::begin(dzero), std::end(dzero), 0.0f) * group.scale;
+    gradient.scales[static_cast<std::size_t>(g)] = sum(dscale) * group.start_scale;
+    gradient.zeros[static_cast<std::size_t>(g)] = sum(dzero) * group.scale;
   }
 }
 

@@ -38,6 +38,20 @@ Status read_config_token(const Json& config, const char* key, const Definition& 
   return {};
 }
 
+// One text, or a list of named ones.
+std::string read_chat_template(const Json& config) {
+  const Json* templates = find_field(config, "chat_template");
+  if (templates == nullptr) return {};
+  if (templates->is_string()) return *templates;
+  if (!templates->is_array()) return {};
+  for (const Json& named : *templates) {
+    if (!named.is_object()) continue;
+    const Json *name = find_field(named, "name"), *text = find_field(named, "template");
+    if (name != nullptr && *name == "default" && text != nullptr && text->is_string()) return *text;
+  }
+  return {};
+}
+
 }  // namespace
 
 const std::string* token_text(const Definition& definition, std::int32_t id) {
@@ -77,6 +91,7 @@ Status apply_tokenizer_config(ByteView tokenizer_config_json, Definition* defini
   ASSAY_RETURN_IF_ERROR(read_config_token(config, "eos_token", *definition, &definition->eos_id));
   ASSAY_RETURN_IF_ERROR(read_config_token(config, "unk_token", *definition, &definition->unk_id));
   ASSAY_RETURN_IF_ERROR(read_config_token(config, "pad_token", *definition, &definition->pad_id));
+  definition->chat_template = read_chat_template(config);
   if (find_field(config, "add_bos_token") == nullptr && find_field(config, "add_eos_token") == nullptr)
     return {};
   ASSAY_TRY(const bool add_bos, bool_field(config, "add_bos_token", false, where));
@@ -178,6 +193,7 @@ std::string write_tokenizer_config_json(const Definition& definition, bool adds_
   for (const auto& [key, id] : tokens) {
     if (id.has_value()) config[key] = *token_text(definition, *id);
   }
+  if (!definition.chat_template.empty()) config["chat_template"] = definition.chat_template;
   return config.dump(2) + "\n";
 }
 

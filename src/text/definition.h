@@ -23,6 +23,7 @@ struct Definition {
   std::vector<Merge> merges;  // best first
   BpeOptions bpe;
   std::optional<std::int32_t> bos_id, eos_id, unk_id, pad_id;
+  std::string chat_template;
 };
 
 Result<Definition> read_tokenizer_json(ByteView tokenizer_json, ByteView tokenizer_config_json);
@@ -38,7 +39,7 @@ const std::string* token_text(const Definition& definition, std::int32_t id);
 Json make_post_processor(const Definition& definition, std::optional<std::int32_t> before,
                          std::optional<std::int32_t> after);
 
-// Reads bos_token, eos_token, unk_token, pad_token, add_bos_token, add_eos_token of a tokenizer_config.json
+// Reads bos_token, eos_token, unk_token, pad_token, add_bos_token, add_eos_token, chat_template of a tokenizer_config.json
 // (may be empty: nothing happens). As in transformers, a post-processor is replaced where add_bos_token or
 // add_eos_token is given. Errors: kCorrupt, also where a named token is not in the vocabulary.
 Status apply_tokenizer_config(ByteView tokenizer_config_json, Definition* definition);

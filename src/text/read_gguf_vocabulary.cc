@@ -172,6 +172,9 @@ Result<Definition> read_gguf_vocabulary(const GgufVocabulary& gguf) {
     return Error{ErrorCode::kUnsupported,
                  "tokenizer.ggml.model: '" + gguf.model + "' is not supported (known: gpt2, llama)"};
   }
+  if (find_invalid_utf8(gguf.chat_template))
+    return Error{ErrorCode::kCorrupt, "tokenizer.chat_template: is not UTF-8"};
+  definition.chat_template = gguf.chat_template;
   return definition;
 }
 

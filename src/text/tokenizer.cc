@@ -92,8 +92,15 @@ Result<std::shared_ptr<const Tokenizer::Tables>> Tokenizer::Tables::build(Result
   return std::shared_ptr<const Tables>(std::move(tables));
 }
 
-Result<Tokenizer> Tokenizer::from_tokenizer_json(ByteView tokenizer_json, ByteView tokenizer_config_json) {
-  ASSAY_TRY(auto tables, Tables::build(text::read_tokenizer_json(tokenizer_json, tokenizer_config_json)));
+Result<Tokenizer> Tokenizer::from_tokenizer_json(ByteView tokenizer_json, ByteView tokenizer_config_json,
+                                                 std::string chat_template) {
+  ASSAY_TRY(Definition definition, text::read_tokenizer_json(tokenizer_json, tokenizer_config_json));
+  if (!chat_template.empty()) {
+    if (text::find_invalid_utf8(chat_template))
+      return Error{ErrorCode::kCorrupt, "chat_template.jinja: is not UTF-8"};
+    definition.chat_template = std::move(chat_template);
+  }
+  ASSAY_TRY(auto tables, Tables::build(std::move(definition)));
   return Tokenizer(std::move(tables));
 }
 
@@ -188,6 +195,8 @@ bool Tokenizer::is_special(std::int32_t id) const {
   const auto added = tables_->added_by_id.find(id);
   return added != tables_->added_by_id.end() && added->second->special;
 }
+
+const std::string& Tokenizer::chat_template() const { return tables_->definition.chat_template; }
 
 std::string Tokenizer::to_tokenizer_json() const { return text::write_tokenizer_json(tables_->definition); }
 

@@ -32,6 +32,7 @@ struct GgufVocabulary {
   std::vector<std::string> merges;  // "left right", best first; "gpt2" only
   std::optional<std::int64_t> bos_id, eos_id, unk_id, pad_id;
   std::optional<bool> add_bos, add_eos, add_space_prefix;  // absent: what llama.cpp takes for the model
+  std::string chat_template;                               // tokenizer.chat_template; may be empty
 };
 
 // Immutable after load; every const member may be called from several threads at once. Cheap to copy and move
@@ -41,7 +42,9 @@ class Tokenizer {
   // tokenizer_config_json may be empty: BOS and EOS are then what the post-processor adds, if anything. Where
   // it is given, bos_token, eos_token, add_bos_token and add_eos_token count as in transformers 5. Errors:
   // kCorrupt (JSON, missing or contradicting fields), kUnsupported (a component by name), kResourceLimit.
-  static Result<Tokenizer> from_tokenizer_json(ByteView tokenizer_json, ByteView tokenizer_config_json);
+  // `chat_template` is chat_template.jinja; where it is empty, that of tokenizer_config_json counts.
+  static Result<Tokenizer> from_tokenizer_json(ByteView tokenizer_json, ByteView tokenizer_config_json,
+                                               std::string chat_template = {});
 
   // The GPT-2 folder without tokenizer.json: byte-level BPE. Without a tokenizer_config_json <|endoftext|> is
   // BOS and EOS, and nothing is added; with one (OPT needs it) bos_token, add_bos_token, add_prefix_space,
@@ -74,6 +77,10 @@ class Tokenizer {
   std::optional<std::int32_t> eos_id() const;
   std::optional<std::int32_t> id_of(std::string_view token) const;  // by the token's text in the vocabulary
   bool is_special(std::int32_t id) const;
+
+  // The Jinja template that makes a text of a conversation, as the files have it (chat_template.jinja, the one
+  // or the "default" one of tokenizer_config.json, GGUF); empty where they have none, as base models do.
+  const std::string& chat_template() const;
 
   // HF files that load in `tokenizers` / `transformers` and give the same ids. One exception: a GGUF "llama"
   // model in which different pieces have the same score merges those from the left, which a list of merges

@@ -239,6 +239,38 @@ TEST(GgufTokenizer, IsTheSameAfterBeingWrittenForHuggingFace) {
   }
 }
 
+TEST(ChatTemplate, ComesFromEachSourceAndGoesIntoTheConfiguration) {
+  GgufVocabulary gguf = small_gpt2("smollm");
+  gguf.chat_template = "{{ messages }}";
+  const auto from_gguf = Tokenizer::from_gguf_vocabulary(gguf);
+  ASSERT_THAT(from_gguf, IsOk());
+  EXPECT_EQ(from_gguf->chat_template(), "{{ messages }}");
+  const std::string file = from_gguf->to_tokenizer_json(), config = from_gguf->to_tokenizer_config_json();
+  const auto template_of = [&](const std::string& config_json, const std::string& jinja) {
+    const auto tokenizer = Tokenizer::from_tokenizer_json(as_bytes(file), as_bytes(config_json), jinja);
+    EXPECT_THAT(tokenizer, IsOk());
+    return tokenizer->chat_template();
+  };
+  EXPECT_EQ(template_of(config, ""), "{{ messages }}");
+  EXPECT_EQ(template_of(config, "{{ other }}"), "{{ other }}");
+  EXPECT_EQ(template_of("{}", ""), "");
+  EXPECT_EQ(template_of(R"({"chat_template": [{"name": "tools", "template": "a"},
+                                              {"name": "default", "template": "b"}]})",
+                        ""),
+            "b");
+  EXPECT_EQ(template_of(R"({"chat_template": 7})", ""), "");
+}
+
+TEST(ChatTemplate, ThatIsNotUtf8IsRefused) {
+  GgufVocabulary gguf = small_gpt2("smollm");
+  gguf.chat_template = "\xff";
+  EXPECT_THAT(Tokenizer::from_gguf_vocabulary(gguf),
+              FailsWith(ErrorCode::kCorrupt, "tokenizer.chat_template"));
+  const std::string file = Tokenizer::from_gguf_vocabulary(small_gpt2("smollm"))->to_tokenizer_json();
+  EXPECT_THAT(Tokenizer::from_tokenizer_json(as_bytes(file), {}, "\xff"),
+              FailsWith(ErrorCode::kCorrupt, "chat_template.jinja"));
+}
+
 TEST(GgufTokenizer, RefusesMetadataThatContradictsItself) {
   const auto changed = [](void (*change)(GgufVocabulary&)) {
     GgufVocabulary gguf = small_llama({{"a", -1}});
