@@ -39,9 +39,10 @@ const std::string* token_text(const Definition& definition, std::int32_t id);
 Json make_post_processor(const Definition& definition, std::optional<std::int32_t> before,
                          std::optional<std::int32_t> after);
 
-// Reads bos_token, eos_token, unk_token, pad_token, add_bos_token, add_eos_token, chat_template of a tokenizer_config.json
-// (may be empty: nothing happens). As in transformers, a post-processor is replaced where add_bos_token or
-// add_eos_token is given. Errors: kCorrupt, also where a named token is not in the vocabulary.
+// Reads bos_token, eos_token, unk_token, pad_token, add_bos_token, add_eos_token, chat_template of a
+// tokenizer_config.json (may be empty: nothing happens). As in transformers, a post-processor is replaced
+// where add_bos_token or add_eos_token is given. Errors: kCorrupt, also where a named token is not in the
+// vocabulary.
 Status apply_tokenizer_config(ByteView tokenizer_config_json, Definition* definition);
 
 // Adds merges to the definition, ranked in order. Errors: kCorrupt where a part or the whole is no token.
