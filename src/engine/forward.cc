@@ -355,6 +355,13 @@ Result<Matrix<float>> Forward::run_blocks(std::span<const std::int32_t> tokens, 
 }
 
 Matrix<float> Forward::logits(MatrixView<const float> hidden) {
+  auto out = Matrix<float>::unset(hidden.rows, model_.config.vocab_size);
+  logits(hidden, out.view());
+  return out;
+}
+
+void Forward::logits(MatrixView<const float> hidden, MatrixView<float> out) {
+  ASSAY_CHECK(out.rows == hidden.rows && out.cols == model_.config.vocab_size);
   const ModelConfig& config = model_.config;
   auto normalized = Matrix<float>::unset(hidden.rows, config.hidden_size);
   if (model_.final_norm) {
@@ -367,15 +374,13 @@ Matrix<float> Forward::logits(MatrixView<const float> hidden) {
     apply(Operation::kHead, *model_.project_out, normalized.view(), projected.view());
     normalized = std::move(projected);
   }
-  auto out = Matrix<float>::unset(hidden.rows, config.vocab_size);
   const OperationScope scope(recorder_, Operation::kHead);
-  apply(Operation::kHead, model_.output_head(), normalized.view(), out.view());
-  if (config.final_softcap > 0) {
-    for (std::int64_t i = 0; i < out.rows() * out.cols(); ++i) {
-      out.data()[i] = config.final_softcap * std::tanh(out.data()[i] / config.final_softcap);
-    }
+  apply(Operation::kHead, model_.output_head(), normalized.view(), out);
+  if (config.final_softcap <= 0) return;
+  for (std::int64_t r = 0; r < out.rows; ++r) {
+    for (float& logit : std::span(out.row(r), static_cast<std::size_t>(out.cols)))
+      logit = config.final_softcap * std::tanh(logit / config.final_softcap);
   }
-  return out;
 }
 
 Result<Matrix<float>> Forward::next_logits(std::span<const std::int32_t> tokens, KvCache& cache) {

@@ -82,8 +82,9 @@ class Forward {
   // These rows of it, (rows, hidden_size), in the same bits, without what the last block computes for others alone. REQUIRES: rows within [0, T), at least one.
   Result<Matrix<float>> hidden_rows(std::span<const std::int32_t> tokens, std::span<const SequenceRows> sequences, std::span<const std::int64_t> rows);
 
-  // Final norm, head and final soft-cap: (rows, vocab_size).
+  // Final norm, head and final soft-cap: (rows, vocab_size). `out` does not overlap `hidden`.
   Matrix<float> logits(MatrixView<const float> hidden);
+  void logits(MatrixView<const float> hidden, MatrixView<float> out);
 
   // The logits of the last of `tokens`, which continue `cache`: generation and prompt processing. REQUIRES: tokens not empty.
   Result<Matrix<float>> next_logits(std::span<const std::int32_t> tokens, KvCache& cache);

@@ -7,7 +7,7 @@
 
 namespace assay {
 
-Result<Sampler> Sampler::create(const SamplingOptions& options) {
+Result<Sampler> Sampler::create(const SamplingOptions& options, const KernelTable& kernels) {
   if (!(options.temperature >= 0) || !std::isfinite(options.temperature)) {
     return Error{ErrorCode::kInvalidArgument, "temperature is " + std::to_string(options.temperature) +
                                                   ", expected a number of at least 0"};
@@ -20,7 +20,7 @@ Result<Sampler> Sampler::create(const SamplingOptions& options) {
     return Error{ErrorCode::kInvalidArgument,
                  "top_p is " + std::to_string(options.top_p) + ", expected more than 0 and at most 1"};
   }
-  return Sampler(options);
+  return Sampler(options, kernels);
 }
 
 Result<std::int32_t> Sampler::sample(std::span<const float> logits) {
@@ -39,19 +39,19 @@ Result<std::int32_t> Sampler::sample(std::span<const float> logits) {
 
 // Without sorting, which for a large vocabulary takes longer than everything else.
 std::int32_t Sampler::draw_from_all(std::span<const float> logits) {
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  probabilities_.resize(logits.size());
-  double total = 0;
-  for (std::size_t id = 0; id < logits.size(); ++id) {
-    probabilities_[id] = std::exp((static_cast<double>(logits[id]) - largest) / options_.temperature);
-    total += probabilities_[id];
-  }
-  double rest = rng_.uniform() * total;
+  // Beyond it differences of logits would overflow; a softmax that sharp has one token already.
+  constexpr double kLargestScale = 1e30;
+  const float largest = *std::max_element(logits.begin(), logits.end());
+  all_.resize(logits.size());
+  for (std::size_t id = 0; id < logits.size(); ++id) all_[id] = logits[id] - largest;
+  kernels_->softmax({all_.data(), std::ssize(all_),
+                     static_cast<float>(std::min(1 / options_.temperature, kLargestScale)), 0.0f});
+  double rest = rng_.uniform() * std::accumulate(all_.begin(), all_.end(), 0.0);
   std::size_t chosen = 0;
-  for (std::size_t id = 0; id < logits.size(); ++id) {
-    if (probabilities_[id] == 0) continue;
+  for (std::size_t id = 0; id < all_.size(); ++id) {
+    if (all_[id] == 0) continue;
     chosen = id;
-    rest -= probabilities_[id];
+    rest -= static_cast<double>(all_[id]);
     if (rest < 0) break;
   }
   return static_cast<std::int32_t>(chosen);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 
+#include "kernels/kernels.h"
 #include "support/testing.h"
 
 namespace assay {
@@ -11,8 +12,12 @@ namespace {
 
 constexpr int kDraws = 4000;
 
+Result<Sampler> create(const SamplingOptions& options) {
+  return Sampler::create(options, select_kernels(detect_cpu_features()));
+}
+
 std::map<std::int32_t, int> draw(const SamplingOptions& options, std::span<const float> logits) {
-  auto sampler = Sampler::create(options);
+  auto sampler = create(options);
   EXPECT_THAT(sampler, IsOk());
   std::map<std::int32_t, int> counts;
   for (int i = 0; i < kDraws; ++i) ++counts[*sampler->sample(logits)];
@@ -20,7 +25,7 @@ std::map<std::int32_t, int> draw(const SamplingOptions& options, std::span<const
 }
 
 TEST(Sampler, TakesTheFirstLargestLogitAtTemperatureZero) {
-  auto sampler = Sampler::create({});
+  auto sampler = create({});
   ASSERT_THAT(sampler, IsOk());
   EXPECT_EQ(*sampler->sample(std::vector<float>{1, 3, 3, 2}), 1);
 }
@@ -40,6 +45,20 @@ TEST(Sampler, NeverDrawsATokenWhoseProbabilityVanishes) {
   const auto counts = draw({.temperature = 0.01, .seed = 7}, std::vector<float>{0, -80, 0, -80});
   EXPECT_EQ(counts.size(), 2u);
   EXPECT_TRUE(counts.contains(0) && counts.contains(2));
+}
+
+TEST(Sampler, TakesTheLargestLogitHoweverSmallTheTemperature) {
+  const auto counts = draw({.temperature = 1e-300, .seed = 7}, std::vector<float>{-3e7f, 1, 1.0001f, 0});
+  EXPECT_EQ(counts.size(), 1u);
+  EXPECT_TRUE(counts.contains(2));
+}
+
+TEST(Sampler, DrawsFromALargeVocabularyAsOftenAsProbabilitiesSay) {
+  // Half of the mass lies on the last token, the rest on 99,999 others alike.
+  std::vector<float> logits(100'000, 0.0f);
+  logits.back() = std::log(99'999.0f);
+  const auto counts = draw({.temperature = 1, .seed = 7}, logits);
+  EXPECT_NEAR(counts.at(99'999), 0.5 * kDraws, 5 * std::sqrt(0.25 * kDraws)) << "seed 7";
 }
 
 TEST(Sampler, NeverLeavesTheKMostLikely) {
@@ -69,7 +88,7 @@ TEST(Sampler, GivesTheSameTokensForTheSameSeed) {
 }
 
 TEST(Sampler, RefusesLogitsThatAreNotFinite) {
-  auto sampler = Sampler::create({});
+  auto sampler = create({});
   ASSERT_THAT(sampler, IsOk());
   EXPECT_THAT(sampler->sample(std::vector<float>{0, std::nanf(""), 1}),
               FailsWith(ErrorCode::kCorrupt, "token 1"));
@@ -79,11 +98,10 @@ TEST(Sampler, RefusesLogitsThatAreNotFinite) {
 }
 
 TEST(Sampler, RefusesOptionsOutOfRange) {
-  EXPECT_THAT(Sampler::create({.temperature = -1}), FailsWith(ErrorCode::kInvalidArgument, "temperature"));
-  EXPECT_THAT(Sampler::create({.temperature = std::nan("")}),
-              FailsWith(ErrorCode::kInvalidArgument, "temperature"));
-  EXPECT_THAT(Sampler::create({.top_k = -1}), FailsWith(ErrorCode::kInvalidArgument, "top_k"));
-  EXPECT_THAT(Sampler::create({.top_p = 0}), FailsWith(ErrorCode::kInvalidArgument, "top_p"));
+  EXPECT_THAT(create({.temperature = -1}), FailsWith(ErrorCode::kInvalidArgument, "temperature"));
+  EXPECT_THAT(create({.temperature = std::nan("")}), FailsWith(ErrorCode::kInvalidArgument, "temperature"));
+  EXPECT_THAT(create({.top_k = -1}), FailsWith(ErrorCode::kInvalidArgument, "top_k"));
+  EXPECT_THAT(create({.top_p = 0}), FailsWith(ErrorCode::kInvalidArgument, "top_p"));
 }
 
 }  // namespace

@@ -108,7 +108,7 @@ Result<Generation> generate(const LanguageModel& model, const Tokenizer& tokeniz
     return Error{ErrorCode::kInvalidArgument,
                  "max_tokens is " + std::to_string(options.max_tokens) + ", expected at least 0"};
   }
-  ASSAY_TRY(Sampler sampler, Sampler::create(options.sampling));
+  ASSAY_TRY(Sampler sampler, Sampler::create(options.sampling, *kernels.table));
   Generation result;
   ASSAY_TRY(result.prompt_ids, tokenizer.encode(prompt, true));
   if (result.prompt_ids.empty())

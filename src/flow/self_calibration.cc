@@ -132,15 +132,15 @@ class Writer {
 
 // Advances those of `rows` that are not done, in parallel: drawing from a large vocabulary takes about as
 // long as a layer. Row i of the logits is for writer rows[i]; there may be no logits at the very beginning.
-Status advance(std::vector<Writer>& writers, std::span<const std::size_t> rows, const Matrix<float>& logits,
-               ThreadPool& pool) {
+Status advance(std::vector<Writer>& writers, std::span<const std::size_t> rows,
+               MatrixView<const float> logits, ThreadPool& pool) {
   std::vector<Status> results(rows.size());
   pool.parallel_for(std::ssize(rows), 1, [&](WorkRange range) {
     for (std::int64_t i = range.begin; i < range.end; ++i) {
       const auto at = static_cast<std::size_t>(i);
       const std::span<const float> row =
-          logits.rows() == 0 ? std::span<const float>()
-                             : std::span(logits.row(i), static_cast<std::size_t>(logits.cols()));
+          logits.rows == 0 ? std::span<const float>()
+                           : std::span(logits.row(i), static_cast<std::size_t>(logits.cols));
       if (!writers[rows[at]].is_done()) results[at] = writers[rows[at]].advance(row);
     }
   });
@@ -161,15 +161,16 @@ std::vector<std::size_t> rows_to_compute(const std::vector<Writer>& writers) {
 
 Result<std::vector<Writer>> make_writers(const LanguageModel& model, const Tokenizer& tokenizer,
                                          const TextStart& start, const SelfCalibrationOptions& options,
-                                         std::int64_t first, std::int64_t count) {
-  ASSAY_TRY(const Sampler most_likely, Sampler::create({}));
+                                         std::int64_t first, std::int64_t count, const KernelTable& kernels) {
+  ASSAY_TRY(const Sampler most_likely, Sampler::create({}, kernels));
   // Seeds are random numbers themselves: neighbouring states of the generator would give shifted copies of
   // one stream.
   const std::uint64_t base = Rng(options.seed).next();
   std::vector<Writer> writers;
   for (std::int64_t i = first; i < first + count; ++i) {
     Rng seeds(Rng(base + static_cast<std::uint64_t>(i)).next());
-    ASSAY_TRY(Sampler drawn, Sampler::create({.temperature = options.temperature, .seed = seeds.next()}));
+    ASSAY_TRY(Sampler drawn,
+              Sampler::create({.temperature = options.temperature, .seed = seeds.next()}, kernels));
     writers.emplace_back(model, tokenizer, start, std::move(drawn), most_likely, options, seeds.next());
   }
   return writers;
@@ -242,11 +243,14 @@ Result<Sequences> sample_sequences(const LanguageModel& model, const Tokenizer& 
   ASSAY_RETURN_IF_ERROR(check(model, options));
   ASSAY_TRY(const TextStart start, text_start(model, tokenizer));
   const std::int64_t at_least_two = std::max<std::int64_t>(count, 2);
-  ASSAY_TRY(std::vector<Writer> writers, make_writers(model, tokenizer, start, options, first, at_least_two));
+  ASSAY_TRY(std::vector<Writer> writers,
+            make_writers(model, tokenizer, start, options, first, at_least_two, *kernels.table));
   Forward forward(model, kernels);
   std::vector<KvCache> caches(writers.size(), KvCache(model.config, kernels.activations));
   std::vector<std::size_t> rows = rows_to_compute(writers);
   ASSAY_RETURN_IF_ERROR(advance(writers, rows, {}, *kernels.pool));
+  // Once: of a large vocabulary it is so much memory that the system would hand it out anew for every token.
+  auto logits = Matrix<float>::unset(std::ssize(writers), model.config.vocab_size);
   for (rows = rows_to_compute(writers); !rows.empty(); rows = rows_to_compute(writers)) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
     std::vector<std::int32_t> tokens;
@@ -257,7 +261,9 @@ Result<Sequences> sample_sequences(const LanguageModel& model, const Tokenizer& 
       tokens.push_back(writers[i].last());
     }
     ASSAY_TRY(const Matrix<float> hidden, forward.hidden_states(tokens, sequences));
-    ASSAY_RETURN_IF_ERROR(advance(writers, rows, forward.logits(hidden.view()), *kernels.pool));
+    const auto row_logits = logits.view().rows_between(0, hidden.rows());
+    forward.logits(hidden.view(), row_logits);
+    ASSAY_RETURN_IF_ERROR(advance(writers, rows, row_logits, *kernels.pool));
     std::int64_t written = first * options.sequence_length;
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) written += writers[i].length();
     progress.update("writing", written, options.sequences * options.sequence_length);
