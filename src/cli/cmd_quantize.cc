@@ -65,8 +65,9 @@ Status run(QuantizeOptions options, Session& session) {
   if (options.layers.average_bits) {
     ASSAY_TRY(options.quantize.layers, layers_of_their_own(options.layers, model, options.quantize.gptq));
   }
-  ASSAY_RETURN_IF_ERROR(write_own_calibration(options, path, model, session));
-  ASSAY_TRY(const CalibrationSet calibration, read_calibration(options, path, model));
+  // Before the model writes text for minutes.
+  ASSAY_RETURN_IF_ERROR(check_quantize_llm(model, options.out, options.quantize, session.kernels()));
+  ASSAY_TRY(const CalibrationSet calibration, read_calibration(options, path, model, session));
   const ModelSize before = model_size(model);
   if (options.layers.fold) {
     ASSAY_TRY(const auto folds, fold_weights(model, calibration, options.quantize.gptq, session.kernels(), session.progress()));
@@ -169,6 +170,8 @@ void add_calibration_options(CLI::App& command, QuantizeOptions& options) {
   command.add_option("--sequence-length", options.best.sequence_length, "at most so many tokens each [512; for training 256]")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << 24).description(""));
+  command.add_flag("--own-text,!--no-own-text", options.fills_calibration,
+                   "for training: where --calibration has fewer than --samples sequences, the model writes the others [yes]");
   command.add_option("--seed", calibration.seed, "which parts of the text are taken [0]")->type_name("N");
 }
 

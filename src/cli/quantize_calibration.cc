@@ -4,7 +4,7 @@
 
 #include "cli/builtin_data.h"
 #include "engine/load.h"
-#include "flow/self_calibration.h"
+#include "flow/fill_calibration.h"
 
 namespace assay::cli {
 namespace {
@@ -18,34 +18,32 @@ bool reads_calibration(const QuantizeOptions& options) {
 
 std::string calibration_name(const QuantizeOptions& options) {
   if (!reads_calibration(options)) return "none";
-  return options.calibration_file.empty() ? kBuiltinCalibrationName : options.calibration_file;
+  if (options.own_text_file.empty())
+    return options.calibration_file.empty() ? kBuiltinCalibrationName : options.calibration_file;
+  return options.calibration_file.empty() ? options.own_text_file
+                                          : options.calibration_file + " and " + options.own_text_file;
 }
 
-Status write_own_calibration(QuantizeOptions& options, const std::filesystem::path& path,
-                             const LanguageModel& model, Session& session) {
-  if (!options.quantize.tune || !options.calibration_file.empty()) return {};
-  ASSAY_RETURN_IF_ERROR(check_quantize_llm(model, options.out, options.quantize, session.kernels()));
-  options.calibration_file = options.out + ".calibration.json";
-  if (std::filesystem::exists(options.calibration_file)) return {};
+Result<CalibrationSet> read_calibration(QuantizeOptions& options, const std::filesystem::path& path,
+                                        const LanguageModel& model, Session& session) {
+  CalibrationSet set;
+  if (!reads_calibration(options)) return set;
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
-  const SelfCalibrationOptions own{.sequences = options.calibration.samples,
-                                   .sequence_length = options.calibration.sequence_length,
-                                   .seed = options.calibration.seed};
-  session.note("no --calibration: the model writes its own text to " + options.calibration_file + "\n");
-  ASSAY_TRY(const auto run,
-            write_self_calibration(model, tokenizer, options.model, own, options.calibration_file,
-                                   session.kernels(), session.progress()));
-  session.note(
-      fmt::format("{}: {} tokens in {:.0f} s\n", options.calibration_file, run.computed, run.seconds));
-  return {};
-}
-
-Result<CalibrationSet> read_calibration(const QuantizeOptions& options, const std::filesystem::path& path,
-                                        const LanguageModel& model) {
-  if (!reads_calibration(options)) return CalibrationSet{};
-  ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(path));
-  return assay::read_calibration(options.calibration_file, {builtin_calibration(), kBuiltinCalibrationName},
-                                 tokenizer, model.config.vocab_size, options.calibration);
+  const bool trains = options.quantize.tune.has_value(), has_file = !options.calibration_file.empty();
+  if (!trains || has_file) {
+    ASSAY_TRY(set, assay::read_calibration(options.calibration_file,
+                                           {builtin_calibration(), kBuiltinCalibrationName}, tokenizer,
+                                           model.config.vocab_size, options.calibration));
+  }
+  const std::int64_t lacking = lacking_sequences(set, options.calibration);
+  if (!trains || lacking == 0 || (has_file && !options.fills_calibration)) return set;
+  options.own_text_file = options.out + ".calibration.json";
+  session.note(fmt::format("{}: the model's own text, {} sequences, comes from {}\n",
+                           has_file ? options.calibration_file + " is short" : "no --calibration", lacking,
+                           options.own_text_file));
+  ASSAY_RETURN_IF_ERROR(fill_calibration(set, options.calibration, options.own_text_file, model,
+                                         options.model, tokenizer, session.kernels(), session.progress()));
+  return set;
 }
 
 }  // namespace assay::cli

@@ -8,16 +8,14 @@
 
 namespace assay::cli {
 
-// As figures cite it: a file, the built-in text, or none.
+// As figures cite it: a file, the built-in text, none, and what the model wrote besides.
 std::string calibration_name(const QuantizeOptions& options);
 
-// Training is worth text like that which the model will read, of which the built-in one is no sample: without
-// a file the model writes its own beside the result, where the next run finds it, and
-// options.calibration_file names that.
-Status write_own_calibration(QuantizeOptions& options, const std::filesystem::path& path,
-                             const LanguageModel& model, Session& session);
-
-Result<CalibrationSet> read_calibration(const QuantizeOptions& options, const std::filesystem::path& path,
-                                        const LanguageModel& model);
+// What options.calibration_file holds, or the built-in text. Training wants more of it than most files hold,
+// and of the kind that the model will read: without a file, and where the file has too few sequences and
+// options.fills_calibration, the model writes those that lack beside the result, where the next run finds
+// them, and options.own_text_file names that. They stand behind those of the file.
+Result<CalibrationSet> read_calibration(QuantizeOptions& options, const std::filesystem::path& path,
+                                        const LanguageModel& model, Session& session);
 
 }  // namespace assay::cli

@@ -1,6 +1,7 @@
 #include "flow/calibration.h"
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -100,12 +101,27 @@ Result<Sequences> read_sequences(std::string_view file, const std::string& name,
   return draw_pieces(*ids, options);
 }
 
+std::uint64_t hash_of(const Sequences& sequences) {
+  std::uint64_t hash = fnv1a({});
+  for (const auto& sequence : sequences) {
+    hash = fnv1a(std::as_bytes(std::span(sequence)), hash);
+    const std::int32_t separator = -1;
+    hash = fnv1a(std::as_bytes(std::span(&separator, 1)), hash);
+  }
+  return hash;
+}
+
 }  // namespace
 
 std::int64_t CalibrationSet::num_tokens() const {
   std::int64_t tokens = 0;
   for (const auto& sequence : sequences) tokens += static_cast<std::int64_t>(sequence.size());
   return tokens;
+}
+
+void append_calibration(CalibrationSet& set, CalibrationSet more) {
+  std::move(more.sequences.begin(), more.sequences.end(), std::back_inserter(set.sequences));
+  set.hash = hash_of(set.sequences);
 }
 
 Result<CalibrationSet> parse_calibration(ByteView file, const std::string& name, const Tokenizer& tokenizer, std::int64_t vocabulary_size,
@@ -116,12 +132,7 @@ Result<CalibrationSet> parse_calibration(ByteView file, const std::string& name,
   CalibrationSet set;
   ASSAY_TRY(set.sequences, read_sequences(as_text(file), name, tokenizer, vocabulary_size, options));
   if (set.sequences.empty()) return Error{ErrorCode::kInvalidArgument, name + ": holds no tokens to calibrate with"};
-  set.hash = fnv1a({});
-  for (const auto& sequence : set.sequences) {
-    set.hash = fnv1a(std::as_bytes(std::span(sequence)), set.hash);
-    const std::int32_t separator = -1;
-    set.hash = fnv1a(std::as_bytes(std::span(&separator, 1)), set.hash);
-  }
+  set.hash = hash_of(set.sequences);
   return set;
 }
 

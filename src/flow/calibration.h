@@ -25,6 +25,9 @@ struct CalibrationSet {
   std::int64_t num_tokens() const;
 };
 
+// Puts the sequences of `more` behind those of `set`.
+void append_calibration(CalibrationSet& set, CalibrationSet more);
+
 // Understands by content: JSON token ids ([[1, 2], ...] or {"samples": [[1, 2], ...]}, taken as they are, in order, cut to
 // the options), lines of {"text": "..."}, and plain text. Text is tokenized, joined, cut into pieces of sequence_length, and
 // `samples` of them are drawn by the seed, in the order of the text. `name` stands in error messages.

@@ -30,6 +30,16 @@ TEST(Calibration, CutsTokenIdsToTheOptions) {
   EXPECT_EQ(set->sequences, (std::vector<std::vector<std::int32_t>>{{1, 2}, {3, 2}}));
 }
 
+TEST(Calibration, StandsBehindOtherCalibrationAsIfOneFileHeldBoth) {
+  auto set = parse("[[1, 2], [3]]");
+  ASSERT_THAT(set, IsOk());
+  append_calibration(*set, *parse("[[4]]"));
+  const auto both = parse("[[1, 2], [3], [4]]");
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(set->sequences, both->sequences);
+  EXPECT_EQ(set->hash, both->hash);
+}
+
 TEST(Calibration, RefusesIdsOutsideOfTheVocabulary) {
   EXPECT_THAT(parse("[[1, 6]]"), FailsWith(ErrorCode::kInvalidArgument, "sample 1 holds 6"));
   EXPECT_THAT(parse("[[1], [-1]]"), FailsWith(ErrorCode::kInvalidArgument, "sample 2 holds -1"));

@@ -1,6 +1,7 @@
 #include "flow/distill_model.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <iterator>
 #include <memory>
@@ -8,6 +9,7 @@
 
 #include "base/elapsed.h"
 #include "base/interrupt.h"
+#include "flow/pass_block.h"
 #include "flow/training_files.h"
 #include "gradient/distillation_loss.h"
 #include "gradient/operations.h"
@@ -29,7 +31,7 @@ std::vector<std::int32_t> tokens_of(const TrainingData& data, const TrainingBatc
 // Of products that only teach. Codes that move by gradients passed straight through their rounding are far
 // rougher than bfloat16.
 Factors learning_factors(const DistillOptions& options) {
-  return options.rates.latent > 0 ? Factors::kBrain : Factors::kFloat;
+  return options.rates.trains_codes() ? Factors::kBrain : Factors::kFloat;
 }
 
 // The float model's hidden states before the head, normed, a row for every token: small, so they are computed
@@ -38,26 +40,12 @@ Factors learning_factors(const DistillOptions& options) {
 Result<Matrix<float>> teacher_states(const LanguageModel& model, const TrainingData& data,
                                      const DistillOptions& options, const KernelContext& kernels,
                                      Progress& progress) {
-  auto batches = cut_batches(data, data.held_out, options.rows_at_once);
-  const std::size_t held_out = batches.size();
-  std::ranges::move(cut_batches(data, data.train, options.rows_at_once), std::back_inserter(batches));
-  Matrix<float> states(static_cast<std::int64_t>(data.tokens.size()), model.config.hidden_size);
-  Forward forward(model, kernels);
-  for (const auto& batch : batches) {
-    ASSAY_TRY(const Matrix<float> embedded, forward.embed(tokens_of(data, batch), batch.sequences));
-    scatter_rows(data, batch, embedded.view(), states.view());
-  }
-  BlockTape tape;
+  const std::array passes{
+      BatchPass{cut_batches(data, data.held_out, options.rows_at_once), Factors::kFloat},
+      BatchPass{cut_batches(data, data.train, options.rows_at_once), learning_factors(options)}};
+  ASSAY_TRY(Matrix<float> states, Forward(model, kernels).embed(data.tokens, data.sequences));
   for (std::int64_t layer = 0; layer < model.config.num_layers; ++layer) {
-    ASSAY_TRY(BlockGradient block, BlockGradient::create(model, layer, kernels));
-    const BlockParameters weights = block_parameters(model.blocks[static_cast<std::size_t>(layer)], kernels);
-    for (std::size_t i = 0; i < batches.size(); ++i) {
-      ASSAY_RETURN_IF_ERROR(check_interrupt());
-      const Factors factors = i < held_out ? Factors::kFloat : learning_factors(options);
-      Matrix<float> rows = gather_rows(data, batches[i], states.view());
-      block.forward(weights, rows.view(), batches[i].sequences, factors, tape, rows.view());
-      scatter_rows(data, batches[i], rows.view(), states.view());
-    }
+    ASSAY_RETURN_IF_ERROR(pass_block(model, layer, data, passes, kernels, states.view()));
     progress.update("float model", layer + 1, model.config.num_layers);
   }
   rms_norm(kernels, states.view(), model.final_norm->weight, model.config.norm_epsilon, states.view());
@@ -70,7 +58,7 @@ class Student {
   static Result<Student> create(const LanguageModel& original, LanguageModel& quantized,
                                 const DistillOptions& options, const KernelContext& kernels) {
     Student student(original, quantized, options, kernels);
-    const LatentStart start = options.rates.latent > 0 ? LatentStart::kWeights : LatentStart::kCodes;
+    const LatentStart start = options.rates.trains_codes() ? LatentStart::kWeights : LatentStart::kCodes;
     for (std::int64_t layer = 0; layer < quantized.config.num_layers; ++layer) {
       ASSAY_TRY(TrainableBlock block, TrainableBlock::create(original, quantized, layer, start, kernels));
       student.blocks_.push_back(std::move(block));

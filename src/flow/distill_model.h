@@ -20,7 +20,6 @@ struct DistillOptions {
   std::uint64_t activation_memory_bytes =
       std::uint64_t{4} << 30;  // what blocks keep for the backward pass; beyond it they compute it again
   std::int64_t steps_between_saves = 50;
-  // With a rate of 0 for latent weights codes stay as they are.
   TrainingRates rates{.latent = 0.0035f, .scale = 0.001f, .zero = 0.0f, .norm = 0.0002f};
   std::uint64_t seed = 0;
 };

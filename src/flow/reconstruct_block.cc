@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <utility>
 
 #include "base/elapsed.h"
 #include "base/interrupt.h"
+#include "flow/pass_block.h"
 
 namespace assay {
 namespace {
-
-constexpr std::int64_t kPassRows = 2048;
 
 // Relative squared errors of the rows of y, summed; where `dy` has rows, it is set to the gradient of factor
 // times the sum.
@@ -44,7 +42,7 @@ struct Pass {
   Result<double> held_out_error() {
     double sum = 0;
     std::int64_t rows = 0;
-    for (const auto& batch : cut_batches(data, data.held_out, kPassRows)) {
+    for (const auto& batch : cut_batches(data, data.held_out, kRowsOfPass)) {
       ASSAY_RETURN_IF_ERROR(check_interrupt());
       Matrix<float> x = gather_rows(data, batch, input.view());
       block.forward(x.view(), batch.sequences, Factors::kFloat, tape, x.view());
@@ -68,28 +66,13 @@ struct Pass {
 
 }  // namespace
 
-Status pass_block(const LanguageModel& model, std::int64_t layer, const TrainingData& data,
-                  const KernelContext& kernels, Matrix<float>& stream) {
-  ASSAY_TRY(BlockGradient block, BlockGradient::create(model, layer, kernels));
-  const BlockParameters weights = block_parameters(model.blocks[static_cast<std::size_t>(layer)], kernels);
-  std::vector<std::size_t> all(data.sequences.size());
-  std::iota(all.begin(), all.end(), std::size_t{0});
-  BlockTape tape;
-  for (const auto& batch : cut_batches(data, all, kPassRows)) {
-    ASSAY_RETURN_IF_ERROR(check_interrupt());
-    Matrix<float> x = gather_rows(data, batch, stream.view());
-    block.forward(weights, x.view(), batch.sequences, Factors::kFloat, tape, x.view());
-    scatter_rows(data, batch, x.view(), stream.view());
-  }
-  return {};
-}
-
 Result<ReconstructReport> reconstruct_block(const LanguageModel& original, LanguageModel& quantized,
                                             std::int64_t layer, const TrainingData& data,
                                             const ReconstructOptions& options, const KernelContext& kernels,
                                             BlockStreams& streams) {
   const auto start = std::chrono::steady_clock::now();
-  ASSAY_RETURN_IF_ERROR(pass_block(original, layer, data, kernels, streams.original));
+  const BatchPass all = pass_of_all(data);
+  ASSAY_RETURN_IF_ERROR(pass_block(original, layer, data, {&all, 1}, kernels, streams.original.view()));
   ASSAY_TRY(TrainableBlock block,
             TrainableBlock::create(original, quantized, layer, LatentStart::kWeights, kernels));
   Pass pass{data, streams.quantized, streams.original, block, {}};
@@ -110,7 +93,7 @@ Result<ReconstructReport> reconstruct_block(const LanguageModel& original, Langu
       block.export_to(quantized.blocks[static_cast<std::size_t>(layer)]);
     }
   }
-  ASSAY_RETURN_IF_ERROR(pass_block(quantized, layer, data, kernels, streams.quantized));
+  ASSAY_RETURN_IF_ERROR(pass_block(quantized, layer, data, {&all, 1}, kernels, streams.quantized.view()));
   report.seconds = seconds_since(start);
   return report;
 }

@@ -41,8 +41,4 @@ Result<ReconstructReport> reconstruct_block(const LanguageModel& original, Langu
                                             const ReconstructOptions& options, const KernelContext& kernels,
                                             BlockStreams& streams);
 
-// Moves one stream through block `layer` of `model`.
-Status pass_block(const LanguageModel& model, std::int64_t layer, const TrainingData& data,
-                  const KernelContext& kernels, Matrix<float>& stream);
-
 }  // namespace assay

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/elapsed.h"
+#include "flow/pass_block.h"
 #include "flow/training_files.h"
 #include "gradient/block_gradient.h"
 
@@ -25,6 +26,7 @@ Status tune_blocks(const LanguageModel& original, LanguageModel& quantized, cons
   BlockStreams streams;
   ASSAY_TRY(streams.original, Forward(original, kernels).embed(data.tokens, data.sequences));
   streams.quantized = streams.original;
+  const BatchPass all = pass_of_all(data);
   const std::int64_t layers = quantized.config.num_layers;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
     const fs::path path = block_path(folder, layer);
@@ -33,8 +35,8 @@ Status tune_blocks(const LanguageModel& original, LanguageModel& quantized, cons
       ASSAY_RETURN_IF_ERROR(load_quantized_blocks(path, quantized, block, block + 1));
       ++report.resumed_blocks;
       if (fs::exists(block_path(folder, layers - 1))) continue;  // nobody needs the streams any more
-      ASSAY_RETURN_IF_ERROR(pass_block(original, layer, data, kernels, streams.original));
-      ASSAY_RETURN_IF_ERROR(pass_block(quantized, layer, data, kernels, streams.quantized));
+      ASSAY_RETURN_IF_ERROR(pass_block(original, layer, data, {&all, 1}, kernels, streams.original.view()));
+      ASSAY_RETURN_IF_ERROR(pass_block(quantized, layer, data, {&all, 1}, kernels, streams.quantized.view()));
     } else {
       ASSAY_TRY(const ReconstructReport row,
                 reconstruct_block(original, quantized, layer, data, options, kernels, streams));

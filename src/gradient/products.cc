@@ -84,18 +84,18 @@ void multiply(std::span<const Product> products, const KernelContext& kernels) {
   if (takes_brains(products.front(), kernels)) return multiply_brains(products, kernels);
   ASSAY_CHECK(openblas_get_num_threads() == 1);
   const auto outputs = by_output(products);
+  std::vector<TileShape> shapes;
   Turns turns;
   for (const auto& same : outputs) {
     const MatrixView<float>& out = same.front().out;
-    const TileShape shape = tile_shape(out.rows, out.cols);
+    const TileShape shape = shapes.emplace_back(tile_shape(out.rows, out.cols));
     turns.add_job(pieces(out.rows, shape.rows) * pieces(out.cols, shape.cols));
   }
   // A tile's bits do not depend on who computes it.
   kernels.pool->take_turns(turns.count(), [&](std::int64_t turn, int) {
     const auto [job, tile] = turns.find(turn);
-    const MatrixView<float>& out = outputs[job].front().out;
-    const TileShape shape = tile_shape(out.rows, out.cols);
-    const std::int64_t across = pieces(out.cols, shape.cols);
+    const TileShape shape = shapes[job];
+    const std::int64_t across = pieces(outputs[job].front().out.cols, shape.cols);
     for (const Product& product : outputs[job])
       multiply_tile(product, shape, tile / across * shape.rows, tile % across * shape.cols);
   });

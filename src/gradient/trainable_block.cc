@@ -89,7 +89,7 @@ void TrainableBlock::step_layer(std::size_t i, const TrainingRates& rates, std::
   QuantParameters& parameters = layer.parameters;
   Matrix<float>&weights = weights_.linears[slots_[i]], &dweights = dweights_.linears[slots_[i]];
   const AdamStep latent(step, rates.latent), scales(step, rates.scale), zeros(step, rates.zero);
-  if (rates.latent > 0) layer.latent.reach(parameters.latent.values().size());
+  if (rates.trains_codes()) layer.latent.reach(parameters.latent.values().size());
   if (rates.scale > 0) layer.scales.reach(parameters.scales.values().size());
   if (rates.zero > 0) layer.zeros.reach(parameters.zeros.values().size());
   kernels_.pool->parallel_for(weights.rows(), 1, [&](WorkRange range) {
@@ -97,7 +97,7 @@ void TrainableBlock::step_layer(std::size_t i, const TrainingRates& rates, std::
     for (std::int64_t r = range.begin; r < range.end; ++r) {
       quants_[i].gradient(parameters, r, row_of(dweights, r), gradient);
       std::ranges::fill(row_of(dweights, r), 0.0f);
-      if (rates.latent > 0) move_row(latent, parameters.latent, gradient.latent, layer.latent, r);
+      if (rates.trains_codes()) move_row(latent, parameters.latent, gradient.latent, layer.latent, r);
       if (rates.scale > 0) move_row(scales, parameters.scales, gradient.scales, layer.scales, r);
       if (rates.zero > 0) move_row(zeros, parameters.zeros, gradient.zeros, layer.zeros, r);
       quants_[i].simulate(parameters, r, row_of(weights, r));

@@ -21,6 +21,8 @@ struct TrainingRates {
   float zero = 0;
   float norm = 0;
 
+  // With a rate of 0 for latent weights codes stay as they are.
+  bool trains_codes() const { return latent > 0; }
   TrainingRates times(float factor) const {
     return {latent * factor, scale * factor, zero * factor, norm * factor};
   }

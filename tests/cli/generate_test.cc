@@ -1,4 +1,5 @@
 // Commands that run a model: a tiny GPT-2 with a vocabulary of single characters.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -260,6 +261,34 @@ TEST_F(TinyModel, TrainsOnTextThatItWritesWhereNoneIsGiven) {
   std::filesystem::remove_all(out);
   ASSERT_EQ(run_assay(command).exit_code, 0) << "the text is there for the next run";
   EXPECT_EQ(read_bytes(out + ".calibration.json"), text);
+}
+
+TEST_F(TinyModel, WritesTheTextForTrainingThatAFileLacks) {
+  const std::string out = (folder_ / "trained").string(), llama = golden("gguf/llama-quantized.gguf").string();
+  const std::string given = (folder_ / "given.json").string();
+  json samples = json::array();
+  for (int i = 0; i < 5; ++i) samples.push_back(std::vector<int>(16, i + 3));
+  write_bytes(given, samples.dump());
+  std::vector<std::string> command{"quantize", llama, "--to", "int2", "--group-size", "32", "--method", "best", "--effort", "2", "--calibration", given,
+                                   "--samples", "16", "--sequence-length", "16", "-o", out, "--json", "-"};
+  const RunResult filled = run_assay(command);
+  ASSERT_EQ(filled.exit_code, 0) << filled.err;
+  EXPECT_EQ(json::parse(filled.out, nullptr, false)["settings"]["calibration"]["data"], given + " and " + out + ".calibration.json");
+  EXPECT_EQ(json::parse(filled.out, nullptr, false)["calibration_sequences"], 16);
+  EXPECT_EQ(json::parse(read_bytes(out + ".calibration.json"))["samples"].size(), 11u) << "beside the 5 that are given";
+
+  std::filesystem::remove_all(out);
+  *(std::ranges::find(command, "--samples") + 1) = "17";
+  const RunResult short_text = run_assay(command);
+  EXPECT_EQ(short_text.exit_code, 1);
+  EXPECT_THAT(short_text.err, testing::HasSubstr("trained.calibration.json: holds 11 sequences of an earlier run, 12 are wanted"));
+
+  std::filesystem::remove(out + ".calibration.json");
+  command.emplace_back("--no-own-text");
+  const RunResult alone = run_assay(command);
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  EXPECT_EQ(json::parse(alone.out, nullptr, false)["calibration_sequences"], 5);
+  EXPECT_FALSE(std::filesystem::exists(out + ".calibration.json"));
 }
 
 TEST_F(TinyModel, RefusesToTrainWhatHasNoGradientsBeforeItWritesText) {

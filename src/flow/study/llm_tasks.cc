@@ -16,10 +16,10 @@
 #include "flow/calibration.h"
 #include "flow/evaluate_llm.h"
 #include "flow/fetch/catalog.h"
+#include "flow/fill_calibration.h"
 #include "flow/inspect.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
-#include "flow/self_calibration.h"
 #include "flow/study/model_digest.h"
 #include "flow/study/rough_sizes.h"
 #include "flow/study/study_energy.h"
@@ -81,7 +81,7 @@ class LlmStudy {
   struct Plan {
     LlmQuantizeOptions options;
     CalibrationOptions calibration;
-    bool writes_own_text = false;  // as `assay quantize`: training without a file to calibrate on
+    bool trains = false;  // and so fills up what a file holds with the model's own text, as `assay quantize`
   };
   // REQUIRES: variant is not float.
   Plan plan(const std::string& variant) const;
@@ -187,7 +187,9 @@ Json LlmStudy::quantize_settings(const std::string& variant) const {
   if (planned.options.method == LlmMethod::kBest) settings["effort"] = spec_.effort;
   settings["group_size"] = spec_.group_size;
   settings["symmetric"] = spec_.symmetric;
-  settings["calibration"] = planned.writes_own_text ? "written by the model" : calibration_digest_;
+  settings["calibration"] =
+      planned.trains && spec_.calibration.empty() ? "written by the model" : calibration_digest_;
+  if (planned.trains && !spec_.calibration.empty()) settings["filled_by"] = "the model";
   settings["calibration_samples"] = planned.calibration.samples;
   settings["sequence_length"] = planned.calibration.sequence_length;
   return settings;
@@ -209,7 +211,7 @@ LlmStudy::Plan LlmStudy::plan(const std::string& variant) const {
                  .sequence_length = spec_.sequence_length},
                 out.options, out.calibration);
   }
-  out.writes_own_text = out.options.tune.has_value() && spec_.calibration.empty();
+  out.trains = out.options.tune.has_value();
   return out;
 }
 
@@ -244,8 +246,7 @@ TaskCost LlmStudy::cost(const std::string& variant, const std::string& kind, std
     cost.seconds +=
         (planned.options.method == LlmMethod::kRtn ? kRtn : solved * std::min(tokens_of, kSolvedTokens)) *
         parameters_;
-    if (planned.options.tune)
-      cost.seconds += (kTrained + (planned.writes_own_text ? kWritten : 0)) * tokens_of * parameters_;
+    if (planned.options.tune) cost.seconds += (kTrained + kWritten) * tokens_of * parameters_;
     constexpr double kBitsPerGroup = 16 + 4;  // scale and zero point
     const double bits = variant.back() - '0' + kBitsPerGroup / spec_.group_size;
     cost.disk_bytes = static_cast<std::uint64_t>((parameters_ - embedding_parameters_) * bits / 8 +
@@ -263,25 +264,22 @@ fs::path LlmStudy::path_of(const std::string& variant) const {
 
 Result<CalibrationSet> LlmStudy::calibration(const LanguageModel& model, const Plan& plan) const {
   ASSAY_TRY(const Tokenizer tokenizer, load_tokenizer(source_));
-  fs::path path = spec_.calibration;
-  if (plan.writes_own_text) {
-    // The same for all variants.
-    path = context_.folder / "models" /
-           (spec_.name + "-" +
-            settings_id({{"source", source_digest_},
-                         {"samples", plan.calibration.samples},
-                         {"length", plan.calibration.sequence_length}}) +
-            ".calibration.json");
-    if (!fs::exists(path)) {
-      const SelfCalibrationOptions own{.sequences = plan.calibration.samples,
-                                       .sequence_length = plan.calibration.sequence_length};
-      ASSAY_TRY(const auto run, write_self_calibration(model, tokenizer, spec_.model, own, path,
-                                                       context_.kernels, context_.progress));
-      static_cast<void>(run);
-    }
+  CalibrationSet set;
+  if (!plan.trains || !spec_.calibration.empty()) {
+    ASSAY_TRY(set, read_calibration(spec_.calibration, {context_.builtin.calibration, "built-in text"},
+                                    tokenizer, model.config.vocab_size, plan.calibration));
   }
-  return read_calibration(path, {context_.builtin.calibration, "built-in text"}, tokenizer,
-                          model.config.vocab_size, plan.calibration);
+  if (!plan.trains) return set;
+  // The same for all variants.
+  const fs::path own_text = context_.folder / "models" /
+                            (spec_.name + "-" +
+                             settings_id({{"source", source_digest_},
+                                          {"sequences", lacking_sequences(set, plan.calibration)},
+                                          {"length", plan.calibration.sequence_length}}) +
+                             ".calibration.json");
+  ASSAY_RETURN_IF_ERROR(fill_calibration(set, plan.calibration, own_text, model, spec_.model, tokenizer,
+                                         context_.kernels, context_.progress));
+  return set;
 }
 
 Result<LlmQuantizeReport> LlmStudy::write_variant(const std::string& variant) {
@@ -310,7 +308,7 @@ Result<LanguageModel*> LlmStudy::load(const std::string& variant) {
 }
 
 Result<const LanguageModel*> LlmStudy::load_packed(const std::string& variant) {
-  ASSAY_TRY(LanguageModel* model, load(variant));
+  ASSAY_TRY(LanguageModel * model, load(variant));
   ASSAY_RETURN_IF_ERROR(pack_weights(*model, *context_.kernels.pool));
   return model;
 }

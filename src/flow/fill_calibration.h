@@ -1,0 +1,26 @@
+// Text that a model writes itself where training wants more than a file holds.
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "base/progress.h"
+#include "base/result.h"
+#include "engine/model.h"
+#include "flow/calibration.h"
+#include "kernels/kernels.h"
+#include "text/tokenizer.h"
+
+namespace assay {
+
+// How many sequences `set` has less than `wanted`; none where it has enough.
+std::int64_t lacking_sequences(const CalibrationSet& set, const CalibrationOptions& wanted);
+
+// Puts as many sequences of the model's own text (flow/self_calibration.h) behind those of `set` as it lacks.
+// They are written to `path`, or read from there if an earlier call wrote them. Errors: those of
+// write_self_calibration and parse_calibration; kInvalidArgument where the file at `path` holds too few.
+Status fill_calibration(CalibrationSet& set, const CalibrationOptions& wanted,
+                        const std::filesystem::path& path, const LanguageModel& model,
+                        const std::string& model_name, const Tokenizer& tokenizer,
+                        const KernelContext& kernels, Progress& progress);
+
+}  // namespace assay
