@@ -13,8 +13,8 @@ namespace assay::cli {
 
 struct QuantizeOptions {
   std::string model, out, calibration_file;
-  std::string own_text_file;       // what the model wrote to calibrate with, if anything
-  bool fills_calibration = true;   // where calibration_file has less than training wants
+  std::string own_text_file;      // what the model wrote to calibrate with, if anything
+  bool fills_calibration = true;  // where calibration_file has less than training wants
   bool asymmetric = false;
   bool act_order = false;
   bool no_true_sequential = false;

@@ -308,7 +308,7 @@ Result<LanguageModel*> LlmStudy::load(const std::string& variant) {
 }
 
 Result<const LanguageModel*> LlmStudy::load_packed(const std::string& variant) {
-  ASSAY_TRY(LanguageModel * model, load(variant));
+  ASSAY_TRY(LanguageModel* model, load(variant));
   ASSAY_RETURN_IF_ERROR(pack_weights(*model, *context_.kernels.pool));
   return model;
 }
