@@ -95,7 +95,7 @@ void add_grid_options(CLI::App& command, QuantizeOptions& options) {
                        : "'" + text + "' is neither -1 nor a whole number of at least 1";
           },
           ""));
-  auto* symmetric = command.add_flag("--sym", options.best.symmetric, "grids around zero [this]");
+  auto* symmetric = command.add_flag("--sym", options.best.symmetric, "grids around zero [this; with --method best at 8 bits only]");
   command.add_flag("--asym", options.asymmetric, "grids from the smallest to the largest value")
       ->excludes(symmetric);
   command

@@ -16,8 +16,6 @@ namespace {
 // Rows computed at once: enough to amortize unpacking weights, few enough that a stage's buffers stay small.
 constexpr std::int64_t kChunkRows = 2048;
 constexpr auto kNumStages = static_cast<std::int64_t>(kNumBlockStages);
-// One sequence of so many judges what the others solved.
-constexpr std::size_t kHoldOutEvery = 8;
 
 // Sum over rows of |a - b|^2 / |b|^2: every token counts the same, since a norm follows that makes them so.
 double sum_of_row_errors(const Matrix<float>& a, const Matrix<float>& b) {
@@ -67,7 +65,7 @@ Result<BlockQuantizer> BlockQuantizer::create(LanguageModel& model, std::vector<
   for (const bool held_out : {false, true}) {
     bool first = true;
     for (std::size_t i = 0; i < calibration.sequences.size(); ++i) {
-      if ((solves && i % kHoldOutEvery == kHoldOutEvery - 1) != held_out) continue;
+      if ((solves && is_held_out(i)) != held_out) continue;
       const auto& sequence = calibration.sequences[i];
       const auto length = static_cast<std::int64_t>(sequence.size());
       if (first || chunks.back().num_rows + length > kChunkRows) {

@@ -1,5 +1,6 @@
 // Calibration data: token sequences on which the statistics of a quantization are taken.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -24,6 +25,10 @@ struct CalibrationSet {
 
   std::int64_t num_tokens() const;
 };
+
+// Whether sequence i of a set judges what the others solve and teach, in every step alike, so that nothing has
+// learnt from it.
+constexpr bool is_held_out(std::size_t i) { return i % 8 == 7; }
 
 // Puts the sequences of `more` behind those of `set`.
 void append_calibration(CalibrationSet& set, CalibrationSet more);

@@ -18,21 +18,12 @@ Status fill_calibration(CalibrationSet& set, const CalibrationOptions& wanted,
   CalibrationOptions rest = wanted;
   rest.samples = lacking_sequences(set, wanted);
   if (rest.samples == 0) return {};
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
-    const SelfCalibrationOptions own{
-        .sequences = rest.samples, .sequence_length = wanted.sequence_length, .seed = wanted.seed};
-    ASSAY_TRY(const SelfCalibrationRun run,
-              write_self_calibration(model, tokenizer, model_name, own, path, kernels, progress));
-    static_cast<void>(run);
-  }
+  const SelfCalibrationOptions written{
+      .sequences = rest.samples, .sequence_length = wanted.sequence_length, .seed = wanted.seed};
+  ASSAY_TRY(const SelfCalibrationRun run,
+            write_self_calibration(model, tokenizer, model_name, written, path, kernels, progress));
+  static_cast<void>(run);
   ASSAY_TRY(CalibrationSet own, read_calibration(path, {}, tokenizer, model.config.vocab_size, rest));
-  if (const std::int64_t found = std::ssize(own.sequences); found < rest.samples) {
-    return Error{ErrorCode::kInvalidArgument,
-                 path.string() + ": holds " + std::to_string(found) + " sequences of an earlier run, " +
-                     std::to_string(rest.samples) + " are wanted; remove it, or ask for " +
-                     std::to_string(found + std::ssize(set.sequences)) + " samples"};
-  }
   append_calibration(set, std::move(own));
   return {};
 }

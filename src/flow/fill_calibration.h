@@ -16,8 +16,8 @@ namespace assay {
 std::int64_t lacking_sequences(const CalibrationSet& set, const CalibrationOptions& wanted);
 
 // Puts as many sequences of the model's own text (flow/self_calibration.h) behind those of `set` as it lacks.
-// They are written to `path`, or read from there if an earlier call wrote them. Errors: those of
-// write_self_calibration and parse_calibration; kInvalidArgument where the file at `path` holds too few.
+// They are written to `path`; those that an earlier call left there are taken over. Errors: those of
+// write_self_calibration and parse_calibration.
 Status fill_calibration(CalibrationSet& set, const CalibrationOptions& wanted,
                         const std::filesystem::path& path, const LanguageModel& model,
                         const std::string& model_name, const Tokenizer& tokenizer,

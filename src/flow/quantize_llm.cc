@@ -19,8 +19,10 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr std::int64_t kTokensBeforeTraining = 65536;
+
 // The embedding is looked up row by row, so its error is not weighed by calibration: fine groups keep it small.
-constexpr std::int64_t kEmbeddingGroupSize = 32;
+// At 8 bits twice as many inputs share a scale without that showing beside the error of the blocks.
+std::int64_t embedding_group_size(int bits, std::int64_t inputs) { return bits == 8 && inputs % 64 == 0 ? 64 : 32; }
 
 Status check_output(const fs::path& out) {
   std::error_code error;
@@ -119,8 +121,9 @@ GptqConfig checkpoint_config(const LanguageModel& model, const LlmQuantizeOption
   };
   for (const auto& [name, layer] : options.layers) override_for(name, layer.bits, layer.group_size, config.sym);
   if (options.embedding_bits) {
-    override_for(model.embedding.name, *options.embedding_bits, kEmbeddingGroupSize, false);
-    if (model.head) override_for(model.head->name, *options.embedding_bits, kEmbeddingGroupSize, false);
+    const std::int64_t group_size = embedding_group_size(*options.embedding_bits, model.embedding.weight.cols);
+    override_for(model.embedding.name, *options.embedding_bits, group_size, false);
+    if (model.head) override_for(model.head->name, *options.embedding_bits, group_size, false);
   }
   const ordered_json meta{{"quantizer", "assay:0.1.0"}, {"method", to_string(options.method)}};
   config.meta_json = meta.dump();
@@ -134,7 +137,7 @@ Status quantize_embeddings(LanguageModel& model, const LlmQuantizeOptions& optio
   embedding.gptq.grid.sym = false;
   embedding.gptq.grid.min_zero = 1;  // so that it fits into a v1 file beside symmetric matrices
   embedding.gptq.grid.search = ScaleSearch::kMinMax;
-  embedding.gptq.group_size = kEmbeddingGroupSize;
+  embedding.gptq.group_size = embedding_group_size(*options.embedding_bits, model.embedding.weight.cols);
   ASSAY_TRY(LayerReport report, quantize_linear_rtn(model.embedding, embedding, kernels));
   reports.push_back(std::move(report));
   if (!model.head) return {};
@@ -204,8 +207,8 @@ Status quantize_model(LanguageModel& model, const CalibrationSet& calibration, c
   if (needs_calibration(options)) {
     report.calibration_sequences = static_cast<std::int64_t>(calibration.sequences.size());
     report.calibration_tokens = calibration.num_tokens();
-    const CalibrationSet first = options.tune ? first_tokens(calibration, kTokensBeforeTraining) : CalibrationSet{};
-    ASSAY_RETURN_IF_ERROR(quantize_blocks_calibrated(model, options.tune ? first : calibration, options, kernels, resume, progress, report));
+    const CalibrationSet first = first_tokens(calibration, original ? kTokensBeforeTraining : report.calibration_tokens);
+    ASSAY_RETURN_IF_ERROR(quantize_blocks_calibrated(model, first, options, kernels, resume, progress, report));
   } else {
     ASSAY_RETURN_IF_ERROR(quantize_blocks_rtn(model, options, kernels, progress, report));
   }

@@ -303,7 +303,7 @@ TEST_P(QuantizeLlm, ReadsAQuantizedEmbeddingBack) {
   ASSERT_THAT(loaded, IsOk());
   EXPECT_EQ(loaded->embedding.weight.bits, 8);
   EXPECT_EQ(loaded->embedding.weight.rows, loaded->config.vocab_size);
-  // 8 bits over groups of 32: the folder's logits stay close to those of the model with a float16 embedding.
+  // 8 bits over small groups: the folder's logits stay close to those of the model with a float16 embedding.
   EXPECT_LT(report->layers.back().weight_error, 0.01);
 }
 

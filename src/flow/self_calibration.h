@@ -45,10 +45,11 @@ Result<std::vector<std::vector<std::int32_t>>> sample_sequences(
     std::int64_t first, std::int64_t count, const KernelContext& kernels, Progress& progress);
 
 // Writes options.sequences of them to `path` as JSON that parse_calibration reads: where they come from
-// (`model_name`, settings, a hash of the weights), then "samples" and,
-// for people and for other programs, "texts". What is finished is kept in `path`.partial
-// every 64 sequences, from where the next call with the same settings and weights goes on. Errors: as above;
-// kIo; kInvalidArgument where `path`.partial was made with other settings.
+// (`model_name`, settings, a hash of the weights), then "samples" and, for people and for other programs,
+// "texts". What is finished is kept in `path`.partial every 64 sequences. Goes on from what an earlier call
+// with the same settings and weights left, there or at `path`; where that is as many sequences or more,
+// `path` stays as it is. Errors: as above; kIo; kInvalidArgument where one of the two was made with other
+// settings or weights.
 Result<SelfCalibrationRun> write_self_calibration(const LanguageModel& model, const Tokenizer& tokenizer,
                                                   const std::string& model_name,
                                                   const SelfCalibrationOptions& options,

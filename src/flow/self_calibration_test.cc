@@ -58,9 +58,10 @@ class SelfCalibration : public testing::Test {
     EXPECT_THAT(result, IsOk());
     return *std::move(result);
   }
-  Result<SelfCalibrationRun> write(const SelfCalibrationOptions& options, const std::string& name) {
+  Result<SelfCalibrationRun> write(const SelfCalibrationOptions& options, const std::string& name,
+                                   const std::string& model_name = "tiny") {
     ThreadPool pool(2);
-    return write_self_calibration(model_, tokenizer_, "tiny", options, folder_ / name, {table_, &pool},
+    return write_self_calibration(model_, tokenizer_, model_name, options, folder_ / name, {table_, &pool},
                                   progress_);
   }
 
@@ -202,12 +203,41 @@ TEST_F(SelfCalibration, GoesOnWhereAnEarlierCallStoppedToTheSameFile) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "resumed.json.partial"));
 }
 
-TEST_F(SelfCalibration, DoesNotGoOnFromOtherSettings) {
+TEST_F(SelfCalibration, GoesOnFromAFileThatHoldsFewerSequencesWhateverTheModelWasCalled) {
+  SelfCalibrationOptions options{.sequences = 5, .sequence_length = 6, .stories = 0, .seed = kSeed};
+  ASSERT_THAT(write(options, "whole.json"), IsOk());
+  options.sequences = 3;
+  ASSERT_THAT(write(options, "part.json", "another name"), IsOk());
+  options.sequences = 5;
+  const auto more = write(options, "part.json");
+  ASSERT_THAT(more, IsOk());
+  EXPECT_EQ(more->computed, 2 * 6);
+  EXPECT_EQ(read_bytes(folder_ / "part.json"), read_bytes(folder_ / "whole.json"));
+}
+
+TEST_F(SelfCalibration, LeavesAFileThatHoldsMoreSequencesAsItIs) {
+  SelfCalibrationOptions options{.sequences = 5, .sequence_length = 6, .stories = 0, .seed = kSeed};
+  ASSERT_THAT(write(options, "a.json"), IsOk());
+  const std::string before = read_bytes(folder_ / "a.json");
+  options.sequences = 3;
+  const auto again = write(options, "a.json");
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->computed, 0);
+  EXPECT_EQ(again->tokens, 5 * 6);
+  EXPECT_EQ(read_bytes(folder_ / "a.json"), before);
+}
+
+TEST_F(SelfCalibration, NeitherGoesOnFromOtherSettingsNorOverwritesThem) {
   SelfCalibrationOptions options{.sequences = 2, .sequence_length = 6, .stories = 0, .seed = kSeed};
   ASSERT_THAT(write(options, "a.json"), IsOk());
-  std::filesystem::rename(folder_ / "a.json", folder_ / "b.json.partial");
+  const std::string before = read_bytes(folder_ / "a.json");
+  std::filesystem::copy(folder_ / "a.json", folder_ / "b.json.partial");
   options.seed = kSeed + 1;
-  EXPECT_THAT(write(options, "b.json"), FailsWith(ErrorCode::kInvalidArgument, "other settings"));
+  EXPECT_THAT(write(options, "a.json"),
+              FailsWith(ErrorCode::kInvalidArgument, "a.json: a file of other settings"));
+  EXPECT_THAT(write(options, "b.json"),
+              FailsWith(ErrorCode::kInvalidArgument, "b.json.partial: a file of other"));
+  EXPECT_EQ(read_bytes(folder_ / "a.json"), before);
 }
 
 TEST_F(SelfCalibration, WritesWhatCalibrationReads) {

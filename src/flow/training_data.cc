@@ -7,8 +7,6 @@
 namespace assay {
 namespace {
 
-// As the closed-form steps hold them out (flow/block_quantizer.cc), so that nothing has learnt from them.
-constexpr std::size_t kHoldOutEvery = 8;
 // Enough to judge by; the others are worth more for training.
 constexpr std::size_t kMostHeldOut = 32;
 // Adam's means are poor in the beginning.
@@ -27,7 +25,7 @@ Result<TrainingData> divide_calibration(const CalibrationSet& calibration) {
     data.sequences.push_back(
         {static_cast<std::int64_t>(data.tokens.size()), static_cast<std::int64_t>(sequence.size()), nullptr});
     data.tokens.insert(data.tokens.end(), sequence.begin(), sequence.end());
-    const bool held_out = i % kHoldOutEvery == kHoldOutEvery - 1 && data.held_out.size() < kMostHeldOut;
+    const bool held_out = is_held_out(i) && data.held_out.size() < kMostHeldOut;
     (held_out ? data.held_out : data.train).push_back(i);
   }
   if (data.held_out.empty()) {
