@@ -13,8 +13,6 @@
 namespace assay {
 namespace {
 
-// Rows computed at once: enough to amortize unpacking weights, few enough that a stage's buffers stay small.
-constexpr std::int64_t kChunkRows = 2048;
 constexpr auto kNumStages = static_cast<std::int64_t>(kNumBlockStages);
 
 // Sum over rows of |a - b|^2 / |b|^2: every token counts the same, since a norm follows that makes them so.
@@ -61,22 +59,12 @@ Result<BlockQuantizer> BlockQuantizer::create(LanguageModel& model, std::vector<
                                               const LlmQuantizeOptions& options, const KernelContext& kernels, const std::filesystem::path& folder) {
   const bool solves = solves_codes(options);
   std::vector<Chunk> chunks;
-  std::vector<std::vector<std::int32_t>> tokens;
   for (const bool held_out : {false, true}) {
-    bool first = true;
+    std::vector<std::vector<std::int32_t>> sequences;
     for (std::size_t i = 0; i < calibration.sequences.size(); ++i) {
-      if ((solves && is_held_out(i)) != held_out) continue;
-      const auto& sequence = calibration.sequences[i];
-      const auto length = static_cast<std::int64_t>(sequence.size());
-      if (first || chunks.back().num_rows + length > kChunkRows) {
-        chunks.push_back({{}, 0, held_out});
-        tokens.emplace_back();
-        first = false;
-      }
-      chunks.back().sequences.push_back({chunks.back().num_rows, length, nullptr});
-      chunks.back().num_rows += length;
-      tokens.back().insert(tokens.back().end(), sequence.begin(), sequence.end());
+      if ((solves && is_held_out(i)) == held_out) sequences.push_back(calibration.sequences[i]);
     }
+    for (SequenceChunk& chunk : cut_chunks(sequences, Reads::kAll, kTokensOfBlockPass)) chunks.push_back({std::move(chunk), held_out});
   }
   const ModelConfig& config = model.config;
   const std::int64_t widest = std::max({config.intermediate_size, config.q_dim(), config.hidden_size});
@@ -90,7 +78,7 @@ Result<BlockQuantizer> BlockQuantizer::create(LanguageModel& model, std::vector<
   }
   Forward forward(model, kernels);
   for (std::size_t i = 0; i < chunks.size(); ++i) {
-    ASSAY_TRY(Matrix<float> embedded, forward.embed(tokens[i], chunks[i].sequences));
+    ASSAY_TRY(Matrix<float> embedded, forward.embed(chunks[i].tokens, chunks[i].sequences));
     if (float_store) ASSAY_RETURN_IF_ERROR(float_store->store(i, BlockState{embedded, {}}));
     ASSAY_RETURN_IF_ERROR(store.store(i, BlockState{std::move(embedded), {}}));
   }

@@ -31,9 +31,7 @@ class BlockQuantizer {
   Status pass_through(std::int64_t layer, Progress& progress);
 
  private:
-  struct Chunk {
-    std::vector<SequenceRows> sequences;
-    std::int64_t num_rows = 0;
+  struct Chunk : SequenceChunk {
     bool held_out = false;  // judges steps, never solves
   };
   using Stage = BlockStage;

@@ -7,11 +7,6 @@
 #include "quant/llm/hessian.h"
 
 namespace assay {
-namespace {
-
-constexpr std::int64_t kChunkRows = 2048;
-
-}  // namespace
 
 std::span<const Slot> slots_of(BlockStage stage) {
   static constexpr Slot kAttentionInput[] = {Slot::kQ, Slot::kK, Slot::kV, Slot::kQkv};
@@ -31,8 +26,8 @@ std::span<const Slot> slots_of(BlockStage stage) {
   return {};
 }
 
-void run_stage(Forward& forward, BlockStage stage, std::int64_t layer, std::span<const SequenceRows> sequences,
-               BlockState& state) {
+void run_stage(Forward& forward, BlockStage stage, std::int64_t layer,
+               std::span<const SequenceRows> sequences, BlockState& state) {
   switch (stage) {
     case BlockStage::kAttentionInput:
       return forward.begin_block(layer, state);
@@ -47,22 +42,11 @@ void run_stage(Forward& forward, BlockStage stage, std::int64_t layer, std::span
 
 Result<BlockStream> BlockStream::create(Forward& forward, const CalibrationSet& set, Reads reads) {
   BlockStream stream(forward);
-  auto& chunks = stream.chunks_;
-  const bool predict = reads == Reads::kPredict;
-  for (const auto& ids : set.sequences) {
-    const auto length = static_cast<std::int64_t>(ids.size()) - (predict ? 1 : 0);
-    if (length < 1) continue;
-    if (chunks.empty() || static_cast<std::int64_t>(chunks.back().tokens.size()) + length > kChunkRows)
-      chunks.emplace_back();
-    Chunk& chunk = chunks.back();
-    chunk.sequences.push_back({static_cast<std::int64_t>(chunk.tokens.size()), length, nullptr});
-    chunk.tokens.insert(chunk.tokens.end(), ids.begin(), ids.begin() + length);
-    if (predict) chunk.targets.insert(chunk.targets.end(), ids.begin() + 1, ids.end());
+  for (SequenceChunk& chunk : cut_chunks(set.sequences, reads, kTokensOfBlockPass)) {
+    ASSAY_TRY(Matrix<float> hidden, forward.embed(chunk.tokens, chunk.sequences));
+    stream.chunks_.push_back({std::move(chunk), std::move(hidden)});
   }
-  if (chunks.empty()) return Error{ErrorCode::kInvalidArgument, "there are no tokens to read"};
-  for (auto& chunk : chunks) {
-    ASSAY_TRY(chunk.hidden, forward.embed(chunk.tokens, chunk.sequences));
-  }
+  if (stream.chunks_.empty()) return Error{ErrorCode::kInvalidArgument, "there are no tokens to read"};
   return stream;
 }
 

@@ -9,17 +9,22 @@
 #include "base/result.h"
 #include "engine/forward.h"
 #include "flow/calibration.h"
+#include "flow/sequence_chunks.h"
 #include "tensor/matrix.h"
 
 namespace assay {
+
+// Tokens computed at once: enough to amortize unpacking weights, few enough that the buffers of a stage stay
+// small.
+inline constexpr std::int64_t kTokensOfBlockPass = 2048;
 
 // The stages of a block: matrices of one stage read the same input.
 inline constexpr std::size_t kNumBlockStages = 4;
 enum class BlockStage : std::uint8_t { kAttentionInput, kAttentionOutput, kMlpInput, kMlpOutput };
 std::span<const Slot> slots_of(BlockStage stage);
 // Computes what the layers of `stage` read. Stages are run in order.
-void run_stage(Forward& forward, BlockStage stage, std::int64_t layer, std::span<const SequenceRows> sequences,
-               BlockState& state);
+void run_stage(Forward& forward, BlockStage stage, std::int64_t layer,
+               std::span<const SequenceRows> sequences, BlockState& state);
 
 // H (hessian.h) of the inputs of each stage.
 using StageHessians = std::array<Matrix<float>, kNumBlockStages>;
@@ -28,15 +33,9 @@ using StageHessians = std::array<Matrix<float>, kNumBlockStages>;
 // of all of them in memory. Not thread safe.
 class BlockStream {
  public:
-  // Whole sequences that are computed together.
-  struct Chunk {
-    std::vector<SequenceRows> sequences;
-    std::vector<std::int32_t> tokens;
-    std::vector<std::int32_t> targets;  // with kPredict: the token after each
-    Matrix<float> hidden;               // (tokens, hidden_size): the residual stream before the next block
+  struct Chunk : SequenceChunk {
+    Matrix<float> hidden;  // (tokens, hidden_size): the residual stream before the next block
   };
-  // kPredict: the last token of a sequence is not read, so that each that is read has a target.
-  enum class Reads : std::uint8_t { kAll, kPredict };
 
   // Embeds the sequences; those with nothing to read are left out. Errors: kInvalidArgument where nothing is
   // left, and those of Forward::embed.

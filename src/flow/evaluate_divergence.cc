@@ -7,13 +7,14 @@
 #include "base/elapsed.h"
 #include "base/interrupt.h"
 #include "engine/forward.h"
+#include "flow/sequence_chunks.h"
 
 namespace assay {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kBatchTokens = 1024;  // whole sequences are computed together up to so many
+constexpr std::int64_t kBatchTokens = 1024;  // computed at once
 constexpr std::int64_t kLogitRows = 256;     // rows of logits in memory at once, of either model
 
 Status check_vocabularies(const LanguageModel& reference, const LanguageModel& model,
@@ -48,29 +49,6 @@ Result<std::vector<std::vector<std::int32_t>>> with_prefix(
   }
   if (texts.empty()) return Error{ErrorCode::kInvalidArgument, "there are no sequences to compare on"};
   return texts;
-}
-
-struct Batch {
-  std::vector<std::int32_t> tokens;
-  std::vector<std::int32_t> targets;  // of each token
-  std::vector<SequenceRows> sequences;
-};
-
-// Texts from `next` on, at least one, which it advances.
-Batch take_batch(const std::vector<std::vector<std::int32_t>>& texts, std::size_t& next) {
-  Batch batch;
-  while (next < texts.size()) {
-    const auto& text = texts[next];
-    if (!batch.tokens.empty() &&
-        static_cast<std::int64_t>(batch.tokens.size() + text.size()) - 1 > kBatchTokens)
-      break;
-    batch.sequences.push_back({static_cast<std::int64_t>(batch.tokens.size()),
-                               static_cast<std::int64_t>(text.size()) - 1, nullptr});
-    batch.tokens.insert(batch.tokens.end(), text.begin(), text.end() - 1);
-    batch.targets.insert(batch.targets.end(), text.begin() + 1, text.end());
-    ++next;
-  }
-  return batch;
 }
 
 }  // namespace
@@ -108,9 +86,8 @@ Result<DivergenceRun> run_divergence(const LanguageModel& reference, const Langu
   ASSAY_TRY(const auto texts, with_prefix(sequences, tokenizer));
   Forward reference_forward(reference, kernels), forward(model, kernels);
   DivergenceRun run;
-  for (std::size_t next = 0; next < texts.size();) {
+  for (const SequenceChunk& batch : cut_chunks(texts, Reads::kPredict, kBatchTokens)) {
     ASSAY_RETURN_IF_ERROR(check_interrupt());
-    const Batch batch = take_batch(texts, next);
     ASSAY_TRY(const Matrix<float> reference_hidden,
               reference_forward.hidden_states(batch.tokens, batch.sequences));
     ASSAY_TRY(const Matrix<float> hidden, forward.hidden_states(batch.tokens, batch.sequences));
@@ -130,7 +107,7 @@ Result<DivergenceRun> run_divergence(const LanguageModel& reference, const Langu
     for (const auto& rows : batch.sequences)
       run.texts.emplace_back(positions.begin() + rows.first_row,
                              positions.begin() + rows.first_row + rows.num_rows);
-    progress.update("comparing", static_cast<std::int64_t>(next), static_cast<std::int64_t>(texts.size()));
+    progress.update("comparing", std::ssize(run.texts), std::ssize(texts));
   }
   ASSAY_TRY(run.record, eval::evaluate_divergence(run.texts));
   run.seconds = seconds_since(start);

@@ -220,7 +220,7 @@ Result<std::vector<BlockFolds>> fold_weights(LanguageModel& model, const Calibra
                                              Progress& progress) {
   ASSAY_RETURN_IF_ERROR(check_gptq_options(gptq));
   Forward forward(model, kernels);
-  ASSAY_TRY(BlockStream stream, BlockStream::create(forward, calibration, BlockStream::Reads::kAll));
+  ASSAY_TRY(BlockStream stream, BlockStream::create(forward, calibration, Reads::kAll));
   std::vector<BlockFolds> folds;
   for (std::int64_t layer = 0; layer < model.config.num_layers; ++layer) {
     ASSAY_TRY(StageHessians hessians, stream.hessians(layer, *kernels.pool));

@@ -68,8 +68,8 @@ class Meter {
       : model_(model), options_(options), kernels_(kernels), forward_(model, kernels) {}
 
   Status start(const CalibrationSet& calibration, const CalibrationSet& probe) {
-    ASSAY_TRY(calibration_, BlockStream::create(forward_, calibration, BlockStream::Reads::kAll));
-    ASSAY_TRY(probe_, BlockStream::create(forward_, probe, BlockStream::Reads::kPredict));
+    ASSAY_TRY(calibration_, BlockStream::create(forward_, calibration, Reads::kAll));
+    ASSAY_TRY(probe_, BlockStream::create(forward_, probe, Reads::kPredict));
     for (const auto& chunk : probe_->chunks()) {
       Matrix<float> hidden = chunk.hidden;
       for (std::int64_t layer = 0; layer < model_.config.num_layers; ++layer) {
