@@ -9,6 +9,8 @@
 #include "engine/load.h"
 #include "flow/fold_weights.h"
 #include "flow/model_registry.h"
+#include "flow/tune_llm.h"
+#include "measure/environment.h"
 
 namespace assay::cli {
 namespace {
@@ -38,6 +40,20 @@ std::int64_t fitting_group_size(const LanguageModel& model) {
   return -1;
 }
 
+int effort_of(const QuantizeOptions& options, const LanguageModel& model, Session& session) {
+  if (options.effort) return *options.effort;
+  // What layers of different widths gain by training is not known, so it does not happen unasked.
+  if (!options.best.steps.empty() || options.layers.average_bits) return BestMethod{}.effort;
+  const Status trainable = check_trainable_within(model, measure::read_environment().memory_total_bytes, session.kernels());
+  const int effort = default_effort(options.quantize.gptq.grid.bits, trainable.has_value());
+  if (effort >= 2) {
+    session.note(fmt::format("effort {}: two bits want training; --effort 1 takes minutes, and little is left of the model\n", effort));
+  } else if (default_effort(options.quantize.gptq.grid.bits, true) >= 2) {
+    session.note(fmt::format("effort {}, which leaves little of a model at two bits: {}\n", effort, trainable.error().message));
+  }
+  return effort;
+}
+
 Status run(QuantizeOptions options, Session& session) {
   ASSAY_TRY(const auto path, resolve_model(options.model));
   if (options.best.samples) options.calibration.samples = *options.best.samples;
@@ -60,7 +76,10 @@ Status run(QuantizeOptions options, Session& session) {
   options.quantize.gptq.grid.sym = !options.asymmetric;
   options.quantize.true_sequential = !options.no_true_sequential;
   if (options.act_order) options.quantize.gptq.order = ColumnOrder::kActivation;
-  if (options.quantize.method == LlmMethod::kBest) choose_best(options.best, options.quantize, options.calibration);
+  if (options.quantize.method == LlmMethod::kBest) {
+    options.best.effort = effort_of(options, model, session);
+    choose_best(options.best, options.quantize, options.calibration);
+  }
   if (options.search) options.quantize.gptq.grid.search = *options.search;
   if (options.layers.average_bits) {
     ASSAY_TRY(options.quantize.layers, layers_of_their_own(options.layers, model, options.quantize.gptq));
@@ -137,8 +156,8 @@ void add_best_options(CLI::App& command, QuantizeOptions& options) {
   steps.emplace_back("none");
   auto* effort =
       command
-          .add_option("--effort", options.best.effort, "of --method best: 0: better grids alone, 1: all steps in closed form; and training (int2: instead), on 2: a quarter of a "
-                      "million tokens (int2: half a million), 3: a million [1]")
+          .add_option("--effort", options.effort, "of --method best: 0: better grids alone, 1: all steps in closed form; and training (int2: instead), on 2: a quarter of a "
+                      "million tokens (int2: half a million), 3: a million [1; for int2 2 where the model can be trained]")
           ->type_name("N")
           ->check(CLI::Range(0, 3).description(""));
   command

@@ -41,8 +41,8 @@ Result<CalibrationSet> read_calibration(QuantizeOptions& options, const std::fil
   session.note(fmt::format("{}: the model's own text, {} sequences, comes from {}\n",
                            has_file ? options.calibration_file + " is short" : "no --calibration", lacking,
                            options.own_text_file));
-  ASSAY_RETURN_IF_ERROR(fill_calibration(set, options.calibration, options.own_text_file, model,
-                                         options.model, tokenizer, session.kernels(), session.progress()));
+  ASSAY_RETURN_IF_ERROR(fill_calibration(set, options.calibration, options.own_text_file, path, options.model,
+                                         tokenizer, session.kernels(), session.progress()));
   return set;
 }
 

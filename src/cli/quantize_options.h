@@ -20,6 +20,7 @@ struct QuantizeOptions {
   bool no_true_sequential = false;
   std::optional<std::int64_t> group_size;
   std::optional<ScaleSearch> search;
+  std::optional<int> effort;
   BestMethod best;  // with what was said of any method: symmetric grids, samples and their length
   LayerOptions layers;
   LlmQuantizeOptions quantize;

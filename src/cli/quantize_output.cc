@@ -13,6 +13,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
+constexpr double kWorthAHint = 0.3;
 constexpr std::size_t kWorstLayers = 10;
 
 const char* to_string(ScaleSearch search) {
@@ -201,6 +202,14 @@ std::string summary_text(const QuantizeOptions& options, const LlmQuantizeReport
                            megabytes(report.size.linear_bytes), megabytes(before.linear_bytes),
                            megabytes(report.size.embedding_bytes), megabytes(before.embedding_bytes))},
       {"time", fmt::format("{:.1f} s", report.seconds)}};
+  const double of_embedding =
+      static_cast<double>(report.size.embedding_bytes) / static_cast<double>(report.size.total_bytes);
+  if (!options.quantize.embedding_bits && of_embedding > kWorthAHint) {
+    lines.emplace_back("hint",
+                       fmt::format("{:.0f} % of that is the embedding, 16 bits a weight: --embeddings int8 "
+                                   "rounds it, too, for Assay alone",
+                                   100 * of_embedding));
+  }
   if (options.layers.average_bits) {
     std::map<int, int> layers_with;
     for (const auto& layer : report.layers) ++layers_with[layer.bits];

@@ -33,6 +33,8 @@ TrainingRates rates_with_codes_kept(int bits) {
 
 }  // namespace
 
+int default_effort(int bits, bool trainable) { return bits <= 2 && trainable ? 2 : 1; }
+
 void choose_best(const BestMethod& best, LlmQuantizeOptions& options, CalibrationOptions& calibration) {
   options.method = LlmMethod::kBest;
   GptqOptions& gptq = options.gptq;
@@ -54,7 +56,7 @@ void choose_best(const BestMethod& best, LlmQuantizeOptions& options, Calibratio
   calibration.sequence_length = best.sequence_length.value_or(calibration.sequence_length);
   if (options.tune && options.tune->model) {
     DistillOptions& distill = *options.tune->model;
-    const std::int64_t tokens = best.effort != 2      ? kTokensOfEffort3
+    const std::int64_t tokens = best.effort == 3      ? kTokensOfEffort3
                                 : options.solve_codes ? kTokensOfEffort2
                                                       : kTokensOfEffort2WithCodes;
     calibration.samples = std::max<std::int64_t>(2, tokens / calibration.sequence_length);

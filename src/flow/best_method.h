@@ -20,6 +20,10 @@ struct BestMethod {
   std::optional<std::int64_t> samples, sequence_length;  // of calibration; nothing: what fits the steps
 };
 
+// The effort where nobody chooses one: 1, but 2 where only training leaves a model that works, at two bits.
+// `trainable`: whether the model can be trained here (check_trainable_within).
+int default_effort(int bits, bool trainable);
+
 inline constexpr const char* kBestSteps[] = {"targets", "tokens", "grid",    "gptq",   "descent",
                                              "refit",   "fit",    "restart", "blocks", "distill"};
 

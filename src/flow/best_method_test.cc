@@ -28,6 +28,17 @@ TEST(BestMethod, SolvesInClosedFormUnlessMoreEffortIsAskedFor) {
   }
 }
 
+TEST(BestMethod, TrainsUnaskedOnlyWhereNothingLessHelps) {
+  EXPECT_EQ(default_effort(2, true), 2);
+  EXPECT_EQ(default_effort(2, false), 1) << "a family without gradients";
+  for (const int bits : {3, 4, 8}) EXPECT_EQ(default_effort(bits, true), 1) << bits;
+}
+
+TEST(BestMethod, TrainsStepsThatAreNamedAsLongAsEffort2) {
+  const Chosen c = chosen(4, {.steps = {"grid", "distill"}});
+  EXPECT_EQ(c.calibration.samples * c.calibration.sequence_length, 1 << 19);
+}
+
 TEST(BestMethod, TrainsCodesAtTwoBitsAndKeepsThoseSolvedForAtMore) {
   for (const int effort : {2, 3}) {
     const Chosen two = chosen(2, {.effort = effort});

@@ -58,6 +58,23 @@ Status check_trainable(const LanguageModel& model, const KernelContext& kernels)
   return check_distillable(model);
 }
 
+Status check_trainable_within(const LanguageModel& model, std::optional<std::uint64_t> memory_bytes,
+                              const KernelContext& kernels) {
+  ASSAY_RETURN_IF_ERROR(check_trainable(model, kernels));
+  // Weights, gradients and Adam's means of the blocks (flow/distill_model.h), and the head as floats.
+  constexpr std::uint64_t kPerWeight = 24, kPerHeadWeight = 4;
+  const auto weights = [](const Linear& linear) {
+    return static_cast<std::uint64_t>(linear.weight.rows) * static_cast<std::uint64_t>(linear.weight.cols);
+  };
+  std::uint64_t bytes = kPerHeadWeight * weights(model.output_head());
+  model.for_each_linear([&](const Linear& linear) { bytes += kPerWeight * weights(linear); });
+  if (!memory_bytes || bytes <= *memory_bytes) return {};
+  char text[96];
+  std::snprintf(text, sizeof(text), "training takes about %.0f GB of memory, and here are %.0f",
+                static_cast<double>(bytes) / 1e9, static_cast<double>(*memory_bytes) / 1e9);
+  return Error{ErrorCode::kResourceLimit, text};
+}
+
 Result<TuneReport> tune_llm(const LanguageModel& original, LanguageModel& quantized,
                             const CalibrationSet& calibration, const TuneOptions& options,
                             const fs::path& folder, const KernelContext& kernels, Progress& progress) {

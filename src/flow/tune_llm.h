@@ -16,9 +16,13 @@ struct TuneOptions {
   std::optional<DistillOptions> model = DistillOptions{};           // nothing: no distillation
 };
 
-// kUnsupported, with the reason, where the model's family has no gradients: what tune_llm would say at the end of all that comes
-// before it.
+// kUnsupported, with the reason, where the model's family has no gradients: what tune_llm would say at the
+// end of all that comes before it.
 Status check_trainable(const LanguageModel& model, const KernelContext& kernels);
+
+// The same, and kResourceLimit where training takes more than `memory_bytes`; nothing: that is not known.
+Status check_trainable_within(const LanguageModel& model, std::optional<std::uint64_t> memory_bytes,
+                              const KernelContext& kernels);
 
 struct TuneReport {
   std::vector<ReconstructReport> blocks;  // of this call; resumed ones are missing

@@ -307,5 +307,24 @@ TEST(TuneLlmModels, AreRefusedWithoutGradientsAndBeforeQuantization) {
               FailsWith(ErrorCode::kInvalidArgument, "is not quantized"));
 }
 
+TEST(TuneLlmModels, AreToldToNeedMoreMemoryThanThereIs) {
+  ThreadPool pool(1);
+  const KernelContext kernels{&select_kernels(detect_cpu_features()), &pool};
+  const auto gpt2 = load_model(golden("families/gpt2")), llama = load_model(golden("families/llama-gqa"));
+  ASSERT_THAT(gpt2, IsOk());
+  ASSERT_THAT(llama, IsOk());
+  std::int64_t block_weights = 0;
+  llama->for_each_linear(
+      [&](const Linear& linear) { block_weights += linear.weight.rows * linear.weight.cols; });
+  const WeightView& head = llama->output_head().weight;
+  const auto needed = static_cast<std::uint64_t>(24 * block_weights + 4 * head.rows * head.cols);
+  EXPECT_THAT(check_trainable_within(*llama, needed, kernels), IsOk());
+  EXPECT_THAT(check_trainable_within(*llama, std::nullopt, kernels), IsOk()) << "nobody knows";
+  EXPECT_THAT(check_trainable_within(*llama, needed - 1, kernels),
+              FailsWith(ErrorCode::kResourceLimit, "training takes about"));
+  EXPECT_THAT(check_trainable_within(*gpt2, std::nullopt, kernels),
+              FailsWith(ErrorCode::kUnsupported, "LayerNorm"));
+}
+
 }  // namespace
 }  // namespace assay

@@ -195,7 +195,9 @@ TEST_F(TinyModel, KlDivergenceIsThatToTheReference) {
     EXPECT_EQ(result["positions"], 4 + 3);
     EXPECT_EQ(result["kl_mean"].get<double>() > 0, !same);
     EXPECT_EQ(result["perplexity"] != result["reference_perplexity"], !same);
-    if (same) EXPECT_EQ(result["same_top"], 1);
+    if (same) {
+      EXPECT_EQ(result["same_top"], 1);
+    }
   }
 }
 
@@ -233,6 +235,7 @@ TEST_F(TinyModel, QuantizesAsWellAsItCanAndSaysWhatEachStepDid) {
       {"quantize", model(), "--to", "int2", "--method", "best", "--samples", "16", "--sequence-length", "16", "-o", out, "--json", "-"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const json result = json::parse(run.out, nullptr, false);
+  EXPECT_THAT(run.err, testing::HasSubstr("effort 1, which leaves little of a model at two bits: gpt2: no gradients"));
   EXPECT_EQ(result["settings"]["sym"], false);
   EXPECT_EQ(result["settings"]["search"], "joint");
   EXPECT_EQ(result["block_errors"].size(), 2);
@@ -242,13 +245,30 @@ TEST_F(TinyModel, QuantizesAsWellAsItCanAndSaysWhatEachStepDid) {
   EXPECT_THAT(steps, testing::IsSupersetOf({"targets", "gptq", "descent", "refit"}));
 }
 
+TEST_F(TinyModel, IsSaidToBeLargelyItsEmbeddingWhereThatIsNotRounded) {
+  const auto quantize = [&](const std::string& type, std::vector<std::string> more) {
+    const std::string out = (folder_ / "quantized").string();
+    std::filesystem::remove_all(out);
+    std::vector<std::string> command{"quantize", golden("gguf/llama-quantized.gguf").string(), "--to", type, "--group-size", "32",
+                                     "--method", "rtn", "-o", out};
+    command.insert(command.end(), more.begin(), more.end());
+    const RunResult run = run_assay(command);
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    return run.out;
+  };
+  EXPECT_THAT(quantize("int2", {}), testing::HasSubstr("42 % of that is the embedding, 16 bits a weight: --embeddings int8"));
+  EXPECT_THAT(quantize("int2", {"--embeddings", "int8"}), testing::Not(testing::HasSubstr("hint")));
+  EXPECT_THAT(quantize("int8", {}), testing::Not(testing::HasSubstr("hint"))) << "a fifth is the embedding's";
+}
+
 TEST_F(TinyModel, TrainsOnTextThatItWritesWhereNoneIsGiven) {
   const std::string out = (folder_ / "trained").string(), llama = golden("gguf/llama-quantized.gguf").string();
-  const std::vector<std::string> command{"quantize", llama, "--to", "int2", "--group-size", "32", "--method", "best", "--effort", "2",
+  const std::vector<std::string> command{"quantize", llama, "--to", "int2", "--group-size", "32", "--method", "best",
                                          "--samples", "16", "--sequence-length", "16", "-o", out, "--json", "-"};
   const RunResult run = run_assay(command);
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const json result = json::parse(run.out, nullptr, false);
+  EXPECT_THAT(run.err, testing::HasSubstr("effort 2: two bits want training"));
   EXPECT_EQ(result["settings"]["solve_codes"], false);
   EXPECT_EQ(result["settings"]["calibration"]["data"], out + ".calibration.json");
   EXPECT_EQ(result["calibration_tokens"], 16 * 16);

@@ -62,6 +62,21 @@ TEST_F(Study, TrainsVariantsOnOneTextThatTheModelWrites) {
   EXPECT_EQ(run()["measured"], 0);
 }
 
+TEST_F(Study, TrainsTwoBitsUnaskedAndNoOthers) {
+  write_bytes(folder_ / "data.jsonl", "{\"text\": \"the cat sat on the mat\"}\n");
+  write_bytes(folder_ / "study.yaml",
+              "measure: {repetitions: 1, threads: [1], prompt_tokens: 8, generated_tokens: 4}\n"
+              "llms:\n  - model: " + golden("gguf/llama-quantized.gguf").string() + "\n    data: {file: data.jsonl}\n"
+              "    calibration: {samples: 16, sequence_length: 16}\n    group_size: 32\n    method: best\n"
+              "    quantizations: [float, int3, int2]\n");
+  run();
+  std::map<std::string, std::string> methods;
+  for (const auto& row : records())
+    if (row.subject.kind == "quantize") methods[row.subject.variant] = row.figures.value("method", "");
+  EXPECT_EQ(methods["int3"], "best, effort 1");
+  EXPECT_EQ(methods["int2"], "best, effort 2");
+}
+
 TEST_F(Study, WritesNothingWhenAskedForThePlan) {
   auto all = words();
   all.insert(all.end(), {"--plan", "--json", "-"});

@@ -1,7 +1,6 @@
 #include "flow/study/llm_tasks.h"
 
 #include <algorithm>
-#include <list>
 #include <optional>
 #include <utility>
 
@@ -20,9 +19,11 @@
 #include "flow/inspect.h"
 #include "flow/model_registry.h"
 #include "flow/quantize_llm.h"
+#include "flow/study/loaded_models.h"
 #include "flow/study/model_digest.h"
 #include "flow/study/rough_sizes.h"
 #include "flow/study/study_energy.h"
+#include "flow/tune_llm.h"
 #include "measure/environment.h"
 #include "tensor/dtype.h"
 
@@ -32,34 +33,8 @@ namespace {
 namespace fs = std::filesystem;
 using store::Json;
 
-// Models that stay loaded while timings go round, as long as they fit into a third of the memory.
-class LoadedModels {
- public:
-  Result<LanguageModel*> get(const fs::path& path) {
-    for (auto& entry : entries_) {
-      if (entry.path == path) return &entry.model;
-    }
-    ASSAY_TRY(LanguageModel model, load_model(path));
-    bytes_ += bytes_of(model);
-    while (!entries_.empty() && bytes_ > limit()) {
-      bytes_ -= bytes_of(entries_.front().model);
-      entries_.pop_front();
-    }
-    entries_.push_back({path, std::move(model)});
-    return &entries_.back().model;
-  }
-
- private:
-  struct Entry {
-    fs::path path;
-    LanguageModel model;
-  };
-  // Stored, and repacked for timings.
-  static std::uint64_t bytes_of(const LanguageModel& model) { return 2 * model_size(model).total_bytes; }
-  static std::uint64_t limit() { return measure::read_environment().memory_total_bytes.value_or(0) / 3; }
-  std::list<Entry> entries_;
-  std::uint64_t bytes_ = 0;
-};
+// int4: 4.
+int bits_of(const std::string& variant) { return variant.back() - '0'; }
 
 class LlmStudy {
  public:
@@ -91,8 +66,12 @@ class LlmStudy {
   // With its weights repacked, as timings want it.
   Result<const LanguageModel*> load_packed(const std::string& variant);
   Result<CalibrationSet> calibration(const LanguageModel& model, const Plan& plan) const;
-  std::string method_name() const {
-    return spec_.method == "best" ? "best, effort " + std::to_string(spec_.effort) : spec_.method;
+  // REQUIRES: variant is not float.
+  int effort(const std::string& variant) const {
+    return spec_.effort.value_or(default_effort(bits_of(variant), trainable_));
+  }
+  std::string method_name(const std::string& variant) const {
+    return spec_.method == "best" ? "best, effort " + std::to_string(effort(variant)) : spec_.method;
   }
   bool is_reference(const std::string& variant) const { return variant == spec_.variants.front(); }
 
@@ -102,6 +81,7 @@ class LlmStudy {
   std::string source_digest_, data_digest_, calibration_digest_;
   std::vector<eval::ClozeExample> data_;
   double parameters_ = 0, embedding_parameters_ = 0, examples_ = 0;
+  bool trainable_ = true;  // known where it decides the effort
   LoadedModels loaded_;
 };
 
@@ -119,6 +99,11 @@ Status LlmStudy::look() {
   ASSAY_TRY(const ModelInspection inspection, inspect_model(source_));
   parameters_ = static_cast<double>(inspection.parameters);
   embedding_parameters_ = static_cast<double>(inspection.embedding_parameters);
+  if (spec_.method == "best" && !spec_.effort) {
+    ASSAY_TRY(const LanguageModel model, load_model(source_));
+    const auto memory = measure::read_environment().memory_total_bytes;
+    trainable_ = check_trainable_within(model, memory, context_.kernels).has_value();
+  }
   if (!spec_.data_set.empty()) {
     ASSAY_TRY(spec_.data, passages(spec_.data_set));
   }
@@ -170,7 +155,8 @@ Json LlmStudy::about() const {
             {"data", data_name},
             {"examples", data_.size()},
             {"calibration", spec_.calibration.empty() ? "built-in text" : spec_.calibration.string()},
-            {"method", method_name()},
+            {"method", spec_.method},
+            {"effort", spec_.effort ? Json(*spec_.effort) : Json(nullptr)},
             {"group_size", spec_.group_size},
             {"symmetric", spec_.symmetric},
             {"variants", spec_.variants}};
@@ -184,7 +170,7 @@ Json LlmStudy::quantize_settings(const std::string& variant) const {
   if (variant == "float") return settings;
   const Plan planned = plan(variant);
   settings["method"] = spec_.method;
-  if (planned.options.method == LlmMethod::kBest) settings["effort"] = spec_.effort;
+  if (planned.options.method == LlmMethod::kBest) settings["effort"] = effort(variant);
   settings["group_size"] = spec_.group_size;
   settings["symmetric"] = spec_.symmetric;
   settings["calibration"] =
@@ -198,13 +184,13 @@ Json LlmStudy::quantize_settings(const std::string& variant) const {
 LlmStudy::Plan LlmStudy::plan(const std::string& variant) const {
   Plan out;
   out.options.method = spec_.method == "rtn" ? LlmMethod::kRtn : LlmMethod::kGptq;
-  out.options.gptq.grid.bits = variant.back() - '0';
+  out.options.gptq.grid.bits = bits_of(variant);
   out.options.gptq.grid.sym = spec_.symmetric;
   out.options.gptq.group_size = spec_.group_size;
   out.calibration.samples = spec_.calibration_samples.value_or(out.calibration.samples);
   out.calibration.sequence_length = spec_.sequence_length.value_or(out.calibration.sequence_length);
   if (spec_.method == "best") {
-    choose_best({.effort = spec_.effort,
+    choose_best({.effort = effort(variant),
                  .steps = {},
                  .symmetric = spec_.symmetric,
                  .samples = spec_.calibration_samples,
@@ -248,7 +234,7 @@ TaskCost LlmStudy::cost(const std::string& variant, const std::string& kind, std
         parameters_;
     if (planned.options.tune) cost.seconds += (kTrained + kWritten) * tokens_of * parameters_;
     constexpr double kBitsPerGroup = 16 + 4;  // scale and zero point
-    const double bits = variant.back() - '0' + kBitsPerGroup / spec_.group_size;
+    const double bits = bits_of(variant) + kBitsPerGroup / spec_.group_size;
     cost.disk_bytes = static_cast<std::uint64_t>((parameters_ - embedding_parameters_) * bits / 8 +
                                                  2 * embedding_parameters_);
     cost.memory_bytes *= 2;  // the model as floats beside what it becomes
@@ -270,14 +256,11 @@ Result<CalibrationSet> LlmStudy::calibration(const LanguageModel& model, const P
                                     tokenizer, model.config.vocab_size, plan.calibration));
   }
   if (!plan.trains) return set;
-  // The same for all variants.
-  const fs::path own_text = context_.folder / "models" /
-                            (spec_.name + "-" +
-                             settings_id({{"source", source_digest_},
-                                          {"sequences", lacking_sequences(set, plan.calibration)},
-                                          {"length", plan.calibration.sequence_length}}) +
-                             ".calibration.json");
-  ASSAY_RETURN_IF_ERROR(fill_calibration(set, plan.calibration, own_text, model, spec_.model, tokenizer,
+  // The same for all variants: one that wants more goes on with what another left.
+  const Json text{{"source", source_digest_}, {"length", plan.calibration.sequence_length}};
+  const fs::path own_text =
+      context_.folder / "models" / (spec_.name + "-" + settings_id(text) + ".calibration.json");
+  ASSAY_RETURN_IF_ERROR(fill_calibration(set, plan.calibration, own_text, source_, spec_.model, tokenizer,
                                          context_.kernels, context_.progress));
   return set;
 }
@@ -333,9 +316,9 @@ Result<Json> LlmStudy::quantize(const std::string& variant) {
   ASSAY_TRY(const LlmQuantizeReport report, write_variant(variant));
   Json json = size_json(report.size);
   json["seconds"] = report.seconds;
-  json["method"] = method_name();
+  json["method"] = method_name(variant);
   json["group_size"] = spec_.group_size;
-  json["bits"] = variant.back() - '0';
+  json["bits"] = bits_of(variant);
   json["reference_of"] = "file";
   json["calibration_tokens"] = report.calibration_tokens;
   json["layers"] = Json::array();

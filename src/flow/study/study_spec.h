@@ -33,7 +33,7 @@ struct LlmSpec {
   std::optional<std::int64_t> calibration_samples, sequence_length;  // nothing: as `assay quantize`
   std::vector<std::string> variants{"float", "int8", "int4", "int2"};
   std::string method = "gptq";
-  int effort = 1;  // of the method best
+  std::optional<int> effort;  // of the method best; nothing: as `assay quantize`
   int group_size = 64;
   bool symmetric = false;
 };

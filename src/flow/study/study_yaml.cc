@@ -78,7 +78,7 @@ void read_llm(YamlReader& reader, const fs::path& folder, LlmSpec& spec) {
   reader.choices("quantizations", kLlmVariants, spec.variants);
   reader.choice("method", {"best", "gptq", "rtn"}, spec.method);
   reader.integer("effort", 0, "2", spec.effort);
-  if (spec.effort > 3) reader.problem("effort: 0 to 3, for example \"effort: 2\"");
+  if (spec.effort.value_or(0) > 3) reader.problem("effort: 0 to 3, for example \"effort: 2\"");
   if (reader.has("effort") && spec.method != "best")
     reader.problem("effort belongs to the method best; write \"method: best\" beside it");
   reader.integer("group_size", 1, "64", spec.group_size);
