@@ -29,11 +29,11 @@ void check_type(const QuantizeOptions& options) {
                     " is not possible for a language model; int8 loses next to nothing and is half the size");
 }
 
-// The largest of the usual group sizes that divides the inputs of every layer, so that no loader meets a
-// partial group.
-std::int64_t fitting_group_size(const LanguageModel& model) {
+// The largest of the usual group sizes, up to `most`, that divides the inputs of every layer, so that no
+// loader meets a partial group.
+std::int64_t fitting_group_size(const LanguageModel& model, std::int64_t most) {
   for (const std::int64_t size : {128, 64, 32}) {
-    bool fits = true;
+    bool fits = size <= most;
     model.for_each_linear([&](const Linear& linear) { fits = fits && linear.weight.cols % size == 0; });
     if (fits) return size;
   }
@@ -67,10 +67,12 @@ Status run(QuantizeOptions options, Session& session) {
   if (options.group_size) {
     options.quantize.gptq.group_size = *options.group_size;
   } else {
-    options.quantize.gptq.group_size = fitting_group_size(model);
-    if (options.quantize.gptq.group_size != 128) {
-      session.note(fmt::format("group size {}: 128 does not divide the inputs of every layer\n",
-                               options.quantize.gptq.group_size));
+    // Two bits hold so little that a scale for every 32 weights pays.
+    const bool two_bits = options.quantize.method == LlmMethod::kBest && options.quantize.gptq.grid.bits <= 2;
+    const std::int64_t most = two_bits ? 32 : 128, size = fitting_group_size(model, most);
+    options.quantize.gptq.group_size = size;
+    if (size != most) {
+      session.note(fmt::format("group size {}: {} does not divide the inputs of every layer\n", size, most));
     }
   }
   options.quantize.gptq.grid.sym = !options.asymmetric;
@@ -104,7 +106,7 @@ void add_grid_options(CLI::App& command, QuantizeOptions& options) {
       {"minmax", ScaleSearch::kMinMax}, {"mse", ScaleSearch::kMse}, {"weighted", ScaleSearch::kWeighted}, {"joint", ScaleSearch::kJoint}};
   command
       .add_option("--group-size", options.group_size,
-                  "inputs per scale; -1: one scale per row [128, or the largest of 64 and 32 that fits]")
+                  "inputs per scale; -1: one scale per row [128, or the largest of 64 and 32 that fits; int2 with --method best: 32]")
       ->type_name("N")
       ->check(CLI::Validator(
           [](const std::string& text) {

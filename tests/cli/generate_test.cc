@@ -263,12 +263,13 @@ TEST_F(TinyModel, IsSaidToBeLargelyItsEmbeddingWhereThatIsNotRounded) {
 
 TEST_F(TinyModel, TrainsOnTextThatItWritesWhereNoneIsGiven) {
   const std::string out = (folder_ / "trained").string(), llama = golden("gguf/llama-quantized.gguf").string();
-  const std::vector<std::string> command{"quantize", llama, "--to", "int2", "--group-size", "32", "--method", "best",
+  const std::vector<std::string> command{"quantize", llama, "--to", "int2", "--method", "best",
                                          "--samples", "16", "--sequence-length", "16", "-o", out, "--json", "-"};
   const RunResult run = run_assay(command);
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const json result = json::parse(run.out, nullptr, false);
   EXPECT_THAT(run.err, testing::HasSubstr("effort 2: two bits want training"));
+  EXPECT_EQ(result["settings"]["group_size"], 32);
   EXPECT_EQ(result["settings"]["solve_codes"], false);
   EXPECT_EQ(result["settings"]["calibration"]["data"], out + ".calibration.json");
   EXPECT_EQ(result["calibration_tokens"], 16 * 16);
