@@ -66,9 +66,10 @@ TEST(StaticQuantization, RoundsTheWeightsAloneWhereRowsAreFew) {
   ASSERT_THAT(result, IsOk());
   EXPECT_EQ(result->report.int8_weights, 3u);
   for (const Operator& op : result->model.main().operators) {
-    if (op.op == Op::kFullyConnected)
+    if (op.op == Op::kFullyConnected) {
       EXPECT_EQ(result->model.main().tensors[static_cast<std::size_t>(op.inputs[1])].type,
                 TensorType::kFloat32);
+    }
   }
 }
 
