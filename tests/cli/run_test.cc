@@ -39,13 +39,18 @@ TEST_F(Study, MeasuresEverythingOnce) {
   EXPECT_EQ(records().size(), static_cast<std::size_t>(kPlanned));
 }
 
-TEST_F(Study, TrainsVariantsOnOneTextThatTheModelWrites) {
-  write_bytes(folder_ / "data.jsonl", "{\"text\": \"the cat sat on the mat\"}\n");
-  write_bytes(folder_ / "study.yaml",
+// Of a model that can be trained; `effort` is a line of the file, or nothing.
+void write_tiny_best_study(const fs::path& folder, const std::string& effort, const std::string& quantizations) {
+  write_bytes(folder / "data.jsonl", "{\"text\": \"the cat sat on the mat\"}\n");
+  write_bytes(folder / "study.yaml",
               "measure: {repetitions: 1, threads: [1], prompt_tokens: 8, generated_tokens: 4}\n"
               "llms:\n  - model: " + golden("gguf/llama-quantized.gguf").string() + "\n    data: {file: data.jsonl}\n"
-              "    calibration: {samples: 16, sequence_length: 16}\n    group_size: 32\n    method: best\n    effort: 2\n"
-              "    quantizations: [float, int4, int2]\n");
+              "    calibration: {samples: 16, sequence_length: 16}\n    group_size: 32\n    method: best\n    " + effort + "\n"
+              "    quantizations: [float, " + quantizations + "]\n");
+}
+
+TEST_F(Study, TrainsVariantsOnOneTextThatTheModelWrites) {
+  write_tiny_best_study(folder_.path(), "effort: 2", "int4, int2");
   run();
   int texts = 0;
   for (const auto& entry : fs::directory_iterator(folder_ / "out" / "models"))
@@ -63,12 +68,7 @@ TEST_F(Study, TrainsVariantsOnOneTextThatTheModelWrites) {
 }
 
 TEST_F(Study, TrainsTwoBitsUnaskedAndNoOthers) {
-  write_bytes(folder_ / "data.jsonl", "{\"text\": \"the cat sat on the mat\"}\n");
-  write_bytes(folder_ / "study.yaml",
-              "measure: {repetitions: 1, threads: [1], prompt_tokens: 8, generated_tokens: 4}\n"
-              "llms:\n  - model: " + golden("gguf/llama-quantized.gguf").string() + "\n    data: {file: data.jsonl}\n"
-              "    calibration: {samples: 16, sequence_length: 16}\n    group_size: 32\n    method: best\n"
-              "    quantizations: [float, int3, int2]\n");
+  write_tiny_best_study(folder_.path(), "", "int3, int2");
   run();
   std::map<std::string, std::string> methods;
   for (const auto& row : records())
