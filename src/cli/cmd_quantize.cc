@@ -7,7 +7,7 @@
 #include "cli/quantize_calibration.h"
 #include "cli/quantize_output.h"
 #include "engine/load.h"
-#include "flow/fold_weights.h"
+#include "engine/rotate_stream.h"
 #include "flow/model_registry.h"
 #include "flow/tune_llm.h"
 #include "measure/environment.h"
@@ -88,12 +88,10 @@ Status run(QuantizeOptions options, Session& session) {
   }
   // Before the model writes text for minutes.
   ASSAY_RETURN_IF_ERROR(check_quantize_llm(model, options.out, options.quantize, session.kernels()));
+  if (options.layers.rotate) ASSAY_RETURN_IF_ERROR(check_rotatable(model));
   ASSAY_TRY(const CalibrationSet calibration, read_calibration(options, path, model, session));
   const ModelSize before = model_size(model);
-  if (options.layers.fold) {
-    ASSAY_TRY(const auto folds, fold_weights(model, calibration, options.quantize.gptq, session.kernels(), session.progress()));
-    session.note(folds_text(folds));
-  }
+  ASSAY_RETURN_IF_ERROR(ease_weights(options.layers, model, calibration, options.quantize.gptq, session));
   ASSAY_TRY(const LlmQuantizeReport report,
             quantize_llm(model, path, options.out, calibration, options.quantize, session.kernels(),
                          session.progress()));

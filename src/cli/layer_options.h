@@ -7,7 +7,7 @@
 
 #include "cli/command_line.h"
 #include "engine/model.h"
-#include "flow/fold_weights.h"
+#include "flow/calibration.h"
 #include "quant/llm/allocate_bits.h"
 #include "quant/llm/gptq.h"
 
@@ -16,13 +16,16 @@ namespace assay::cli {
 struct LayerOptions {
   std::optional<double> average_bits;
   std::string sensitivity_file;  // where there are average_bits
+  bool rotate = false;
   bool fold = false;
 };
 
 void add_layer_options(CLI::App& command, LayerOptions& options);
 
-// What was done to the blocks, in a line.
-std::string folds_text(const std::vector<BlockFolds>& folds);
+// Changes weights as the options say, the model computing what it did (engine/rotate_stream.h,
+// flow/fold_weights.h). Errors: theirs.
+Status ease_weights(const LayerOptions& options, LanguageModel& model, const CalibrationSet& calibration,
+                    const GptqOptions& gptq, Session& session);
 
 // The layers whose bits or group size for options.average_bits differ from those of `gptq`. Errors: those of
 // the file of sensitivities, kInvalidArgument where it is of another model or not finished, or the average is

@@ -49,6 +49,7 @@ ordered_json settings_json(const QuantizeOptions& options) {
                     {"group_size", gptq.group_size},
                     {"sym", gptq.grid.sym},
                     {"search", to_string(gptq.grid.search)}};
+  json["rotate"] = options.layers.rotate;
   json["fold"] = options.layers.fold;
   if (options.layers.average_bits) {
     json["average_bits"] = *options.layers.average_bits;

@@ -1,61 +1,18 @@
 #include "engine/fold.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
-#include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "engine/dense_weights.h"
 
 namespace assay {
 namespace {
 
 Error unsupported(const std::string& what) { return {ErrorCode::kUnsupported, what}; }
-
-// W as floats that may be changed; put back by store().
-class DenseWeights {
- public:
-  static Result<DenseWeights> of(Linear& linear, const KernelTable& table) {
-    if (!linear.weight.is_dense() || !linear.column_order.empty())
-      return unsupported(linear.name + ": is quantized already; start from the original checkpoint");
-    DenseWeights weights(linear);
-    for (std::int64_t r = 0; r < linear.weight.rows; ++r)
-      dequantize_row(table, linear.weight, r, {weights.row(r), static_cast<std::size_t>(linear.weight.cols)});
-    return weights;
-  }
-
-  std::int64_t rows() const { return linear_->weight.rows; }
-  std::int64_t cols() const { return linear_->weight.cols; }
-  float* row(std::int64_t r) { return values_.data() + r * cols(); }
-  std::vector<float>& bias() { return bias_; }
-
-  void store() {
-    auto bytes = std::make_shared<std::vector<std::byte>>(values_.size() * sizeof(float));
-    std::memcpy(bytes->data(), values_.data(), bytes->size());
-    WeightView view;
-    view.rows = rows();
-    view.cols = cols();
-    view.data = bytes->data();
-    view.row_bytes = cols() * static_cast<std::int64_t>(sizeof(float));
-    view.dtype = DType::kF32;
-    linear_->weight = view;
-    linear_->copied = std::move(bytes);
-    linear_->packed.reset();
-    linear_->bias = std::move(bias_);
-  }
-
- private:
-  explicit DenseWeights(Linear& linear)
-      : linear_(&linear),
-        values_(static_cast<std::size_t>(linear.weight.rows * linear.weight.cols)),
-        bias_(linear.bias) {}
-
-  Linear* linear_;
-  std::vector<float> values_;
-  std::vector<float> bias_;
-};
 
 // Every change is made on copies first, so that a block is changed whole or not at all.
 Result<std::vector<DenseWeights>> copies_of(Block& block, std::initializer_list<Slot> slots,
@@ -114,20 +71,13 @@ Status check_scale(std::span<const float> scale, std::int64_t count) {
   return {};
 }
 
-void scale_columns(DenseWeights& weights, std::span<const float> scale) {
-  for (std::int64_t r = 0; r < weights.rows(); ++r) {
-    float* row = weights.row(r);
-    for (std::size_t c = 0; c < scale.size(); ++c) row[c] *= scale[c];
-  }
-}
-
 Status scale_inputs(Block& block, NormSlot norm_slot, std::initializer_list<Slot> slots,
                     const ModelConfig& config, std::span<const float> scale, const KernelTable& table) {
   if (!config.norm_before || !block.at(norm_slot))
     return unsupported("the block has no norm of its own before these matrices");
   ASSAY_RETURN_IF_ERROR(check_scale(scale, config.hidden_size));
   ASSAY_TRY(auto copies, copies_of(block, slots, table));
-  for (auto& weights : copies) scale_columns(weights, scale);
+  for (auto& weights : copies) weights.scale_columns(scale);
   NormWeights& norm = *block.at(norm_slot);
   for (std::size_t c = 0; c < scale.size(); ++c) {
     norm.weight[c] /= scale[c];
@@ -203,7 +153,7 @@ Status scale_mlp_channels(Block& block, const ModelConfig& config, std::span<con
     for (std::int64_t c = 0; c < up.cols(); ++c) row[c] /= divisor;
     if (!up.bias().empty()) up.bias()[static_cast<std::size_t>(first + j)] /= divisor;
   }
-  scale_columns(contracting.front(), scale);
+  contracting.front().scale_columns(scale);
   store_all(expanding);
   store_all(contracting);
   return {};

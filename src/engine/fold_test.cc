@@ -6,8 +6,8 @@
 #include <numeric>
 
 #include "base/rng.h"
-#include "engine/forward.h"
 #include "engine/load.h"
+#include "engine/test_same_function.h"
 #include "support/testing.h"
 
 namespace assay {
@@ -30,51 +30,20 @@ std::vector<float> random_scales(std::int64_t count) {
   return scales;
 }
 
-// Families in which every change, or none, has its place; fused and separate, with biases and without, gated
-// and not.
 class EveryFamily : public testing::TestWithParam<const char*> {
  protected:
-  LanguageModel model_ = *load_model(golden(std::string("families/") + GetParam()));
-  ThreadPool pool_{1};
-  const KernelTable* table_ = runnable_kernels({}).front();
+  SameFunction same_{GetParam()};
+  LanguageModel& model_ = same_.model();
+  const KernelTable* table_ = same_.kernels().table;
 
-  std::vector<float> logits() {
-    std::vector<std::int32_t> tokens;
-    for (std::int32_t t = 0; t < 20; ++t)
-      tokens.push_back((t * 37 + 5) % static_cast<std::int32_t>(model_.config.vocab_size));
-    const SequenceRows rows{0, 20, nullptr};
-    Forward forward(model_, {table_, &pool_});
-    const Matrix<float> logits = forward.logits(forward.hidden_states(tokens, {&rows, 1})->view());
-    return {logits.values().begin(), logits.values().end()};
-  }
-
-  // Applies `change` to every block. Where it has a place, weights must have changed, and the logits not but
-  // for rounding: weights and activations differ by a few units of 2^-24 each, which the narrow layers here
-  // carry on to the logits with factors near one, so 2^-13 of the largest logit leaves an order of magnitude;
-  // logits of another function differ by about their own size.
+  // Applies `change` to every block.
   template <typename Change>
   void expect_same_function(bool has_place, Change change) {
-    const std::vector<float> before = logits();
-    for (auto& block : model_.blocks) {
-      const Status status = change(block);
-      if (has_place) {
-        ASSERT_THAT(status, IsOk());
-      } else {
-        EXPECT_THAT(status, FailsWith(ErrorCode::kUnsupported, ""));
-      }
-    }
-    const std::vector<float> after = logits();
-    if (!has_place) {
-      EXPECT_EQ(after, before);
-      return;
-    }
-    double largest = 0, difference = 0;
-    for (std::size_t i = 0; i < before.size(); ++i) {
-      largest = std::max(largest, std::abs(static_cast<double>(before[i])));
-      difference = std::max(difference, std::abs(static_cast<double>(after[i]) - before[i]));
-    }
-    EXPECT_LE(difference, std::ldexp(largest, -13));
-    EXPECT_GT(difference, 0) << "nothing was changed";
+    same_.expect(has_place, [&](LanguageModel& model) -> Status {
+      Status status;
+      for (auto& block : model.blocks) status = change(block);
+      return status;
+    });
   }
 };
 
@@ -112,15 +81,7 @@ TEST_P(EveryFamily, ComputesTheSameWithRotatedValues) {
                        [&](Block& block) { return rotate_values(block, model_.config, *table_); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, EveryFamily,
-                         testing::Values("llama-gqa", "llama-bias", "qwen2", "qwen3", "phi3", "gemma2",
-                                         "gemma3", "gpt2", "opt", "opt-post-norm", "gpt-neox",
-                                         "gpt-neox-sequential"),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Golden, EveryFamily, testing::ValuesIn(kEveryFamily), family_test_name);
 
 TEST(RotateValues, TwiceIsTheFirstMatrixAgain) {
   LanguageModel model = *load_model(golden("families/llama-gqa"));

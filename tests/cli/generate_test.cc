@@ -183,6 +183,30 @@ TEST_F(TinyModel, AverageBitsGiveLayersTheirOwnAndTheFolderLoads) {
   EXPECT_THAT(too_small.err, HasSubstr("smallest choices"));
 }
 
+TEST(Quantize, RotatesAModelToAFolderThatComputesNearlyTheSame) {
+  const TempDir folder;
+  const std::string model = golden("gguf/llama-quantized.gguf").string();
+  const std::string ids = (folder / "ids.json").string(), out = (folder / "int8").string();
+  write_bytes(ids, "[[3, 14, 15, 9, 26], [5, 35, 8, 9]]");
+  const RunResult run =
+      run_assay({"quantize", model, "--to", "int8", "--method", "rtn", "--rotate", "-o", out, "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_TRUE(json::parse(run.out, nullptr, false)["settings"]["rotate"]);
+  const json inspected = json::parse(run_assay({"inspect", out, "--json", "-"}).out, nullptr, false);
+  EXPECT_FALSE(inspected["tied_embeddings"]);
+  const RunResult kl = run_assay({"eval", "kl", out, "--reference", model, "--data", ids, "--json", "-"});
+  ASSERT_EQ(kl.exit_code, 0) << kl.err;
+  EXPECT_LT(json::parse(kl.out, nullptr, false)["kl_mean"], 1e-2);
+}
+
+TEST_F(TinyModel, SaysWhyItCannotBeRotated) {
+  const std::string out = (folder_ / "int8").string();
+  const RunResult run = run_assay({"quantize", model(), "--to", "int8", "--method", "rtn", "--rotate", "-o", out});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("take the mean away"));
+  EXPECT_FALSE(fs::exists(out));
+}
+
 TEST_F(TinyModel, KlDivergenceIsThatToTheReference) {
   const std::string ids = (folder_ / "ids.json").string(), out = (folder_ / "int2").string();
   write_bytes(ids, "[[3, 14, 15, 9, 26], [5, 35, 8, 9]]");
