@@ -148,8 +148,8 @@ std::string step_table(const std::vector<LayerReport>& layers) {
   using enum TextTable::Align;
   TextTable table({{"step"}, {"mean error before", kRight}, {"after", kRight}, {"kept in", kRight}});
   for (const auto& [name, sum] : steps) {
-    table.add_row({name, fmt::format("{:.5f}", sum.before / sum.layers),
-                   fmt::format("{:.5f}", sum.after / sum.layers),
+    table.add_row({name, fmt::format("{:.3g}", sum.before / sum.layers),
+                   fmt::format("{:.3g}", sum.after / sum.layers),
                    fmt::format("{} of {} layers", sum.kept, sum.layers)});
   }
   return table.render() + "\n";

@@ -7,7 +7,7 @@
 
 #include "base/rng.h"
 #include "engine/load.h"
-#include "engine/test_same_function.h"
+#include "engine/same_function_testing.h"
 #include "support/testing.h"
 
 namespace assay {

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "base/rng.h"
-#include "engine/test_same_function.h"
+#include "engine/same_function_testing.h"
 #include "support/testing.h"
 
 namespace assay {
