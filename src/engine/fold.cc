@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/dense_weights.h"
+#include "engine/hadamard.h"
 
 namespace assay {
 namespace {
@@ -87,18 +88,11 @@ Status scale_inputs(Block& block, NormSlot norm_slot, std::initializer_list<Slot
   return {};
 }
 
-// values (dim, stride apart) <- H values, H[i, j] = (-1)^(number of common bits of i and j) / sqrt(dim).
+// values (dim, stride apart) <- Hadamard's matrix over sqrt(dim), times values.
 void rotate(float* values, std::int64_t dim, std::int64_t stride) {
   std::vector<double> work(static_cast<std::size_t>(dim));
   for (std::int64_t i = 0; i < dim; ++i) work[static_cast<std::size_t>(i)] = values[i * stride];
-  for (std::size_t half = 1; half < work.size(); half *= 2) {
-    for (std::size_t i = 0; i < work.size(); ++i) {
-      if ((i & half) != 0) continue;
-      const double a = work[i], b = work[i + half];
-      work[i] = a + b;
-      work[i + half] = a - b;
-    }
-  }
+  multiply_by_hadamard(work, work.size());
   const double factor = 1 / std::sqrt(static_cast<double>(dim));
   for (std::int64_t i = 0; i < dim; ++i)
     values[i * stride] = static_cast<float>(factor * work[static_cast<std::size_t>(i)]);

@@ -10,6 +10,7 @@
 
 #include "base/rng.h"
 #include "engine/dense_weights.h"
+#include "engine/hadamard.h"
 #include "formats/json/json_reader.h"
 
 namespace assay {
@@ -100,14 +101,7 @@ void StreamRotation::apply(float* x, std::int64_t stride, std::vector<double>& w
   work.resize(2 * size);
   double* values = work.data();
   for (std::size_t i = 0; i < size; ++i) values[i] = signs_[i] * x[static_cast<std::int64_t>(i) * stride];
-  for (std::size_t half = 1; half < even; half *= 2) {
-    for (std::size_t i = 0; i < size; ++i) {
-      if ((i % even & half) != 0) continue;
-      const double a = values[i], b = values[i + half];
-      values[i] = a + b;
-      values[i + half] = a - b;
-    }
-  }
+  multiply_by_hadamard({values, size}, even);
   double* crossed = values + size;
   std::fill_n(crossed, size, 0.0);
   for (std::size_t to = 0; to < odd; ++to) {

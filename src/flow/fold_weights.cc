@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "engine/fold.h"
 #include "engine/forward.h"
+#include "engine/hadamard.h"
 #include "flow/block_quantizer.h"
 #include "flow/block_stream.h"
 
@@ -42,14 +43,7 @@ Matrix<float> permuted(const Matrix<float>& h, std::span<const std::int32_t> ord
 
 // values <- Hadamard's matrix over sqrt(dim), times values.
 void rotate(std::vector<double>& values) {
-  for (std::size_t half = 1; half < values.size(); half *= 2) {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if ((i & half) != 0) continue;
-      const double a = values[i], b = values[i + half];
-      values[i] = a + b;
-      values[i + half] = a - b;
-    }
-  }
+  multiply_by_hadamard(values, values.size());
   for (auto& value : values) value /= std::sqrt(static_cast<double>(values.size()));
 }
 
